@@ -1,0 +1,73 @@
+# Longtail. `make help` explains every target.
+#
+# Everything is built out of tree, in BUILD. Each folder of src/ is one static library; the layer order in
+# LAYERS is the link order, and tools/check-layers proves that includes follow it.
+
+CC        ?= gcc
+BUILD     ?= build$(if $(filter-out gcc cc,$(CC)),-$(notdir $(CC)))$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
+SANITIZE  ?=
+OPT       ?= -O2
+comma     := ,
+CCACHE    := $(shell command -v ccache 2>/dev/null)
+
+WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+             -Wwrite-strings -Wundef -Wvla -Wformat=2 -Wimplicit-fallthrough -Wno-unused-parameter
+CFLAGS    := -std=c17 -D_GNU_SOURCE -g $(OPT) $(WARNINGS) -fno-omit-frame-pointer -fstack-protector-strong \
+             $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
+CPPFLAGS  := -Isrc -I$(BUILD)/generated -I/usr/include/mariadb
+LDFLAGS   := $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+LDLIBS    := -luv -lrdkafka -llmdb -lmariadb -lmsgpackc -lxxhash -lzstd -llz4 -lroaring -lhiredis \
+             -lsodium -lcrypto -lpthread -lm
+
+# Top to bottom: a folder may include what stands to the right of it.
+MODULES   := command agent query store ingest catalog tenant mysql locallog kafka reactor \
+             record vector resp model port base
+LIBS      := $(foreach m,$(MODULES),$(if $(wildcard src/$(m)/*.c),$(BUILD)/lib$(m).a))
+PROGRAMS  := $(patsubst src/main/%.c,$(BUILD)/%,$(wildcard src/main/*.c))
+UNIT      := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*/test_*.c))
+
+.DEFAULT_GOAL := all
+all: $(PROGRAMS) ## Build the programs into $(BUILD)/
+
+# ---- objects, libraries, programs ----
+
+$(BUILD)/obj/%.o: src/%.c | generated
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+define library
+$(BUILD)/lib$(1).a: $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/$(1)/*.c)) $$(GENERATED_OBJ_$(1))
+	@rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach m,$(MODULES),$(eval $(call library,$(m))))
+
+$(PROGRAMS): $(BUILD)/%: $(BUILD)/obj/main/%.o $(LIBS)
+	@echo "  LD    $@"
+	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(LIBS) -Wl,--end-group $(LDLIBS)
+
+# ---- unit tests: tests/<module>/test_*.c, with cmocka; helpers beside them are linked in ----
+
+$(BUILD)/tests/%: tests/%.c $(LIBS)
+	@mkdir -p $(@D)
+	@echo "  TEST  $<"
+	@$(CCACHE) $(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -MF $@.d -o $@ $< \
+	    $(wildcard $(dir tests/$*)support_*.c) $(LDFLAGS) \
+	    -Wl,--start-group $(LIBS) -Wl,--end-group $(LDLIBS) -lcmocka
+
+# ---- generated sources: each generator adds its files to GENERATED ----
+-include tools/generate.mk
+generated: $(GENERATED)
+
+unit: $(UNIT) ## Build and run the unit tests that need no server
+	@for t in $(UNIT); do $$t || exit 1; done
+
+clean: ## Remove this configuration's build directory
+	rm -rf $(BUILD)
+
+help: ## Explain every target
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
+
+.PHONY: all unit clean help generated
+.SECONDARY:
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

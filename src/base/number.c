@@ -1,0 +1,160 @@
+#include "base/number.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int number_parse_u64(struct slice s, uint64_t *out)
+{
+    if (s.n == 0 || s.n > 20)
+        return LT_EPARSE;
+    uint64_t x = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned digit = (unsigned)(unsigned char)s.p[i] - '0';
+        if (digit > 9 || __builtin_mul_overflow(x, 10, &x) || __builtin_add_overflow(x, digit, &x))
+            return LT_EPARSE;
+    }
+    *out = x;
+    return 0;
+}
+
+int number_parse_i64(struct slice s, int64_t *out)
+{
+    bool negative = s.n > 0 && s.p[0] == '-';
+    uint64_t x;
+    if (number_parse_u64(negative ? slice_from(s, 1) : s, &x) != 0)
+        return LT_EPARSE;
+    if (x > (uint64_t)INT64_MAX + (negative ? 1 : 0))
+        return LT_EPARSE;
+    *out = negative ? (int64_t)(0 - x) : (int64_t)x;
+    return 0;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Checks the grammar, because strtod takes more than we do. */
+static bool f64_grammar(const char *p, const char *end)
+{
+    if (p < end && *p == '-')
+        p++;
+    const char *digits = p;
+    while (p < end && is_digit(*p))
+        p++;
+    size_t count = (size_t)(p - digits);
+    if (p < end && *p == '.') {
+        p++;
+        const char *fraction = p;
+        while (p < end && is_digit(*p))
+            p++;
+        count += (size_t)(p - fraction);
+    }
+    if (count == 0)
+        return false;
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        if (p < end && (*p == '-' || *p == '+'))
+            p++;
+        const char *exponent = p;
+        while (p < end && is_digit(*p))
+            p++;
+        if (p == exponent)
+            return false;
+    }
+    return p == end;
+}
+
+/* Short decimals exactly: an integer up to 2^53 divided by a power of ten up to 10^22 is correctly
+ * rounded by one IEEE division (Clinger 1990). */
+static bool f64_fast(struct slice s, double *out)
+{
+    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    if (s.n > 16)
+        return false;
+    size_t i = s.n > 0 && s.p[0] == '-' ? 1 : 0;
+    uint64_t x = 0;
+    size_t digits = 0, fraction = 0;
+    bool dot = false;
+    for (; i < s.n; i++) {
+        char c = s.p[i];
+        if (c == '.' && !dot) {
+            dot = true;
+        } else if (is_digit(c)) {
+            x = x * 10 + (uint64_t)(c - '0');
+            digits++;
+            fraction += dot;
+        } else {
+            return false;
+        }
+    }
+    if (digits == 0 || digits > 15)
+        return false;
+    double value = (double)x / powers[fraction];
+    *out = s.p[0] == '-' ? -value : value;
+    return true;
+}
+
+int number_parse_f64(struct slice s, double *out)
+{
+    if (f64_fast(s, out))
+        return 0;
+    if (slice_ieq_str(s, "nan")) {
+        *out = NAN;
+        return 0;
+    }
+    /* 800 digits are more than any double needs to be told from its neighbour. */
+    char text[832];
+    if (s.n == 0 || s.n >= sizeof(text) || !f64_grammar(s.p, s.p + s.n))
+        return LT_EPARSE;
+    memcpy(text, s.p, s.n);
+    text[s.n] = '\0';
+    double value = strtod(text, NULL);
+    if (isinf(value))
+        return LT_EPARSE;
+    *out = value;
+    return 0;
+}
+
+size_t number_format_i64(int64_t x, char *out)
+{
+    char reversed[NUMBER_I64_BYTES_MAX];
+    uint64_t rest = x < 0 ? 0 - (uint64_t)x : (uint64_t)x;
+    size_t n = 0, len = 0;
+    do {
+        reversed[n++] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (x < 0)
+        out[len++] = '-';
+    while (n > 0)
+        out[len++] = reversed[--n];
+    out[len] = '\0';
+    return len;
+}
+
+size_t number_format_f64(double x, char *out)
+{
+    if (isnan(x)) {
+        memcpy(out, "nan", 4);
+        return 3;
+    }
+    if (isinf(x))
+        return (size_t)snprintf(out, NUMBER_F64_BYTES_MAX, "%s", x > 0 ? "inf" : "-inf");
+    if (x == 0)
+        return (size_t)snprintf(out, NUMBER_F64_BYTES_MAX, "%s", signbit(x) ? "-0" : "0");
+    if (fabs(x) <= 9007199254740992.0 && x == (double)(int64_t)x)
+        return number_format_i64((int64_t)x, out);
+    int len = 0;
+    for (int digits = 15; digits <= 17; digits++) {
+        len = snprintf(out, NUMBER_F64_BYTES_MAX, "%.*g", digits, x);
+        if (strtod(out, NULL) == x)
+            break;
+    }
+    return (size_t)len;
+}

@@ -1,0 +1,26 @@
+#ifndef BASE_NUMBER_H
+#define BASE_NUMBER_H
+
+#include "base/attr.h"
+#include "base/slice.h"
+
+#include <stdint.h>
+
+/* Text to number and back. Thread: any. No allocation, no locale. Parsers take the whole slice or
+ * nothing: 0 or LT_EPARSE. */
+
+/* Decimal, an optional '-', no '+', no blanks. */
+MUST_USE int number_parse_i64(struct slice s, int64_t *out);
+MUST_USE int number_parse_u64(struct slice s, uint64_t *out);
+
+/* Decimal with optional fraction and exponent, correctly rounded. "nan" in any case is NaN.
+ * Refused: inf, '+1', hex, blanks, and what overflows to infinity. */
+MUST_USE int number_parse_f64(struct slice s, double *out);
+
+/* The shortest text that parses back to the same double; "nan" for NaN, "-0" for -0. Integers up to
+ * 2^53 have no exponent. out takes at least NUMBER_F64_BYTES_MAX; returns the length, terminated. */
+enum { NUMBER_F64_BYTES_MAX = 32, NUMBER_I64_BYTES_MAX = 24 };
+size_t number_format_f64(double x, char *out);
+size_t number_format_i64(int64_t x, char *out);
+
+#endif

@@ -1,0 +1,101 @@
+#ifndef CATALOG_CATALOG_H
+#define CATALOG_CATALOG_H
+
+#include "base/attr.h"
+#include "base/slice.h"
+#include "model/kind.h"
+
+#include <stdint.h>
+
+/* One environment's names and their numbers.
+ *
+ * Ids are a pure function of the log: dense, in order of first appearance. So every process that loads
+ * the catalog at offset n and applies the log from n gives the same ids, and the one that owns the
+ * partition stores them in the transaction that stores the points (docs/adr/0004-ids-follow-the-log.md).
+ *
+ * Thread: one writer (the consumer) resolves and adds; any thread reads. Readers take a shared lock for
+ * the length of one call; the writer takes the exclusive one only to add a name. Slices that are handed out live as long as the
+ * catalog: names are never changed or freed. Reference counted, because views outlive a reload. */
+
+struct catalog;
+
+enum { CATALOG_NONE = UINT32_MAX };
+
+MUST_USE int catalog_create(uint32_t environment, struct catalog **out);
+struct catalog *catalog_ref(struct catalog *catalog);
+void catalog_unref(struct catalog **catalog);
+uint32_t catalog_environment(const struct catalog *catalog);
+size_t catalog_bytes(struct catalog *catalog);
+
+/* ---- writer ---- */
+
+struct catalog_series {
+    uint32_t category;
+    uint32_t item;
+    uint32_t dimension; /* 0 is "none": the metric has no dot */
+    uint32_t collector;
+};
+
+/* Finds or adds. LT_ENOMEM leaves the catalog as it was, but for names that the call added first; they are harmless. */
+MUST_USE int catalog_host(struct catalog *catalog, struct slice host, uint32_t *out);
+MUST_USE int catalog_resolve(struct catalog *catalog, struct slice metric,
+                             struct catalog_series *out);
+/* Declares a pattern. LT_EEXISTS: it stands already (nothing changes, whatever its kind). LT_EINVALID. */
+MUST_USE int catalog_add_rule(struct catalog *catalog, struct slice pattern, enum kind kind);
+/* The text that an item is known by (a statement). Adds the item where it is new. *changed_out: was it another text? */
+MUST_USE int catalog_set_text(struct catalog *catalog, struct slice stem, struct slice text,
+                              bool *changed_out);
+
+/* Puts back a stored entry; ids must come in order. LT_ECORRUPT: they do not. */
+struct storage_name;
+MUST_USE int catalog_restore(struct catalog *catalog, const struct storage_name *name);
+MUST_USE int catalog_restore_text(struct catalog *catalog, uint32_t category, uint32_t item,
+                                  struct slice text);
+
+/* What was added since `from`, up to `to`: for the flush. Marks are cheap and are taken at a record's
+ * end by the writer; changes() may run on any thread. */
+struct catalog_mark {
+    uint64_t names; /* of all kinds, in order of appearance */
+    uint64_t texts;
+};
+struct catalog_mark catalog_mark(struct catalog *catalog);
+struct storage_item_text;
+MUST_USE int catalog_changes(struct catalog *catalog, struct catalog_mark from,
+                             struct catalog_mark to,
+                             int (*name)(void *arg, const struct storage_name *name),
+                             int (*text)(void *arg, const struct storage_item_text *text),
+                             void *arg);
+
+/* ---- readers ---- */
+
+uint32_t catalog_find_host(struct catalog *catalog, struct slice host);
+uint32_t catalog_find_dimension(struct catalog *catalog, struct slice dimension);
+uint32_t catalog_find_collector(struct catalog *catalog, struct slice collector);
+/* false: this metric was never seen. */
+bool catalog_find_series(struct catalog *catalog, struct slice metric, struct catalog_series *out);
+
+struct slice catalog_host_name(struct catalog *catalog, uint32_t host);
+struct slice catalog_dimension_name(struct catalog *catalog, uint32_t dimension);
+struct slice catalog_item_name(struct catalog *catalog, uint32_t category, uint32_t item);
+struct slice catalog_item_text(struct catalog *catalog, uint32_t category, uint32_t item);
+
+struct catalog_category {
+    uint32_t id;
+    struct slice name;
+    enum kind kind;
+    uint32_t items; /* how many it has by now */
+    uint32_t collector;
+};
+uint32_t catalog_categories(struct catalog *catalog);
+bool catalog_category_at(struct catalog *catalog, uint32_t category, struct catalog_category *out);
+
+struct catalog_rule {
+    struct slice pattern;
+    enum kind kind;
+};
+uint32_t catalog_rules(struct catalog *catalog);
+bool catalog_rule_at(struct catalog *catalog, uint32_t rule, struct catalog_rule *out);
+
+uint32_t catalog_hosts(struct catalog *catalog);
+
+#endif

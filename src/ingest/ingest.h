@@ -1,0 +1,90 @@
+#ifndef INGEST_INGEST_H
+#define INGEST_INGEST_H
+
+#include "base/attr.h"
+#include "base/slice.h"
+#include "model/kind.h"
+#include "port/log.h"
+#include "tenant/tenant.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The write path: points of commands -> open batch of their environment -> one record -> the log ->
+ * report -> reply. There is no other way to a reply: `done` takes the log's report as its argument.
+ * Thread: loop, all of it. Nothing blocks.
+ *
+ *   bytes:  connection's input  --copied once-->  open batch (columns)  --encoded once-->  record
+ *           --the log's copy-->  librdkafka's queue | LMDB
+ *
+ * Limits: bytes in flight. From pause_bytes on ingest_paused() is true (the listener stops reading);
+ * above max_bytes a command is refused with LT_EBUSY. */
+
+struct ingest;
+
+struct ingest_config {
+    struct log *log;
+    const struct tenant *tenant;
+    size_t inflight_bytes_max; /* LT_EBUSY above; pausing begins at 3/4 of it */
+    size_t batch_bytes_max;    /* a batch is closed early at this size */
+    size_t command_bytes_max;  /* a command larger than this is LT_ELIMIT */
+};
+
+MUST_USE int ingest_create(const struct ingest_config *config, struct ingest **out);
+/* Every waiter must have been answered: destroy the log first. */
+void ingest_destroy(struct ingest **ingest);
+
+/* What a command wrote, seen when its report is there. Valid during the call. */
+struct ingest_written {
+    const struct log_report *report;
+    const struct ingest_batch *batch; /* ingest's */
+    uint32_t first;
+    uint32_t count;
+};
+int64_t ingest_written_time_ms(const struct ingest_written *written, uint32_t i);
+
+/* Called exactly once for each ingest_end, ingest_rule, ... that returned 0. */
+typedef void ingest_done(void *arg, const struct ingest_written *written);
+
+/* One command: begin, points, then end or abort. Until end nothing of it counts; abort undoes it.
+ * Commands do not nest. begin: LT_EBUSY. point: LT_ELIMIT (the command is too large), LT_ENOMEM; then abort.
+ * Names, times and values are the caller's to check (ingest_check_*). */
+MUST_USE int ingest_begin(struct ingest *ingest, const struct tenant_environment *environment);
+MUST_USE int ingest_point(struct ingest *ingest, bool observed, struct slice host,
+                          struct slice metric, int64_t time_ms, double value, enum policy policy);
+MUST_USE int ingest_end(struct ingest *ingest, ingest_done *done, void *arg);
+void ingest_abort(struct ingest *ingest);
+
+/* Control records; they keep their place among the points. */
+MUST_USE int ingest_rule(struct ingest *ingest, const struct tenant_environment *environment,
+                         struct slice pattern, enum kind kind, ingest_done *done, void *arg);
+MUST_USE int ingest_text(struct ingest *ingest, const struct tenant_environment *environment,
+                         struct slice stem, struct slice text, ingest_done *done, void *arg);
+/* Can the log acknowledge? Asks it, with a record that means nothing. */
+MUST_USE int ingest_probe(struct ingest *ingest, const struct tenant_environment *environment,
+                          ingest_done *done, void *arg);
+
+/* At the end of each loop turn: closes the open batches and hands them to the log. */
+void ingest_turn_end(struct ingest *ingest);
+
+bool ingest_paused(const struct ingest *ingest);
+
+/* The highest offset + 1 acknowledged by this process: a read that arrives now waits for it. */
+uint64_t ingest_acked(const struct ingest *ingest, uint32_t partition);
+
+struct ingest_stats {
+    uint64_t points_acked, points_failed, points_unknown;
+    uint64_t records_acked, records_failed, records_unknown;
+    uint64_t bytes_acked; /* of records */
+    uint64_t busy;        /* commands refused */
+    size_t inflight_bytes;
+    uint32_t inflight_records;
+    int64_t last_ack_wall_ms;
+    int64_t last_failure_wall_ms;
+};
+struct ingest_stats ingest_stats(const struct ingest *ingest);
+
+/* Nothing is open or in flight: TERM may go on. */
+bool ingest_idle(const struct ingest *ingest);
+
+#endif

@@ -1,0 +1,62 @@
+#ifndef MODEL_BLOCK_H
+#define MODEL_BLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Points of one (category, dimension, host), in log order, as columns. The one shape in which points
+ * leave the head and MySQL alike, so that readers have a single path. Borrowed: valid during the call
+ * that hands it over.
+ *
+ * fresh: each point is the first ever of its (series, time), and no later offset in fresh blocks has the
+ * same (series, time): such points may be added up as they are. In blocks that are not fresh a point may
+ * repeat a (series, time) seen before; all points of such an item have to be folded by policy, in log
+ * order: a fresh point first, then by lo, then by the order of hand-over and position. */
+struct block {
+    uint32_t category;
+    uint32_t dimension;
+    uint32_t host;
+    bool fresh;
+    uint64_t lo; /* first offset of the flush or head segment that they came with: log order */
+    uint32_t count;
+    const uint32_t *items;
+    const int64_t *times_ms;
+    const double *values;
+    const uint8_t *policies; /* enum policy; NULL: all LAST */
+};
+
+/* Which points a reader wants. Sources use it to leave out what cannot matter and may hand over more:
+ * the reader checks items and times itself. Borrowed. */
+struct block_filter {
+    uint32_t category;
+    const uint32_t *dimensions;
+    uint32_t dimensions_count;
+    const uint32_t *hosts; /* ascending; NULL: all */
+    uint32_t hosts_count;
+    int64_t from_ms; /* inclusive */
+    int64_t to_ms;   /* exclusive */
+    bool fresh;      /* only fresh blocks, or only the others: a source is asked for each in turn */
+};
+
+/* Seconds in which a (host, collector) reported. Borrowed. */
+struct beat_block {
+    uint32_t host;
+    uint32_t collector;
+    uint32_t from_s; /* the hour's first second */
+    const uint8_t *bits; /* 450 bytes: second i is bits[i / 8] >> (i % 8) & 1 */
+};
+
+struct beat_filter {
+    uint32_t collector;
+    const uint32_t *hosts; /* ascending; NULL: all */
+    uint32_t hosts_count;
+    int64_t from_ms;
+    int64_t to_ms;
+};
+enum { BEAT_SECONDS = 3600, BEAT_BYTES = 450 };
+
+/* Return 0 to go on; anything else stops the scan, which returns it. */
+typedef int block_visit(void *arg, const struct block *block);
+typedef int beat_visit(void *arg, const struct beat_block *block);
+
+#endif

@@ -1,0 +1,119 @@
+#ifndef QUERY_QUERY_H
+#define QUERY_QUERY_H
+
+#include "base/attr.h"
+#include "base/slice.h"
+#include "model/kind.h"
+#include "port/executor.h"
+#include "port/guard.h"
+#include "port/head.h"
+#include "query/result.h"
+#include "tenant/tenant.h"
+
+#include <stdint.h>
+
+/* The read path: a request waits for its offset, runs on a worker over head and storage, and comes back to the
+ * loop as a result. Thread: loop, but for what the workers run inside. Nothing here blocks the loop.
+ *
+ *   submit -> WAITING (head behind the offset asked for) -> QUEUED -> RUNNING -> done(result)
+ *                 '------------ kill, deadline, hang-up: done(error) ------------'
+ */
+
+struct query;
+
+struct query_config {
+    struct head *head;
+    struct executor *executor;      /* its context: a storage_session */
+    struct executor *control;       /* one thread, same kind of context: for storage_interrupt */
+    int64_t deadline_ms;            /* of a request */
+    size_t memory_bytes_max;        /* of a request */
+    uint32_t requests_max;          /* in flight; above: LT_EBUSY */
+};
+
+MUST_USE int query_create(const struct query_config *config, struct query **out);
+/* Kills what is in flight; every done has been called when it returns... which needs the executor to be
+ * destroyed first. */
+void query_destroy(struct query **query);
+
+enum query_what { QUERY_RANGE, QUERY_TOPQ, QUERY_POINTS, QUERY_LAST };
+
+enum aggregate {
+    AGGREGATE_AVG,
+    AGGREGATE_SUM,
+    AGGREGATE_MIN,
+    AGGREGATE_MAX,
+    AGGREGATE_COUNT,
+    AGGREGATE_FIRST,
+    AGGREGATE_LAST,
+    AGGREGATE_RATE,
+};
+const char *aggregate_text(enum aggregate aggregate);
+MUST_USE int aggregate_parse(struct slice text, enum aggregate *out);
+
+enum fill { FILL_NONE, FILL_ZERO, FILL_LAST };
+
+/* Everything is copied by submit. */
+struct query_spec {
+    enum query_what what;
+    const struct tenant_environment *environment;
+    uint64_t after; /* the head must have applied all offsets below this */
+    int64_t from_ms, to_ms; /* [from, to); POINTS and LAST: to_ms is exclusive too (the caller adds 1) */
+    const char *command;    /* a literal for REQUESTS: "TOPQ" */
+    uint64_t client;        /* connection id, for REQUESTS */
+
+    const struct slice *keys; /* RANGE: host/metric names; POINTS, LAST: one */
+    uint32_t keys_count;
+    int64_t step_ms; /* RANGE */
+    enum aggregate aggregate;
+    bool aggregate_given; /* else by kind: gauge avg, delta sum, counter rate */
+    enum fill fill;
+
+    uint64_t limit; /* TOPQ: rows; POINTS: the first n points, 0: all */
+    struct slice pattern; /* TOPQ: with the dimension as last component */
+    enum aggregate rank;  /* TOPQ: sum count max avg */
+    const struct slice *hosts; /* none: all */
+    uint32_t hosts_count;
+    const struct slice *with; /* dimensions */
+    uint32_t with_count;
+    uint32_t sparkline; /* points of it, 0: none */
+    struct slice match; /* empty: none. A substring, ASCII case folded, of item name or text */
+};
+
+/* status 0: result is one of result.h by spec.what, the callee's to keep until query_result_free. Else
+ * a negative error; why is a text for the client. Called once. */
+struct query_answer {
+    int status;
+    const char *why;
+    union query_result *result;
+};
+typedef void query_done(void *arg, const struct query_answer *answer);
+
+/* LT_EBUSY: too many in flight. id_out names it in REQUESTS. */
+MUST_USE int query_submit(struct query *query, const struct query_spec *spec, query_done *done,
+                          void *arg, uint64_t *id_out);
+
+/* In any phase. done comes (LT_ECANCELLED) in this call or later. LT_ENOTFOUND. */
+MUST_USE int query_kill(struct query *query, uint64_t id);
+
+/* For REQUESTS, oldest first. */
+struct query_request {
+    uint64_t id;
+    uint64_t client;
+    const char *command;
+    const char *phase;     /* waiting, queued, running */
+    int64_t age_ms;
+    uint64_t rows, bytes;  /* read from storage */
+    size_t memory_bytes;
+    const char *statement; /* what runs on the database, or "" */
+};
+void query_each(struct query *query, void (*visit)(void *arg, const struct query_request *request),
+                void *arg);
+
+struct query_stats {
+    uint64_t done, failed, killed, timed_out, refused;
+    uint32_t in_flight;
+    uint64_t rows, bytes;
+};
+struct query_stats query_stats(const struct query *query);
+
+#endif

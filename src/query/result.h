@@ -1,0 +1,96 @@
+#ifndef QUERY_RESULT_H
+#define QUERY_RESULT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "model/kind.h"
+
+/* What reads answer, before anybody makes it a protocol's reply. Owned by the receiver; all memory in one
+ * arena; free with query_result_free. Times are Unix ms. */
+
+/* How much the answer rests on. */
+struct result_source {
+    bool complete;             /* false: storage or head could not be read; why says so */
+    const char *why;           /* "" when complete */
+    int64_t complete_until_ms; /* append time of the last record that is in it */
+    uint64_t offset;           /* records below this are in it */
+    uint64_t rows, bytes;      /* read from storage */
+};
+
+enum bucket_state {
+    BUCKET_VALUE,         /* computed from points */
+    BUCKET_ZERO,          /* delta, the collector reported, no point: a measured zero */
+    BUCKET_ABSENT,        /* the collector reported, but this series has no point */
+    BUCKET_NOT_COLLECTED, /* nothing reported */
+};
+const char *bucket_state_text(enum bucket_state state); /* value zero absent not_collected */
+
+struct result_bucket {
+    int64_t time_ms;
+    double value;    /* NaN: none (after FILL) */
+    enum bucket_state state;
+};
+
+struct result_series {
+    struct slice key;
+    bool known;      /* false: no such series; all buckets not collected or absent */
+    enum kind kind;
+    const char *aggregate;
+    const struct result_bucket *buckets;
+    uint32_t buckets_count;
+};
+
+struct result_range {
+    struct result_source source;
+    int64_t from_ms, to_ms, step_ms;
+    int64_t resolution_ms; /* of the data that was read: 1000 */
+    const struct result_series *series;
+    uint32_t series_count;
+};
+
+struct result_row {
+    struct slice item;        /* the components that the pattern's * matched, joined by '.' */
+    struct slice text;        /* what the item is known by, or "" */
+    struct slice category;
+    double value;
+    const double *with;       /* a value for each WITH dimension */
+    const double *sparkline;  /* sums in equal parts of the range */
+};
+
+struct result_topq {
+    struct result_source source;
+    int64_t from_ms, to_ms;
+    struct slice dimension;
+    const char *rank;
+    const char *plan; /* "scan" */
+    const struct slice *with;
+    uint32_t with_count;
+    uint32_t sparkline_count;
+    const struct result_row *rows;
+    uint32_t rows_count;
+    struct result_row rest;  /* item "" */
+    uint64_t rest_items;
+    struct result_row total; /* item "" */
+    uint64_t total_items;
+    bool shares; /* rank is sum or count: value / total means something */
+};
+
+struct result_points {
+    struct result_source source;
+    bool known; /* false: no such series */
+    const int64_t *times_ms;
+    const double *values;
+    uint32_t count;
+};
+
+union query_result {
+    struct result_range range;
+    struct result_topq topq;
+    struct result_points points; /* POINTS; LAST: count is 0 or 1 */
+};
+
+void query_result_free(union query_result **result);
+
+#endif

@@ -1,0 +1,109 @@
+#ifndef REACTOR_REACTOR_H
+#define REACTOR_REACTOR_H
+
+#include "base/attr.h"
+#include "base/slice.h"
+
+#include <stdint.h>
+
+/* The event loop (libuv): listeners, connections, timers, watched descriptors, signals. Everything here
+ * runs on the loop thread and never blocks, but for reactor_run, which is the loop. This folder and no
+ * other includes uv.h. */
+
+struct reactor;
+struct conn;
+
+MUST_USE int reactor_create(struct reactor **out);
+void reactor_destroy(struct reactor **reactor);
+
+/* Runs until reactor_stop. */
+void reactor_run(struct reactor *reactor);
+void reactor_stop(struct reactor *reactor);
+
+/* Called at the end of each loop turn in which anything happened, before the loop sleeps: batches close,
+ * replies leave. Hooks run in order of registration. At most REACTOR_HOOKS_MAX. */
+enum { REACTOR_HOOKS_MAX = 8 };
+MUST_USE int reactor_on_turn_end(struct reactor *reactor, void (*hook)(void *arg), void *arg);
+
+/* Calls on_readable in a turn in which fd is readable. The watch does not own fd. */
+struct reactor_watch;
+MUST_USE int reactor_watch_fd(struct reactor *reactor, int fd, void (*on_readable)(void *arg),
+                              void *arg, struct reactor_watch **out);
+void reactor_unwatch(struct reactor_watch **watch);
+
+/* Caller-owned handle to a timer of the reactor's; first after delay_ms, then every repeat_ms (0: once). */
+struct reactor_timer;
+MUST_USE int reactor_timer_create(struct reactor *reactor, void (*on_time)(void *arg), void *arg,
+                                  struct reactor_timer **out);
+void reactor_timer_start(struct reactor_timer *timer, int64_t delay_ms, int64_t repeat_ms);
+void reactor_timer_stop(struct reactor_timer *timer);
+void reactor_timer_destroy(struct reactor_timer **timer);
+
+/* SIGTERM and SIGINT. SIGPIPE is ignored by reactor_create. */
+MUST_USE int reactor_on_signal(struct reactor *reactor, void (*on_signal)(void *arg, int signum),
+                               void *arg);
+
+/* ---- connections ---- */
+
+struct conn_limits {
+    size_t input_bytes_max;       /* unread input, after trust */
+    size_t input_bytes_untrusted; /* before it */
+    size_t output_bytes_max;      /* unsent output: a client above it is cut */
+    int64_t idle_timeout_ms;      /* 0: none */
+    int64_t trust_timeout_ms;     /* to conn_trust */
+    uint32_t conns_max;
+};
+
+/* user is the handler's own, set by conn_set_user. */
+struct conn_handler {
+    /* A client is accepted. Nonzero refuses it. */
+    int (*on_open)(void *arg, struct conn *conn);
+    /* Bytes are there: all that is unread, in one piece. Returns how many were used up (they go away);
+     * negative closes the connection once its output has left. */
+    long (*on_input)(void *arg, struct conn *conn, struct slice input);
+    /* It is gone (once, also after conn_close). why: a literal for the log. */
+    void (*on_close)(void *arg, struct conn *conn, const char *why);
+    void *arg;
+};
+
+struct listener;
+/* address: "127.0.0.1:6479", "[::1]:6479" or "unix:/path". LT_EIO, logged, where it cannot be bound. */
+MUST_USE int reactor_listen(struct reactor *reactor, const char *address,
+                            const struct conn_limits *limits, const struct conn_handler *handler,
+                            struct listener **out);
+/* Stops accepting; connections stay. */
+void listener_close(struct listener **listener);
+/* The port in use (after ":0"). */
+int listener_port(const struct listener *listener);
+/* Calls visit for each open connection; visit may close it. */
+void listener_each(struct listener *listener, void (*visit)(void *arg, struct conn *conn), void *arg);
+uint32_t listener_conns(const struct listener *listener);
+
+/* Stop (true) or go on reading all of a listener's sockets: the first stage of back-pressure. */
+void listener_pause(struct listener *listener, bool paused);
+
+void conn_set_user(struct conn *conn, void *user);
+void *conn_user(const struct conn *conn);
+const char *conn_address(const struct conn *conn); /* "127.0.0.1:50512" */
+const char *conn_local_address(const struct conn *conn);
+int conn_fd(const struct conn *conn);
+int64_t conn_idle_ms(const struct conn *conn);
+int64_t conn_age_ms(const struct conn *conn);
+size_t conn_output_bytes(const struct conn *conn);
+size_t conn_input_bytes(const struct conn *conn);
+
+/* The client has authenticated, or need not. */
+void conn_trust(struct conn *conn);
+
+/* Queues bytes (copied). They leave at the turn's end, one write a connection and turn. Above
+ * output_bytes_max the connection is cut. */
+void conn_write(struct conn *conn, struct slice bytes);
+
+/* While blocked, on_input is not called and the socket is not read beyond the input buffer. Unblocking calls on_input in this
+ * or the next turn if unread bytes wait. */
+void conn_block(struct conn *conn, bool blocked);
+
+/* Closes at once, or (after_output) once what is queued has left. on_close comes in a later turn. */
+void conn_close(struct conn *conn, const char *why, bool after_output);
+
+#endif

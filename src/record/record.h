@@ -1,0 +1,116 @@
+#ifndef RECORD_RECORD_H
+#define RECORD_RECORD_H
+
+#include "base/attr.h"
+#include "base/slice.h"
+#include "model/kind.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The bytes of one log record: msgpack, versioned, columnar. docs/adr/0003-record-format.md draws the
+ * format; tests/record/golden/ pins it. Pure: no I/O, any thread, one thread at a time for an object.
+ *
+ *   points   [1, 1, environment, append_ms, hosts, metrics, runs, metric_index, values]
+ *   rule     [1, 2, environment, append_ms, pattern, kind]
+ *   text     [1, 3, environment, append_ms, stem, text]
+ *   noop     [1, 4, environment, append_ms]                 (READY's probe)
+ *
+ * A run is the consecutive points of one host and time that came in one way. */
+enum record_what {
+    RECORD_POINTS = 1,
+    RECORD_RULE = 2,
+    RECORD_TEXT = 3,
+    RECORD_NOOP = 4,
+};
+
+/* ---- writing: the open batch ---- */
+
+struct record_builder;
+
+/* bytes_max bounds what the finished record may take. */
+MUST_USE int record_builder_create(size_t bytes_max, struct record_builder **out);
+void record_builder_destroy(struct record_builder **builder);
+void record_builder_reset(struct record_builder *builder);
+
+/* Adds one point. Names are copied, once a batch. LT_ELIMIT: it would not fit; nothing changed. */
+MUST_USE int record_builder_point(struct record_builder *builder, bool observed, struct slice host,
+                                  struct slice metric, int64_t time_ms, double value,
+                                  enum policy policy);
+
+/* A command that fails half-way is undone: mark, then rollback to it. */
+struct record_mark {
+    uint32_t points;
+    uint32_t hosts;
+    uint32_t metrics;
+    uint32_t runs;
+    size_t bytes;
+};
+struct record_mark record_builder_mark(const struct record_builder *builder);
+void record_builder_rollback(struct record_builder *builder, struct record_mark mark);
+
+uint32_t record_builder_points(const struct record_builder *builder);
+size_t record_builder_bytes(const struct record_builder *builder); /* upper bound of the record's size */
+int64_t record_builder_time_ms(const struct record_builder *builder, uint32_t point);
+
+/* The record; valid until the next call on the builder. LT_ENOMEM. */
+MUST_USE int record_builder_finish(struct record_builder *builder, uint32_t environment,
+                                   int64_t append_ms, struct slice *out);
+
+struct buffer;
+MUST_USE int record_write_rule(struct buffer *out, uint32_t environment, int64_t append_ms,
+                               struct slice pattern, enum kind kind);
+MUST_USE int record_write_text(struct buffer *out, uint32_t environment, int64_t append_ms,
+                               struct slice stem, struct slice text);
+MUST_USE int record_write_noop(struct buffer *out, uint32_t environment, int64_t append_ms);
+
+/* ---- reading ---- */
+
+struct record_run {
+    bool observed; /* by OBSERVE: leaves a heartbeat */
+    enum policy policy;
+    uint32_t host; /* index into hosts */
+    int64_t time_ms;
+    uint32_t first; /* its points are [first, first + count) */
+    uint32_t count;
+};
+
+struct record {
+    enum record_what what;
+    uint32_t environment;
+    int64_t append_ms;
+    union {
+        struct {
+            const struct slice *hosts;
+            uint32_t hosts_count;
+            const struct slice *metrics;
+            uint32_t metrics_count;
+            const struct record_run *runs;
+            uint32_t runs_count;
+            const uint32_t *metric_index; /* a point */
+            const double *values;         /* a point */
+            uint32_t count;               /* points */
+        } points;
+        struct {
+            struct slice pattern;
+            enum kind kind;
+        } rule;
+        struct {
+            struct slice stem;
+            struct slice text;
+        } text;
+    };
+};
+
+struct record_reader; /* keeps the columns' memory from record to record */
+
+MUST_USE int record_reader_create(struct record_reader **out);
+void record_reader_destroy(struct record_reader **reader);
+
+/* Decodes and checks everything that a record promises: indexes in range, counts that add up, names
+ * within limits, finite times, known enums, nothing behind the end. Slices point into bytes, columns into
+ * the reader: valid until the next call.
+ * LT_EPARSE: no such record. LT_EVERSION: a version or a kind that this program does not know. LT_ENOMEM. */
+MUST_USE int record_read(struct record_reader *reader, struct slice bytes, struct record *out);
+
+#endif

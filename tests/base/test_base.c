@@ -1,0 +1,152 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/number.h"
+#include "base/vec.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void test_buffer_limit_is_sticky_and_harmless(void **state)
+{
+    (void)state;
+    struct buffer b;
+    buffer_init(&b, 8);
+    buffer_append_str(&b, "12345678");
+    assert_int_equal(b.error, 0);
+    buffer_append_str(&b, "9");
+    assert_int_equal(b.error, LT_ELIMIT);
+    assert_int_equal(b.len, 8);
+    buffer_append_str(&b, "");
+    buffer_reset(&b, 8);
+    assert_int_equal(b.error, 0);
+    buffer_append_str(&b, "abc");
+    buffer_consume(&b, 1);
+    assert_true(slice_eq_str(buffer_slice(&b), "bc"));
+    buffer_fini(&b);
+}
+
+static bool u64_eq(const void *context, const void *key, uint32_t position)
+{
+    return ((const uint64_t *)context)[position] == *(const uint64_t *)key;
+}
+
+static void test_hash_index_finds_what_was_added(void **state)
+{
+    (void)state;
+    VEC(uint64_t) keys = {0};
+    struct hash_index index;
+    hash_index_init(&index);
+    for (uint64_t i = 0; i < 3000; i++) {
+        uint64_t key = i * 7919;
+        /* Masked, so that most hashes collide. */
+        uint64_t hash = hash_u64(key) & 0xff;
+        assert_int_equal(hash_index_find(&index, hash, u64_eq, keys.v, &key), HASH_NONE);
+        assert_true(VEC_PUSH(&keys, key));
+        assert_int_equal(hash_index_add(&index, hash, (uint32_t)i), 0);
+    }
+    for (uint64_t i = 0; i < 3000; i++) {
+        uint64_t key = i * 7919;
+        uint64_t hash = hash_u64(key) & 0xff;
+        assert_int_equal(hash_index_find(&index, hash, u64_eq, keys.v, &key), i);
+    }
+    VEC_FINI(&keys);
+    hash_index_fini(&index);
+}
+
+static void test_arena_aligns_and_copies(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a);
+    for (size_t i = 1; i < 3000; i++) {
+        char *p = arena_alloc(&a, i * 13 % 7000 + 1, 16);
+        assert_non_null(p);
+        assert_int_equal((uintptr_t)p % 16, 0);
+        memset(p, 0xee, i * 13 % 7000 + 1);
+    }
+    struct slice copy = arena_copy(&a, SLICE_LIT("hello"));
+    assert_true(slice_eq_str(copy, "hello"));
+    arena_fini(&a);
+}
+
+static void expect_f64(const char *text, double want)
+{
+    double got = -1;
+    assert_int_equal(number_parse_f64(slice_str(text), &got), 0);
+    assert_memory_equal(&got, &want, sizeof(got));
+}
+
+static void test_number_parses_what_strtod_does_and_no_more(void **state)
+{
+    (void)state;
+    expect_f64("0", 0.0);
+    expect_f64("-0", -0.0);
+    expect_f64("1.5", 1.5);
+    expect_f64("1e3", 1000);
+    expect_f64(".5", .5);
+    expect_f64("5.", 5);
+    expect_f64("123456789012345678", 123456789012345678.0);
+    expect_f64("4.9406564584124654e-324", 4.9406564584124654e-324);
+    expect_f64("1.7976931348623157e308", 1.7976931348623157e308);
+    const char *bad[] = {"", "-", "+1", "inf", "-inf", "Infinity", "0x10", " 1", "1 ", "1e", "1e+",
+                         ".", "-.", "1.2.3", "1e999", "nan(1)", "1,5", "1_0"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        double x = 7;
+        assert_int_equal(number_parse_f64(slice_str(bad[i]), &x), LT_EPARSE);
+        assert_true(x == 7);
+    }
+    int64_t n = 0;
+    assert_int_equal(number_parse_i64(SLICE_LIT("-9223372036854775808"), &n), 0);
+    assert_true(n == INT64_MIN);
+    assert_int_equal(number_parse_i64(SLICE_LIT("9223372036854775808"), &n), LT_EPARSE);
+    assert_int_equal(number_parse_i64(SLICE_LIT("--1"), &n), LT_EPARSE);
+}
+
+static void test_number_round_trips(void **state)
+{
+    (void)state;
+    srand(1);
+    for (int i = 0; i < 200000; i++) {
+        uint64_t bits = 0;
+        for (int j = 0; j < 5; j++)
+            bits = bits << 15 ^ (uint64_t)rand();
+        double x, back;
+        memcpy(&x, &bits, sizeof(x));
+        if (i % 3 == 0)
+            x = rand() / 100.0;
+        if (isnan(x) || isinf(x))
+            continue;
+        char text[NUMBER_F64_BYTES_MAX];
+        size_t n = number_format_f64(x, text);
+        assert_int_equal(n, strlen(text));
+        assert_int_equal(number_parse_f64(slice_make(text, n), &back), 0);
+        assert_memory_equal(&x, &back, sizeof(x));
+    }
+    char text[NUMBER_F64_BYTES_MAX];
+    number_format_f64(9007199254740992.0, text);
+    assert_string_equal(text, "9007199254740992");
+    number_format_f64(0.1, text);
+    assert_string_equal(text, "0.1");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_buffer_limit_is_sticky_and_harmless),
+        cmocka_unit_test(test_hash_index_finds_what_was_added),
+        cmocka_unit_test(test_arena_aligns_and_copies),
+        cmocka_unit_test(test_number_parses_what_strtod_does_and_no_more),
+        cmocka_unit_test(test_number_round_trips),
+    };
+    return cmocka_run_group_tests_name("base", tests, NULL, NULL);
+}
