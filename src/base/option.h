@@ -43,7 +43,8 @@ void option_set_destroy(struct option_set **set);
 MUST_USE int option_set_add(struct option_set *set, const struct option_spec *specs, size_t count);
 
 /* Reads LONGTAIL_CONFIG's or --config's file, the environment and the flags, in that order. Unknown names and bad
- * values: LT_EINVALID, and message says what was expected (a text for people, one line).
+ * values: LT_EINVALID, and message says what was expected (a text for people, one line). An unknown LONGTAIL_
+ * variable is an error only if it is within two letters of an option: others are another program's. LT_ENOMEM.
  * `--help` and `--version` are the caller's: *stop_at_out is set to that flag. */
 MUST_USE int option_set_load(struct option_set *set, int argc, char **argv, char **environment,
                              struct buffer *message, const char **stop_at_out);
