@@ -1,0 +1,1 @@
+"""A private MariaDB and Kafka in one folder. tools/stack, tools/run and the tests' fixtures use it."""
