@@ -65,6 +65,8 @@ MUST_USE int catalog_changes(struct catalog *catalog, struct catalog_mark from,
                              int (*name)(void *arg, const struct storage_name *name),
                              int (*text)(void *arg, const struct storage_item_text *text),
                              void *arg);
+/* Storage has them: drops the journal below upto. */
+void catalog_forget_changes(struct catalog *catalog, struct catalog_mark upto);
 
 /* ---- readers ---- */
 
