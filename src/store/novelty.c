@@ -44,7 +44,12 @@ static bool floor_eq(const void *context, const void *key, uint32_t position)
 int novelty_floor(struct novelty *n, uint32_t environment, uint32_t host, uint32_t collector,
                   uint32_t *position_out)
 {
-    struct novelty_floor key = {environment, host, collector, NOVELTY_NEVER_MS, NOVELTY_NEVER_MS};
+    struct novelty_floor key = {.environment = environment,
+                                .host = host,
+                                .collector = collector,
+                                .floor_ms = NOVELTY_NEVER_MS,
+                                .newest_ms = NOVELTY_NEVER_MS,
+                                .noted_ms = NOVELTY_NEVER_MS};
     uint64_t hash = floor_hash(environment, host, collector);
     uint32_t position = hash_index_find(&n->floor_index, hash, floor_eq, n, &key);
     if (position == HASH_NONE) {

@@ -22,6 +22,7 @@ struct novelty_floor { /* of one (environment, host, collector) */
     uint32_t environment, host, collector;
     int64_t floor_ms;  /* a series that is not in the table may have points up to here */
     int64_t newest_ms; /* of all points so far */
+    int64_t noted_ms;  /* newest_ms when the last segment was sealed: the caller's */
 };
 
 struct novelty {

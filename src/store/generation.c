@@ -1,0 +1,125 @@
+#include "store/partition.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+
+/* Loading a partition: catalogs, watermarks and progress of one storage snapshot. */
+
+static uint32_t position_of(const struct generation *g, uint32_t environment)
+{
+    uint32_t i = 0;
+    while (i < g->environments_count && g->environments[i].id != environment)
+        i++;
+    return i;
+}
+
+static int load_name(void *arg, uint32_t environment, const struct storage_name *name)
+{
+    struct generation *g = arg;
+    uint32_t i = position_of(g, environment);
+    return i < g->environments_count ? catalog_restore(g->catalogs[i], name) : LT_ECORRUPT;
+}
+
+static int load_watermark(void *arg, uint32_t environment, const struct storage_watermark *w)
+{
+    struct generation *g = arg;
+    uint32_t floor;
+    int err = novelty_floor(&g->novelty, environment, w->host, w->collector, &floor);
+    if (err != 0)
+        return err;
+    struct novelty_floor *f = &g->novelty.floors[floor];
+    f->floor_ms = f->newest_ms = f->noted_ms = w->max_ms;
+    return 0;
+}
+
+static int load_text(void *arg, uint32_t environment, const struct storage_item_text *text)
+{
+    struct generation *g = arg;
+    uint32_t i = position_of(g, environment);
+    if (i == g->environments_count)
+        return LT_ECORRUPT;
+    return catalog_restore_text(g->catalogs[i], text->category, text->item, text->text);
+}
+
+void generation_fini(struct generation *g)
+{
+    for (uint32_t i = 0; g->catalogs != NULL && i < g->environments_count; i++)
+        catalog_unref(&g->catalogs[i]);
+    free(g->catalogs);
+    novelty_fini(&g->novelty);
+    *g = (struct generation){0};
+}
+
+static int generation_init(struct generation *g, const struct store_config *config)
+{
+    *g = (struct generation){0};
+    novelty_init(&g->novelty, config->novelty_bytes_max);
+    g->environments_count = tenant_environments(config->tenant, &g->environments);
+    g->catalogs = calloc(g->environments_count, sizeof(struct catalog *));
+    if (g->catalogs == NULL)
+        return LT_ENOMEM;
+    for (uint32_t i = 0; i < g->environments_count; i++) {
+        int err = catalog_create(g->environments[i].id, &g->catalogs[i]);
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+int generation_environments(const struct tenant *tenant, uint32_t partition, uint32_t **ids_out,
+                            uint32_t *count_out)
+{
+    const struct tenant_environment *environments;
+    uint32_t count = tenant_environments(tenant, &environments);
+    uint32_t *ids = calloc(count, sizeof(*ids));
+    if (ids == NULL)
+        return LT_ENOMEM;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (partition == GENERATION_ALL || environments[i].partition == partition)
+            ids[n++] = environments[i].id;
+    *ids_out = ids;
+    *count_out = n;
+    return 0;
+}
+
+static int load_from(struct generation *g, struct partition *p, struct storage_session *session)
+{
+    uint32_t *ids, count;
+    int err = generation_environments(p->store->config.tenant, p->number, &ids, &count);
+    if (err != 0)
+        return err;
+    struct storage_loader loader = {load_name, load_watermark, load_text, g};
+    err = storage_load(session, p->number, ids, count, &loader, &g->progress);
+    free(ids);
+    return err;
+}
+
+int generation_load(struct partition *p, struct storage_session *session)
+{
+    struct generation g;
+    struct segment *open = NULL;
+    int err = generation_init(&g, &p->store->config);
+    if (err == 0)
+        err = load_from(&g, p, session);
+    if (err == 0)
+        err = segment_create(g.progress.next, g.catalogs, g.environments_count, &open);
+    if (err != 0) {
+        generation_fini(&g);
+        return err;
+    }
+    pthread_mutex_lock(&p->lock);
+    if (VEC_PUSH(&p->segments, open)) {
+        p->generation = g;
+        atomic_store(&p->applied, g.progress.next);
+    } else {
+        err = LT_ENOMEM;
+    }
+    pthread_mutex_unlock(&p->lock);
+    if (err != 0) {
+        segment_unref(&open);
+        generation_fini(&g);
+    }
+    return err;
+}

@@ -1,0 +1,115 @@
+#ifndef STORE_PARTITION_H
+#define STORE_PARTITION_H
+
+#include "base/attr.h"
+#include "base/vec.h"
+#include "record/record.h"
+#include "store/novelty.h"
+#include "store/segment.h"
+#include "store/store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* One partition, as its tail, its owner and the readers share it. Internal to store/. */
+
+enum partition_state {
+    PARTITION_STARTING,
+    PARTITION_UNREACHABLE, /* storage does not answer, and nothing is loaded */
+    PARTITION_FOLLOWING,   /* loaded, tailing, not flushing */
+    PARTITION_OWNING,      /* loaded, tailing, flushing */
+    PARTITION_HALTED,      /* the log does not go on where storage ends: needs a person */
+    PARTITION_STOPPED,
+};
+enum { PARTITION_STATES = PARTITION_STOPPED + 1 };
+const char *partition_state_text(enum partition_state state);
+
+/* What a process learns when it loads a partition, and forgets when it loses it. */
+struct generation {
+    struct catalog **catalogs; /* by position in environments */
+    const struct tenant_environment *environments;
+    uint32_t environments_count;
+    struct novelty novelty; /* the tail's, once it runs */
+    struct storage_progress progress;
+};
+
+struct partition_stats { /* atomics: written by tail and owner, read by STATUS */
+    _Atomic uint64_t records, points, quarantined, quarantined_offset;
+    _Atomic uint64_t flushes, flushed_points, flush_retries;
+    _Atomic int64_t flush_ms, flush_wall_ms;
+    _Atomic uint64_t log_start, log_end;
+};
+
+struct partition {
+    struct store *store;
+    uint32_t number;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* sealed, flushed, stop: whoever waits looks again */
+
+    /* Under lock. */
+    enum partition_state state;
+    char why[256]; /* the last trouble, for STATUS */
+    bool loaded;
+    VEC(struct segment *) segments; /* oldest first; the last one is open */
+    struct generation generation;
+    bool stopping;
+    int64_t stop_mono_ms;
+
+    /* Any thread. */
+    _Atomic uint64_t applied;
+    _Atomic int64_t applied_ms;
+    _Atomic uint64_t wake_at; /* the loop waits for this offset; UINT64_MAX: for none */
+    _Atomic bool tail_stop;
+    _Atomic bool seal_now;
+    _Atomic int tail_error; /* why the tail ended by itself, 0: it has not */
+    struct partition_stats stats;
+
+    pthread_t owner_thread, tail_thread;
+    bool owner_running, tail_running; /* the loop's; the owner's */
+    struct log_reader *reader;
+    struct record_reader *decoder;
+};
+
+struct store {
+    struct head head; /* first: head_ops get it */
+    struct store_config config;
+    int event_fd;
+    struct head_wait *waits; /* the loop's */
+    struct partition *partitions;
+    uint32_t partitions_count;
+};
+
+/* owner.c. The one way to change the state. */
+void partition_set_state(struct partition *p, enum partition_state state, const char *why);
+/* Waits until something changed or ms have passed. Any thread but the loop. */
+void partition_pause(struct partition *p, int64_t ms);
+
+/* head.c */
+extern const struct head_ops store_head_ops;
+size_t partition_head_bytes(struct partition *p); /* under lock */
+void partition_wake_waiters(struct partition *p, uint64_t applied);
+void partition_drop_head(struct partition *p);
+
+/* generation.c: what is loaded. Owner thread. */
+enum { GENERATION_ALL = UINT32_MAX };
+/* Ids of the environments on a partition, or on all; *ids_out is the caller's to free. */
+MUST_USE int generation_environments(const struct tenant *tenant, uint32_t partition,
+                                     uint32_t **ids_out, uint32_t *count_out);
+MUST_USE int generation_load(struct partition *p, struct storage_session *session);
+void generation_fini(struct generation *g);
+
+/* tail.c. Owner thread starts and ends it. */
+MUST_USE int tail_start(struct partition *p);
+void tail_stop(struct partition *p);
+
+/* flush.c. Writes one sealed segment. 0, or LT_EFENCED, LT_EDIVERGED: not ours any more; or what storage says. */
+MUST_USE int flush_segment(struct partition *p, struct storage_session *session,
+                           const struct segment *segment, uint64_t epoch);
+
+/* trim.c. Forgets records that are stored and old. */
+void trim_log(struct partition *p, uint64_t stored);
+
+void *owner_main(void *partition);
+
+#endif

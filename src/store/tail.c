@@ -1,0 +1,363 @@
+#include "store/partition.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/logger.h"
+
+#include <stdlib.h>
+
+/* The consumer: one thread a partition, from the log to the open segment. */
+
+enum {
+    RECORDS_A_TURN = 64,
+    IDLE_MS = 200,      /* looks at the clock this often while nothing comes */
+    FULL_PAUSE_MS = 20, /* while the head is at its limit */
+    UNAVAILABLE_PAUSE_MS = 50,
+    VERIFY_TIMEOUT_MS = 1000,
+};
+
+struct resolved { /* a record's metric, once looked up */
+    struct catalog_series series;
+    bool known;
+};
+
+struct tail { /* the thread's own */
+    struct partition *p;
+    struct generation *g;
+    struct segment *open; /* borrowed from p->segments */
+    struct catalog *catalog;
+    uint32_t environment;
+    VEC(struct resolved) metrics;
+    VEC(uint32_t) hosts; /* by the record's index; CATALOG_NONE: not looked up yet */
+    struct segment_group *beat; /* the last one, and its second: a run repeats it */
+    uint32_t beat_second;
+};
+
+/* ---- one record ---- */
+
+static struct catalog *find_catalog(const struct tail *t, uint32_t environment)
+{
+    for (uint32_t i = 0; i < t->g->environments_count; i++)
+        if (t->g->environments[i].id == environment &&
+            t->g->environments[i].partition == t->p->number)
+            return t->g->catalogs[i];
+    return NULL;
+}
+
+static int prepare_names(struct tail *t, const struct record *r)
+{
+    t->metrics.n = 0;
+    t->hosts.n = 0;
+    if (!VEC_RESERVE(&t->metrics, r->points.metrics_count) ||
+        !VEC_RESERVE(&t->hosts, r->points.hosts_count))
+        return LT_ENOMEM;
+    for (uint32_t i = 0; i < r->points.metrics_count; i++)
+        t->metrics.v[t->metrics.n++].known = false;
+    for (uint32_t i = 0; i < r->points.hosts_count; i++)
+        t->hosts.v[t->hosts.n++] = CATALOG_NONE;
+    t->beat = NULL;
+    return 0;
+}
+
+static int note_beat(struct tail *t, uint64_t offset, uint32_t host, uint32_t collector,
+                     int64_t time_ms)
+{
+    int64_t hour_s = segment_hour_of(time_ms);
+    uint32_t second = (uint32_t)(time_ms / 1000 - hour_s);
+    struct segment_group *g =
+        segment_group(t->open, t->environment, SEGMENT_BEATS, collector, host, hour_s, true);
+    if (g == NULL)
+        return LT_ENOMEM;
+    if (g == t->beat && second == t->beat_second)
+        return 0;
+    t->beat = g;
+    t->beat_second = second;
+    return segment_append(t->open, g, offset, second, time_ms, 1, POLICY_LAST);
+}
+
+static int apply_point(struct tail *t, uint64_t offset, const struct record *r,
+                       const struct record_run *run, uint32_t host, uint32_t i)
+{
+    struct resolved *metric = &t->metrics.v[r->points.metric_index[i]];
+    int err = 0;
+    if (!metric->known) {
+        err = catalog_resolve(t->catalog, r->points.metrics[r->points.metric_index[i]],
+                              &metric->series);
+        if (err != 0)
+            return err;
+        metric->known = true;
+    }
+    const struct catalog_series *s = &metric->series;
+    uint32_t floor;
+    err = novelty_floor(&t->g->novelty, t->environment, host, s->collector, &floor);
+    if (err != 0)
+        return err;
+    int fresh = novelty_judge(&t->g->novelty, floor, t->environment, host, s->category, s->item,
+                              s->dimension, run->time_ms);
+    if (fresh < 0)
+        return fresh;
+    struct segment_group *g = segment_group(t->open, t->environment, s->category, s->dimension,
+                                            host, segment_hour_of(run->time_ms), fresh == 1);
+    if (g == NULL)
+        return LT_ENOMEM;
+    err = segment_append(t->open, g, offset, s->item, run->time_ms, r->points.values[i],
+                         run->policy);
+    if (err == 0 && run->observed)
+        err = note_beat(t, offset, host, s->collector, run->time_ms);
+    return err;
+}
+
+static int apply_points(struct tail *t, uint64_t offset, const struct record *r)
+{
+    int err = prepare_names(t, r);
+    for (uint32_t i = 0; err == 0 && i < r->points.runs_count; i++) {
+        const struct record_run *run = &r->points.runs[i];
+        uint32_t *host = &t->hosts.v[run->host];
+        if (*host == CATALOG_NONE)
+            err = catalog_host(t->catalog, r->points.hosts[run->host], host);
+        for (uint32_t j = 0; err == 0 && j < run->count; j++)
+            err = apply_point(t, offset, r, run, *host, run->first + j);
+    }
+    if (err == 0)
+        atomic_fetch_add(&t->p->stats.points, r->points.count);
+    return err;
+}
+
+static int apply_record(struct tail *t, uint64_t offset, const struct record *r)
+{
+    bool changed;
+    int err = 0;
+    switch (r->what) {
+    case RECORD_POINTS:
+        return apply_points(t, offset, r);
+    case RECORD_RULE:
+        err = catalog_add_rule(t->catalog, r->rule.pattern, r->rule.kind);
+        return err == LT_ENOMEM ? err : 0; /* a rule that stands already is no news */
+    case RECORD_TEXT:
+        return catalog_set_text(t->catalog, r->text.stem, r->text.text, &changed);
+    case RECORD_NOOP:
+        return 0;
+    }
+    return 0;
+}
+
+/* A record that nobody can read must not stop the partition; it must not be forgotten either. */
+static void quarantine(struct tail *t, uint64_t offset, const char *why)
+{
+    atomic_fetch_add(&t->p->stats.quarantined, 1);
+    atomic_store(&t->p->stats.quarantined_offset, offset);
+    log_error("store", "partition %u: record %llu is set aside, %s; it stays in the log",
+              t->p->number, (unsigned long long)offset, why);
+}
+
+static int apply(struct tail *t, const struct log_record *in)
+{
+    struct record record;
+    int err = record_read(t->p->decoder, in->bytes, &record);
+    if (err == LT_ENOMEM)
+        return err;
+    if (err != 0) {
+        quarantine(t, in->offset, error_text(err));
+        err = 0;
+    } else {
+        t->environment = record.environment;
+        t->catalog = find_catalog(t, record.environment);
+        if (t->catalog == NULL)
+            quarantine(t, in->offset, "its environment is not on this partition");
+        else
+            err = apply_record(t, in->offset, &record);
+    }
+    if (err != 0)
+        return err;
+    segment_publish(t->open, in->offset, hash_bytes(in->bytes));
+    atomic_fetch_add(&t->p->stats.records, 1);
+    atomic_store(&t->p->applied_ms, in->append_ms);
+    atomic_store(&t->p->applied, in->offset + 1);
+    return 0;
+}
+
+/* ---- sealing ---- */
+
+static int collect_watermarks(struct tail *t)
+{
+    struct novelty *n = &t->g->novelty;
+    for (uint32_t i = 0; i < n->floors_count; i++) {
+        struct novelty_floor *f = &n->floors[i];
+        if (f->newest_ms == f->noted_ms)
+            continue;
+        struct segment_watermark w = {f->environment, f->host, f->collector, f->newest_ms};
+        if (!VEC_PUSH(&t->open->watermarks, w))
+            return LT_ENOMEM;
+        f->noted_ms = f->newest_ms;
+    }
+    return 0;
+}
+
+static bool seal_due(const struct tail *t)
+{
+    const struct segment *s = t->open;
+    const struct store_config *config = &t->p->store->config;
+    if (atomic_load(&s->hi) == s->lo)
+        return false;
+    return atomic_load(&t->p->seal_now) ||
+           atomic_load_explicit(&s->bytes, memory_order_relaxed) >= config->flush_bytes ||
+           clock_mono_ms() - s->opened_mono_ms >= config->flush_interval_ms;
+}
+
+static int seal(struct tail *t)
+{
+    struct partition *p = t->p;
+    struct segment *next = NULL;
+    int err = collect_watermarks(t);
+    if (err == 0)
+        segment_seal(t->open);
+    if (err == 0)
+        err = segment_create(atomic_load(&t->open->hi), t->g->catalogs, t->g->environments_count,
+                             &next);
+    if (err != 0)
+        return err;
+    pthread_mutex_lock(&p->lock);
+    if (VEC_PUSH(&p->segments, next))
+        t->open = next;
+    else
+        err = LT_ENOMEM;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+    if (err != 0)
+        segment_unref(&next);
+    return err;
+}
+
+/* An open segment that is empty is as old as its first record will be. */
+static void restart_age(struct tail *t)
+{
+    if (atomic_load(&t->open->hi) == t->open->lo)
+        t->open->opened_mono_ms = clock_mono_ms();
+}
+
+/* ---- the thread ---- */
+
+static bool head_is_full(struct tail *t)
+{
+    struct partition *p = t->p;
+    pthread_mutex_lock(&p->lock);
+    size_t bytes = partition_head_bytes(p);
+    pthread_mutex_unlock(&p->lock);
+    return bytes + novelty_bytes(&t->g->novelty) >= p->store->config.head_bytes_max;
+}
+
+static int wait_ms(const struct tail *t)
+{
+    int64_t due = t->open->opened_mono_ms + t->p->store->config.flush_interval_ms;
+    int64_t left = due - clock_mono_ms();
+    if (atomic_load(&t->open->hi) == t->open->lo || left > IDLE_MS)
+        return IDLE_MS;
+    return left < 1 ? 1 : (int)left;
+}
+
+static int tail_turn(struct tail *t)
+{
+    struct log_record records[RECORDS_A_TURN];
+    struct partition *p = t->p;
+    int err = seal_due(t) ? seal(t) : 0;
+    if (err != 0)
+        return err;
+    if (head_is_full(t)) {
+        partition_pause(p, FULL_PAUSE_MS);
+        return 0;
+    }
+    restart_age(t);
+    int n = log_reader_next(p->store->config.log, p->reader, wait_ms(t), records, RECORDS_A_TURN);
+    for (int i = 0; i < n; i++) {
+        err = apply(t, &records[i]);
+        if (err != 0)
+            return err;
+    }
+    if (n > 0)
+        partition_wake_waiters(p, atomic_load(&p->applied));
+    if (n != LT_EUNAVAILABLE && n != LT_ETIMEOUT)
+        return n < 0 ? n : 0;
+    partition_pause(p, UNAVAILABLE_PAUSE_MS);
+    return 0;
+}
+
+/* Is the record before `next` the one that storage ends with? If it is not, somebody made the log anew,
+ * and going on would mix two histories. */
+static int verify_log(struct partition *p)
+{
+    const struct storage_progress *at = &p->generation.progress;
+    struct log *log = p->store->config.log;
+    struct log_bounds bounds;
+    int err = log_bounds(log, p->number, VERIFY_TIMEOUT_MS, &bounds);
+    if (err != 0)
+        return LT_EUNAVAILABLE;
+    if (at->next > bounds.end || at->next < bounds.start)
+        return LT_ETRIMMED;
+    if (at->next == bounds.start || at->next == 0)
+        return 0; /* nothing is left to compare with */
+    struct log_reader *reader;
+    err = log_reader_open(log, p->number, at->next - 1, &reader);
+    if (err != 0)
+        return err;
+    struct log_record record;
+    int n = log_reader_next(log, reader, VERIFY_TIMEOUT_MS, &record, 1);
+    err = n == 1 ? 0 : n < 0 ? n : LT_EUNAVAILABLE;
+    if (n == 1 && hash_bytes(record.bytes) != at->checksum)
+        err = LT_ECORRUPT;
+    log_reader_close(log, &reader);
+    return err;
+}
+
+static void *tail_main(void *arg)
+{
+    struct partition *p = arg;
+    struct tail t = {.p = p, .g = &p->generation};
+    pthread_mutex_lock(&p->lock);
+    t.open = p->segments.v[p->segments.n - 1];
+    pthread_mutex_unlock(&p->lock);
+    int err;
+    while ((err = verify_log(p)) == LT_EUNAVAILABLE && !atomic_load(&p->tail_stop))
+        partition_pause(p, UNAVAILABLE_PAUSE_MS);
+    if (err == LT_EUNAVAILABLE)
+        err = 0; /* stopped before the log answered */
+    while (err == 0 && !atomic_load(&p->tail_stop))
+        err = tail_turn(&t);
+    if (err == 0 && atomic_load(&t.open->hi) > t.open->lo)
+        err = seal(&t);
+    atomic_store(&p->tail_error, err);
+    VEC_FINI(&t.metrics);
+    VEC_FINI(&t.hosts);
+    pthread_mutex_lock(&p->lock);
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+    return NULL;
+}
+
+int tail_start(struct partition *p)
+{
+    int err = log_reader_open(p->store->config.log, p->number, p->generation.progress.next,
+                              &p->reader);
+    if (err != 0)
+        return err;
+    atomic_store(&p->tail_stop, false);
+    atomic_store(&p->seal_now, false);
+    atomic_store(&p->tail_error, 0);
+    if (pthread_create(&p->tail_thread, NULL, tail_main, p) != 0) {
+        log_reader_close(p->store->config.log, &p->reader);
+        return LT_ENOMEM;
+    }
+    p->tail_running = true;
+    return 0;
+}
+
+void tail_stop(struct partition *p)
+{
+    if (!p->tail_running)
+        return;
+    atomic_store(&p->tail_stop, true);
+    log_reader_wake(p->store->config.log, p->reader);
+    pthread_join(p->tail_thread, NULL);
+    log_reader_close(p->store->config.log, &p->reader);
+    p->tail_running = false;
+}
