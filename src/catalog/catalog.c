@@ -13,8 +13,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* Dimension 0 is "none"; the empty text cannot be confused with it, because names_* are asked only for
- * metrics that have a dot. */
+/* Dimension 0 is "none"; the empty text cannot be confused with it, because names_* are asked only
+ * for metrics that have a dot. */
 enum { DIMENSION_NONE = 0 };
 
 struct category {
@@ -44,8 +44,9 @@ struct change { /* one name that storage does not have yet */
 struct catalog {
     _Atomic uint32_t refs;
     uint32_t environment;
-    pthread_rwlock_t lock; /* readers: shared; the writer: exclusive, and only to change something */
-    struct arena arena;    /* every text; nothing in it moves */
+    pthread_rwlock_t
+        lock;           /* readers: shared; the writer: exclusive, and only to change something */
+    struct arena arena; /* every text; nothing in it moves */
     struct names hosts;
     struct names dimensions;
     struct names collectors;
@@ -129,13 +130,12 @@ uint32_t catalog_environment(const struct catalog *c)
 size_t catalog_bytes(struct catalog *c)
 {
     pthread_rwlock_rdlock(&c->lock);
-    size_t bytes = sizeof(*c) + c->arena.bytes + names_bytes(&c->hosts) +
-                   names_bytes(&c->dimensions) + names_bytes(&c->collectors) +
-                   hash_index_bytes(&c->category_index) + hash_index_bytes(&c->stem_index) +
-                   hash_index_bytes(&c->text_index) +
-                   c->categories.cap * sizeof(c->categories.v[0]) +
-                   c->stems.cap * sizeof(c->stems.v[0]) + c->texts.cap * sizeof(c->texts.v[0]) +
-                   c->changes.cap * sizeof(c->changes.v[0]);
+    size_t bytes =
+        sizeof(*c) + c->arena.bytes + names_bytes(&c->hosts) + names_bytes(&c->dimensions) +
+        names_bytes(&c->collectors) + hash_index_bytes(&c->category_index) +
+        hash_index_bytes(&c->stem_index) + hash_index_bytes(&c->text_index) +
+        c->categories.cap * sizeof(c->categories.v[0]) + c->stems.cap * sizeof(c->stems.v[0]) +
+        c->texts.cap * sizeof(c->texts.v[0]) + c->changes.cap * sizeof(c->changes.v[0]);
     for (uint32_t i = 0; i < c->categories.n; i++)
         bytes += c->categories.v[i].items.cap * sizeof(struct slice);
     pthread_rwlock_unlock(&c->lock);
@@ -155,12 +155,20 @@ static uint32_t find_category(const struct catalog *c, struct slice name)
     return hash_index_find(&c->category_index, hash_bytes(name), category_eq, c, &name);
 }
 
+/* Is the byte at i a component of its own, "*"? Names like `b*` hold stars that stand for
+ * themselves. */
+static bool is_star(struct slice category, size_t i)
+{
+    return category.p[i] == '*' && (i == 0 || category.p[i - 1] == '.') &&
+           (i + 1 == category.n || category.p[i + 1] == '.');
+}
+
 /* Is `stem` what category and item join to? Walks the three at once and builds nothing. */
 static bool stem_is(struct slice stem, struct slice category, struct slice item)
 {
     size_t at = 0, from = 0;
     for (size_t i = 0; i < category.n; i++) {
-        if (category.p[i] != '*') {
+        if (!is_star(category, i)) {
             if (at >= stem.n || stem.p[at++] != category.p[i])
                 return false;
             continue;
@@ -299,8 +307,8 @@ static int add_stem(struct catalog *c, struct slice stem, uint32_t *stem_out)
     uint32_t category = find_category(c, name);
     int err = 0;
     if (category == HASH_NONE)
-        err = add_category(c, name, rule != NULL ? rule->kind : default_kind(name), true,
-                           &category);
+        err =
+            add_category(c, name, rule != NULL ? rule->kind : default_kind(name), true, &category);
     if (err != 0)
         return err;
     return add_item(c, category, buffer_slice(&c->item_text), stem, true, stem_out);

@@ -9,13 +9,15 @@
 
 /* One environment's names and their numbers.
  *
- * Ids are a pure function of the log: dense, in order of first appearance. So every process that loads
- * the catalog at offset n and applies the log from n gives the same ids, and the one that owns the
- * partition stores them in the transaction that stores the points (docs/adr/0004-ids-follow-the-log.md).
+ * Ids are a pure function of the log: dense, in order of first appearance. So every process that
+ * loads the catalog at offset n and applies the log from n gives the same ids, and the one that
+ * owns the partition stores them in the transaction that stores the points
+ * (docs/adr/0004-ids-follow-the-log.md).
  *
- * Thread: one writer (the consumer) resolves and adds; any thread reads. Readers take a shared lock for
- * the length of one call; the writer takes the exclusive one only to add a name. Slices that are handed out live as long as the
- * catalog: names are never changed or freed. Reference counted, because views outlive a reload. */
+ * Thread: one writer (the consumer) resolves and adds; any thread reads. Readers take a shared lock
+ * for the length of one call; the writer takes the exclusive one only to add a name. Slices that
+ * are handed out live as long as the catalog: names are never changed or freed. Reference counted,
+ * because views outlive a reload. */
 
 struct catalog;
 
@@ -36,13 +38,16 @@ struct catalog_series {
     uint32_t collector;
 };
 
-/* Finds or adds. LT_ENOMEM leaves the catalog as it was, but for names that the call added first; they are harmless. */
+/* Finds or adds. LT_ENOMEM leaves the catalog as it was, but for names that the call added first;
+ * they are harmless. */
 MUST_USE int catalog_host(struct catalog *catalog, struct slice host, uint32_t *out);
 MUST_USE int catalog_resolve(struct catalog *catalog, struct slice metric,
                              struct catalog_series *out);
-/* Declares a pattern. LT_EEXISTS: it stands already (nothing changes, whatever its kind). LT_EINVALID. */
+/* Declares a pattern. LT_EEXISTS: it stands already (nothing changes, whatever its kind).
+ * LT_EINVALID. */
 MUST_USE int catalog_add_rule(struct catalog *catalog, struct slice pattern, enum kind kind);
-/* The text that an item is known by (a statement). Adds the item where it is new. *changed_out: was it another text? */
+/* The text that an item is known by (a statement). Adds the item where it is new. *changed_out: was
+ * it another text? */
 MUST_USE int catalog_set_text(struct catalog *catalog, struct slice stem, struct slice text,
                               bool *changed_out);
 
@@ -52,8 +57,8 @@ MUST_USE int catalog_restore(struct catalog *catalog, const struct storage_name 
 MUST_USE int catalog_restore_text(struct catalog *catalog, uint32_t category, uint32_t item,
                                   struct slice text);
 
-/* What was added since `from`, up to `to`: for the flush. Marks are cheap and are taken at a record's
- * end by the writer; changes() may run on any thread. */
+/* What was added since `from`, up to `to`: for the flush. Marks are cheap and are taken at a
+ * record's end by the writer; changes() may run on any thread. */
 struct catalog_mark {
     uint64_t names; /* of all kinds, in order of appearance */
     uint64_t texts;

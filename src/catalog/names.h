@@ -7,7 +7,8 @@
 #include "base/slice.h"
 #include "base/vec.h"
 
-/* A list of distinct texts, numbered in order of arrival, found by text. Part of the catalog, which locks. */
+/* A list of distinct texts, numbered in order of arrival, found by text. Part of the catalog, which
+ * locks. */
 
 enum { NAMES_NONE = HASH_NONE };
 

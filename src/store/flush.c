@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 
-/* One sealed segment -> one transaction. Everything is taken from the segment and the catalog, which do
- * not change, so that a flush can be repeated from its start as often as it takes. */
+/* One sealed segment -> one transaction. Everything is taken from the segment and the catalog,
+ * which do not change, so that a flush can be repeated from its start as often as it takes. */
 
 enum { DAY_MS = 86400 * 1000 };
 

@@ -104,8 +104,8 @@ static int view_scan(struct head_view *view, uint64_t from, const struct block_f
 {
     int err = 0;
     for (uint32_t i = 0; err == 0 && i < view->count; i++)
-        err = segment_scan(view->segments[i], view->environment, from, view->bounds.applied,
-                           filter, visit, arg);
+        err = segment_scan(view->segments[i], view->environment, from, view->bounds.applied, filter,
+                           visit, arg);
     return err;
 }
 

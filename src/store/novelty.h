@@ -7,14 +7,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Is a point known to be the first of its (series, time)? Only such points may be added up without looking
- * at others (model/block.h: fresh). docs/adr/0005-novelty-by-series-watermark.md.
+/* Is a point known to be the first of its (series, time)? Only such points may be added up without
+ * looking at others (model/block.h: fresh). docs/adr/0005-novelty-by-series-watermark.md.
  *
- * A point is new for sure when it is later than every earlier point of its series. So the newest time of
- * each series seen by this process is kept, 16 bytes a slot; a series that is not in the table is judged
- * by the newest stored time of its (host, collector). Both err to one side only: a late or repeated point,
- * a series after a restart whose collector ran ahead, or two series with one 64-bit hash are called not
- * new, which costs time in reads and never a wrong sum.
+ * A point is new for sure when it is later than every earlier point of its series. So the newest
+ * time of each series seen by this process is kept, 16 bytes a slot; a series that is not in the
+ * table is judged by the newest stored time of its (host, collector). Both err to one side only: a
+ * late or repeated point, a series after a restart whose collector ran ahead, or two series with
+ * one 64-bit hash are called not new, which costs time in reads and never a wrong sum.
  *
  * Thread: one, the consumer. */
 

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The owner: lease, load, flush; and, where this process may not flush, follow. One thread a partition,
- * one storage session. Its life is a loop of generations: load what is stored, serve until anything does
- * not fit, drop all of it, load again. */
+/* The owner: lease, load, flush; and, where this process may not flush, follow. One thread a
+ * partition, one storage session. Its life is a loop of generations: load what is stored, serve
+ * until anything does not fit, drop all of it, load again. */
 
 enum {
     RETRY_MS_MIN = 100,
@@ -44,8 +44,8 @@ static bool edge_allowed(enum partition_state from, enum partition_state to)
 {
     static const uint8_t allowed[PARTITION_STATES] = {
 #define TO(state) (1u << PARTITION_##state)
-        [PARTITION_STARTING] = TO(UNREACHABLE) | TO(FOLLOWING) | TO(OWNING) | TO(HALTED) |
-                               TO(STARTING),
+        [PARTITION_STARTING] =
+            TO(UNREACHABLE) | TO(FOLLOWING) | TO(OWNING) | TO(HALTED) | TO(STARTING),
         [PARTITION_UNREACHABLE] = TO(STARTING) | TO(UNREACHABLE),
         [PARTITION_FOLLOWING] = TO(STARTING) | TO(FOLLOWING) | TO(HALTED),
         [PARTITION_OWNING] = TO(STARTING) | TO(OWNING) | TO(HALTED),
@@ -161,7 +161,8 @@ static void drop_segment(struct partition *p, struct segment *s)
     segment_unref(&oldest);
 }
 
-/* A flush failed: what is stored now? 0: nothing of it, do it again. 1: it is there. Else not ours. */
+/* A flush failed: what is stored now? 0: nothing of it, do it again. 1: it is there. Else not ours.
+ */
 static int settle(struct owner *o, const struct segment *s)
 {
     struct storage_progress now;
@@ -188,8 +189,8 @@ static int flush_one(struct owner *o, struct segment *s)
     int err = flush_segment(p, o->session, s, o->epoch);
     if (err != 0 && !is_lost(err)) {
         atomic_fetch_add(&p->stats.flush_retries, 1);
-        log_warn("store", "partition %u: flush of offsets %llu to %llu: %s; tried again",
-                 p->number, (unsigned long long)s->lo, (unsigned long long)atomic_load(&s->hi),
+        log_warn("store", "partition %u: flush of offsets %llu to %llu: %s; tried again", p->number,
+                 (unsigned long long)s->lo, (unsigned long long)atomic_load(&s->hi),
                  error_text(err));
         int settled = settle(o, s);
         if (settled == 0)

@@ -103,7 +103,8 @@ void generation_fini(struct generation *g);
 MUST_USE int tail_start(struct partition *p);
 void tail_stop(struct partition *p);
 
-/* flush.c. Writes one sealed segment. 0, or LT_EFENCED, LT_EDIVERGED: not ours any more; or what storage says. */
+/* flush.c. Writes one sealed segment. 0, or LT_EFENCED, LT_EDIVERGED: not ours any more; or what
+ * storage says. */
 MUST_USE int flush_segment(struct partition *p, struct storage_session *session,
                            const struct segment *segment, uint64_t epoch);
 

@@ -284,8 +284,8 @@ int segment_scan(struct segment *s, uint32_t environment, uint64_t from, uint64_
     return 0;
 }
 
-int segment_group_blocks(const struct segment *s, const struct segment_group *g,
-                         block_visit *visit, void *arg)
+int segment_group_blocks(const struct segment *s, const struct segment_group *g, block_visit *visit,
+                         void *arg)
 {
     struct segment_chunk *c = atomic_load_explicit(&g->first, memory_order_acquire);
     int err = 0;

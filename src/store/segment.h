@@ -12,19 +12,21 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* A piece of the head: the points of offsets [lo, hi), in columns, grouped by what one row will hold.
+/* A piece of the head: the points of offsets [lo, hi), in columns, grouped by what one row will
+ * hold.
  *
  *   segment -> group (environment, category, dimension, host, hour, fresh) -> chunk -> chunk -> ...
  *                chunk: | times i64 | values f64 | ordinals u32 | items u32 | policies u8 |
  *
- * One writer (the consumer) appends; readers on any thread scan at the same time and take no lock: groups
- * and chunks are lists that only grow, and a chunk's count is published after its columns. What a reader
- * may see is cut by ordinal = offset - lo, which never falls within a group. Reference counted: a segment
- * and all its memory go with the last view or list that holds it. */
+ * One writer (the consumer) appends; readers on any thread scan at the same time and take no lock:
+ * groups and chunks are lists that only grow, and a chunk's count is published after its columns.
+ * What a reader may see is cut by ordinal = offset - lo, which never falls within a group.
+ * Reference counted: a segment and all its memory go with the last view or list that holds it. */
 
 struct segment_chunk;
 
-/* As category: heartbeats. The dimension is then the collector, the item the second within the hour. */
+/* As category: heartbeats. The dimension is then the collector, the item the second within the
+ * hour. */
 enum { SEGMENT_BEATS = UINT32_MAX };
 
 struct segment_group {
@@ -89,14 +91,14 @@ void segment_publish(struct segment *segment, uint64_t offset, uint64_t checksum
 void segment_seal(struct segment *segment);
 
 /* Any thread. Blocks of the points with offsets in [from, to). */
-MUST_USE int segment_scan(struct segment *segment, uint32_t environment, uint64_t from,
-                          uint64_t to, const struct block_filter *filter, block_visit *visit,
-                          void *arg);
+MUST_USE int segment_scan(struct segment *segment, uint32_t environment, uint64_t from, uint64_t to,
+                          const struct block_filter *filter, block_visit *visit, void *arg);
 MUST_USE int segment_scan_beats(struct segment *segment, uint32_t environment, uint64_t from,
                                 uint64_t to, const struct beat_filter *filter, beat_visit *visit,
                                 void *arg);
 
-/* Any thread, on a sealed segment: a group's chunks as blocks, in order; a beat group's as one bitmap. */
+/* Any thread, on a sealed segment: a group's chunks as blocks, in order; a beat group's as one
+ * bitmap. */
 MUST_USE int segment_group_blocks(const struct segment *segment, const struct segment_group *group,
                                   block_visit *visit, void *arg);
 void segment_group_beats(const struct segment_group *group, uint8_t bits[BEAT_BYTES]);

@@ -14,9 +14,9 @@
 /* The store: log -> head -> tables, exactly once (DESIGN section 4).
  *
  * Each partition has two threads of its own:
- *   tail   reads the log, numbers the names, appends to the head's open segment, seals it when it is due
- *   owner  holds the lease, loads the catalog, flushes sealed segments one transaction each; on anything
- *          it does not understand it drops head and catalog and starts again from what is stored
+ *   tail   reads the log, numbers the names, appends to the head's open segment, seals it when it
+ * is due owner  holds the lease, loads the catalog, flushes sealed segments one transaction each;
+ * on anything it does not understand it drops head and catalog and starts again from what is stored
  *
  *   log --records--> tail --columns--> open segment --sealed--> owner --rows--> storage
  *                                           '------ views -----> readers (port/head.h), any thread
@@ -29,15 +29,15 @@ struct store_config {
     struct log *log;
     struct storage *storage;
     const struct tenant *tenant;
-    const char *node;       /* this process' name in leases */
-    bool flushes;           /* role store: take leases and flush; else only follow (role query) */
+    const char *node; /* this process' name in leases */
+    bool flushes;     /* role store: take leases and flush; else only follow (role query) */
     int64_t flush_interval_ms;
-    size_t flush_bytes;     /* a segment is sealed at this size */
+    size_t flush_bytes; /* a segment is sealed at this size */
     size_t head_bytes_max;
     size_t novelty_bytes_max;
     int64_t lease_ms;
-    int64_t retention_ms;   /* of 1-second data: older points go to the catch-all table */
-    int64_t log_keep_ms;    /* trim the log behind what is stored; 0: the log does it by itself */
+    int64_t retention_ms; /* of 1-second data: older points go to the catch-all table */
+    int64_t log_keep_ms;  /* trim the log behind what is stored; 0: the log does it by itself */
 };
 
 extern const struct option_spec store_options[];
@@ -48,8 +48,8 @@ MUST_USE int store_create(const struct store_config *config, struct store **out)
 /* Starts the threads. Thread: loop. */
 MUST_USE int store_start(struct store *store);
 
-/* Flushes what the head holds, for up to timeout_ms, gives the leases back and ends the threads. Thread:
- * loop; blocks. Views may still be pinned; they must be gone before store_destroy. */
+/* Flushes what the head holds, for up to timeout_ms, gives the leases back and ends the threads.
+ * Thread: loop; blocks. Views may still be pinned; they must be gone before store_destroy. */
 void store_stop(struct store *store, int64_t timeout_ms);
 void store_destroy(struct store **store);
 

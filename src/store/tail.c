@@ -29,7 +29,7 @@ struct tail { /* the thread's own */
     struct catalog *catalog;
     uint32_t environment;
     VEC(struct resolved) metrics;
-    VEC(uint32_t) hosts; /* by the record's index; CATALOG_NONE: not looked up yet */
+    VEC(uint32_t) hosts;        /* by the record's index; CATALOG_NONE: not looked up yet */
     struct segment_group *beat; /* the last one, and its second: a run repeats it */
     uint32_t beat_second;
 };
@@ -101,8 +101,8 @@ static int apply_point(struct tail *t, uint64_t offset, const struct record *r,
                                             host, segment_hour_of(run->time_ms), fresh == 1);
     if (g == NULL)
         return LT_ENOMEM;
-    err = segment_append(t->open, g, offset, s->item, run->time_ms, r->points.values[i],
-                         run->policy);
+    err =
+        segment_append(t->open, g, offset, s->item, run->time_ms, r->points.values[i], run->policy);
     if (err == 0 && run->observed)
         err = note_beat(t, offset, host, s->collector, run->time_ms);
     return err;
@@ -282,8 +282,8 @@ static int tail_turn(struct tail *t)
     return 0;
 }
 
-/* Is the record before `next` the one that storage ends with? If it is not, somebody made the log anew,
- * and going on would mix two histories. */
+/* Is the record before `next` the one that storage ends with? If it is not, somebody made the log
+ * anew, and going on would mix two histories. */
 static int verify_log(struct partition *p)
 {
     const struct storage_progress *at = &p->generation.progress;
@@ -336,8 +336,8 @@ static void *tail_main(void *arg)
 
 int tail_start(struct partition *p)
 {
-    int err = log_reader_open(p->store->config.log, p->number, p->generation.progress.next,
-                              &p->reader);
+    int err =
+        log_reader_open(p->store->config.log, p->number, p->generation.progress.next, &p->reader);
     if (err != 0)
         return err;
     atomic_store(&p->tail_stop, false);

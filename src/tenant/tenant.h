@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Environments: which there are, which partition each has, and who may speak for one. This version has a
- * single one, number 1, "default", on partition 0; ENV and TOKEN commands come with tenancy, behind this
- * interface. Immutable after create: any thread. */
+/* Environments: which there are, which partition each has, and who may speak for one. This version
+ * has a single one, number 1, "default", on partition 0; ENV and TOKEN commands come with tenancy,
+ * behind this interface. Immutable after create: any thread. */
 
 struct tenant;
 
@@ -25,7 +25,8 @@ void tenant_destroy(struct tenant **tenant);
 
 bool tenant_needs_password(const struct tenant *tenant);
 
-/* user: "" or "default", or an environment's name. The environment, or NULL. Compares in constant time. */
+/* user: "" or "default", or an environment's name. The environment, or NULL. Compares in constant
+ * time. */
 const struct tenant_environment *tenant_authenticate(const struct tenant *tenant, struct slice user,
                                                      struct slice password);
 
