@@ -11,43 +11,61 @@
 /* The Redis serialization protocol, versions 2 and 3. Only this folder knows it. Pure; any thread.
  *
  * ---- requests ----
- * The parser is handed the connection's unread bytes and finds one command in them. It copies nothing:
- * arguments point into those bytes. It keeps its place between calls, so that a command that arrives in
- * pieces is scanned once; the bytes it has seen must then still be there, at any address. */
+ * The parser is handed the connection's unread bytes and finds one command in them. It copies
+ * nothing: arguments point into those bytes (an inline command's, which may hold escapes, into the
+ * parser's own memory). It keeps its place between calls, so that a command that arrives in pieces
+ * is scanned once; the bytes it has seen must then still be there, at any address. Memory grows
+ * with the bytes that arrive, never by a declared length. */
 
 struct resp_limits {
     uint32_t args_max;
-    uint32_t bulk_bytes_max;    /* one argument */
-    uint32_t inline_bytes_max;  /* one inline line */
-    uint32_t command_bytes_max; /* all arguments of a command */
+    uint32_t bulk_bytes_max;   /* one argument */
+    uint32_t inline_bytes_max; /* one inline line */
+    uint32_t
+        command_bytes_max; /* a whole command with its framing; the query buffer must hold it */
+    bool trusted;          /* after authentication; only the errors' texts differ */
 };
 
 extern const struct resp_limits resp_limits_trusted;   /* after authentication */
 extern const struct resp_limits resp_limits_untrusted; /* before: FAULTS.md 20 */
 
+struct resp_span {
+    uint32_t at; /* from the command's first byte */
+    uint32_t n;
+};
+
+enum { RESP_WHY_BYTES_MAX = 128 };
+
 struct resp_parser {
-    uint32_t expected; /* arguments still to come, 0: between commands */
-    uint32_t got;
-    size_t offset;     /* scanned so far, from the command's first byte */
-    size_t bytes;      /* of arguments so far */
-    struct { uint32_t at, len; } *args; /* of the current command, as offsets */
-    uint32_t args_cap;
-    struct slice *argv; /* handed out */
+    size_t offset; /* scanned so far, from the command's first byte */
+    uint32_t
+        expected; /* arguments in all, 0: the header is not there yet, or the command is inline */
+    uint32_t got; /* arguments so far */
+    int64_t bulk_bytes; /* of the argument whose body is awaited; negative: none */
+    struct resp_span *spans;
+    uint32_t spans_cap;
     uint32_t argv_cap;
+    struct slice *argv; /* handed out */
+    char *scratch;      /* an inline command's arguments, unescaped */
+    size_t scratch_cap;
+    char why[RESP_WHY_BYTES_MAX];
 };
 
 void resp_parser_init(struct resp_parser *parser);
 void resp_parser_fini(struct resp_parser *parser);
 
 struct resp_command {
-    struct slice *argv; /* argv[0] is the name; valid until the next call, and while the bytes are */
+    struct slice
+        *argv; /* argv[0] is the name; valid until the next call, and while the bytes are */
     uint32_t argc;
-    size_t bytes;       /* to drop from the input once the command is done with */
+    size_t bytes; /* to drop from the input before the next call */
 };
 
-/* 0: a command, argc >= 1 (empty lines and "*0" are skipped within). LT_EAGAIN: more bytes are needed;
- * *skip_out bytes may be dropped now. LT_EPARSE or LT_ELIMIT: *why_out is a text for the client; close after it.
- * LT_ENOMEM. A line that begins like HTTP ("POST ", "GET /", "Host:") or TLS is refused (cross-protocol scripting). */
+/* 0: a command, argc >= 1 (empty lines and "*0" are skipped within). LT_EAGAIN: more bytes are
+ * needed; *skip_out bytes must be dropped before the next call (0, or the length of what was
+ * skipped). LT_EPARSE or LT_ELIMIT: *why_out is an error for the client ("ERR Protocol error:
+ * ..."), valid until the next call; close after it. LT_ENOMEM. A line that begins like HTTP
+ * ("POST", "GET /", "Host:") or TLS is refused as soon as it is seen (cross-protocol scripting). */
 MUST_USE int resp_parse(struct resp_parser *parser, struct slice input,
                         const struct resp_limits *limits, struct resp_command *out,
                         size_t *skip_out, const char **why_out);
@@ -59,20 +77,21 @@ struct resp_writer {
     uint8_t version; /* 2 or 3 */
 };
 
-void resp_simple(struct resp_writer w, struct slice text);        /* +OK; CR and LF become blanks */
-void resp_error(struct resp_writer w, struct slice text);         /* text begins with its code: "ERR ..." */
+void resp_simple(struct resp_writer w, struct slice text); /* +OK; CR and LF become blanks */
+void resp_error(struct resp_writer w, struct slice text); /* text begins with its code: "ERR ..." */
 void resp_error_printf(struct resp_writer w, const char *format, ...) PRINTF_LIKE(2, 3);
 void resp_integer(struct resp_writer w, int64_t x);
 void resp_bulk(struct resp_writer w, struct slice bytes);
 void resp_bulk_str(struct resp_writer w, const char *text);
 void resp_null(struct resp_writer w);
 void resp_null_array(struct resp_writer w);
-void resp_bool(struct resp_writer w, bool x);            /* RESP2: 1, 0 */
-void resp_double(struct resp_writer w, double x);        /* RESP2: bulk string */
-void resp_sample_value(struct resp_writer w, double x);  /* RESP2: simple string, as RedisTimeSeries; RESP3: double */
+void resp_bool(struct resp_writer w, bool x);     /* RESP2: 1, 0 */
+void resp_double(struct resp_writer w, double x); /* RESP2: bulk string */
+/* RESP2: simple string, NaN as "NaN", as RedisTimeSeries; RESP3: double */
+void resp_sample_value(struct resp_writer w, double x);
 void resp_array(struct resp_writer w, uint32_t count);
-void resp_map(struct resp_writer w, uint32_t pairs);     /* RESP2: array of 2 x pairs */
-void resp_set(struct resp_writer w, uint32_t count);     /* RESP2: array */
+void resp_map(struct resp_writer w, uint32_t pairs);         /* RESP2: array of 2 x pairs */
+void resp_set(struct resp_writer w, uint32_t count);         /* RESP2: array */
 void resp_verbatim(struct resp_writer w, struct slice text); /* RESP2: bulk string; RESP3: =txt: */
 
 #endif
