@@ -1,0 +1,276 @@
+#include "vector/arrival.h"
+
+#include "base/error.h"
+#include "model/kind.h"
+#include "vector/frame.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+enum { ARRIVAL_VERSION = 1 };
+enum { FORM_OFFSET = 0, FORM_DELTA = 1, FORM_BITS = 2 /* added to either */ };
+enum { COLUMN_HEADER_BYTES = 10, COLUMNS = 4, WIDTH_MAX = 8 };
+
+#define NAN_BITS    0x7ff8000000000000ULL
+#define INTEGER_MAX (INT64_C(1) << 53)
+
+struct arrival_codec {
+    struct frame_codec *frame;
+    struct buffer raw;
+    uint64_t *x; /* one column */
+    uint32_t *items;
+    int64_t *times_ms;
+    double *values;
+    uint8_t *policies;
+};
+
+static size_t raw_bytes_max(uint32_t count)
+{
+    return 4 + COLUMNS * (COLUMN_HEADER_BYTES + (size_t)WIDTH_MAX * count);
+}
+
+int arrival_codec_create(struct arrival_codec **out)
+{
+    struct arrival_codec *codec = calloc(1, sizeof(*codec));
+    if (codec == NULL)
+        return LT_ENOMEM;
+    buffer_init(&codec->raw, raw_bytes_max(ARRIVAL_POINTS_MAX));
+    codec->x = malloc(ARRIVAL_POINTS_MAX * sizeof(codec->x[0]));
+    codec->items = malloc(ARRIVAL_POINTS_MAX * sizeof(codec->items[0]));
+    codec->times_ms = malloc(ARRIVAL_POINTS_MAX * sizeof(codec->times_ms[0]));
+    codec->values = malloc(ARRIVAL_POINTS_MAX * sizeof(codec->values[0]));
+    codec->policies = malloc(ARRIVAL_POINTS_MAX);
+    int err = LT_ENOMEM;
+    if (codec->x != NULL && codec->items != NULL && codec->times_ms != NULL &&
+        codec->values != NULL && codec->policies != NULL)
+        err = frame_codec_create(&codec->frame);
+    if (err != 0) {
+        arrival_codec_destroy(&codec);
+        return err;
+    }
+    *out = codec;
+    return 0;
+}
+
+void arrival_codec_destroy(struct arrival_codec **codec)
+{
+    struct arrival_codec *c = *codec;
+    if (c == NULL)
+        return;
+    frame_codec_destroy(&c->frame);
+    buffer_fini(&c->raw);
+    free(c->x);
+    free(c->items);
+    free(c->times_ms);
+    free(c->values);
+    free(c->policies);
+    free(c);
+    *codec = NULL;
+}
+
+static unsigned byte_width(uint64_t x)
+{
+    return x == 0 ? 0 : (unsigned)(64 - __builtin_clzll(x) + 7) / 8;
+}
+
+static uint64_t zigzag(uint64_t delta)
+{
+    return delta << 1 ^ (uint64_t)((int64_t)delta >> 63);
+}
+
+static uint64_t unzigzag(uint64_t z)
+{
+    return z >> 1 ^ -(z & 1);
+}
+
+/* Appends codec->x[0 … count) in the narrower form, as if compared by signed (items, times and
+ * integers alike fit). Spoils x. */
+static void column_put(struct arrival_codec *codec, uint32_t count, uint8_t form_bits)
+{
+    uint64_t *x = codec->x;
+    int64_t low = (int64_t)x[0];
+    int64_t high = low;
+    uint64_t deltas = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t s = (int64_t)x[i];
+        low = s < low ? s : low;
+        high = s > high ? s : high;
+        deltas |= i > 0 ? zigzag(x[i] - x[i - 1]) : 0;
+    }
+    unsigned width = byte_width((uint64_t)high - (uint64_t)low);
+    uint64_t base = (uint64_t)low;
+    uint8_t form = FORM_OFFSET;
+    if (byte_width(deltas) < width) {
+        form = FORM_DELTA;
+        width = byte_width(deltas);
+        base = x[0];
+        for (uint32_t i = count - 1; i > 0; i--)
+            x[i] = zigzag(x[i] - x[i - 1]);
+        x[0] = 0;
+    } else {
+        for (uint32_t i = 0; i < count; i++)
+            x[i] -= base;
+    }
+    char *p = buffer_reserve(&codec->raw, COLUMN_HEADER_BYTES + (size_t)width * count);
+    if (p == NULL)
+        return;
+    p[0] = (char)(form | form_bits);
+    p[1] = (char)width;
+    frame_put(p + 2, base, 8);
+    p += COLUMN_HEADER_BYTES;
+    for (unsigned plane = 0; plane < width; plane++, p += count)
+        for (uint32_t i = 0; i < count; i++)
+            p[i] = (char)(x[i] >> (8 * plane));
+    codec->raw.len += COLUMN_HEADER_BYTES + (size_t)width * count;
+}
+
+static uint64_t bits_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return isnan(value) ? NAN_BITS : bits;
+}
+
+/* Is value an integer that comes back bit for bit, so neither -0 nor beyond 2^53? */
+static bool is_integer(double value)
+{
+    return value >= (double)-INTEGER_MAX && value <= (double)INTEGER_MAX &&
+           bits_of((double)(int64_t)value) == bits_of(value);
+}
+
+static void values_put(struct arrival_codec *codec, const double *values, uint32_t count)
+{
+    uint32_t integers = 0;
+    while (integers < count && is_integer(values[integers]))
+        integers++;
+    bool exact = integers == count;
+    for (uint32_t i = 0; i < count; i++)
+        codec->x[i] = exact ? (uint64_t)(int64_t)values[i] : bits_of(values[i]);
+    column_put(codec, count, exact ? 0 : FORM_BITS);
+}
+
+int arrival_encode(struct arrival_codec *codec, const struct arrival_points *points,
+                   struct buffer *out)
+{
+    uint32_t count = points->count;
+    assert(count >= 1 && count <= ARRIVAL_POINTS_MAX);
+    buffer_reset(&codec->raw, SIZE_MAX);
+    char head[4];
+    frame_put(head, count, 4);
+    buffer_append(&codec->raw, head, sizeof(head));
+    for (uint32_t i = 0; i < count; i++)
+        codec->x[i] = points->items[i];
+    column_put(codec, count, 0);
+    for (uint32_t i = 0; i < count; i++)
+        codec->x[i] = (uint64_t)points->times_ms[i];
+    column_put(codec, count, 0);
+    values_put(codec, points->values, count);
+    for (uint32_t i = 0; i < count; i++)
+        codec->x[i] = points->policies != NULL ? points->policies[i] : POLICY_LAST;
+    column_put(codec, count, 0);
+    if (codec->raw.error != 0)
+        return codec->raw.error;
+    return frame_seal(codec->frame, ARRIVAL_VERSION, buffer_slice(&codec->raw), out);
+}
+
+/* Reads one column off the front of *raw into codec->x. */
+static int column_get(struct arrival_codec *codec, uint32_t count, struct slice *raw,
+                      uint8_t *form_out)
+{
+    if (raw->n < COLUMN_HEADER_BYTES)
+        return LT_ECORRUPT;
+    uint8_t form = (uint8_t)raw->p[0];
+    unsigned width = (uint8_t)raw->p[1];
+    uint64_t base = frame_get(raw->p + 2, 8);
+    *raw = slice_from(*raw, COLUMN_HEADER_BYTES);
+    if (form > (FORM_DELTA | FORM_BITS) || width > WIDTH_MAX || raw->n < (size_t)width * count)
+        return LT_ECORRUPT;
+    uint64_t *x = codec->x;
+    memset(x, 0, count * sizeof(x[0]));
+    for (unsigned plane = 0; plane < width; plane++)
+        for (uint32_t i = 0; i < count; i++)
+            x[i] |= (uint64_t)(uint8_t)raw->p[(size_t)plane * count + i] << (8 * plane);
+    *raw = slice_from(*raw, (size_t)width * count);
+    if ((form & FORM_DELTA) != 0) {
+        for (uint32_t i = 0; i < count; i++)
+            x[i] = base += unzigzag(x[i]);
+    } else {
+        for (uint32_t i = 0; i < count; i++)
+            x[i] += base;
+    }
+    *form_out = form;
+    return 0;
+}
+
+static int values_get(struct arrival_codec *codec, uint32_t count, struct slice *raw)
+{
+    uint8_t form;
+    int err = column_get(codec, count, raw, &form);
+    if (err != 0)
+        return err;
+    if ((form & FORM_BITS) != 0) {
+        memcpy(codec->values, codec->x, count * sizeof(codec->values[0]));
+        return 0;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t integer = (int64_t)codec->x[i];
+        if (integer < -INTEGER_MAX || integer > INTEGER_MAX)
+            return LT_ECORRUPT;
+        codec->values[i] = (double)integer;
+    }
+    return 0;
+}
+
+/* A column of numbers that are no values: forms 0 and 1, none above max. */
+static int numbers_get(struct arrival_codec *codec, uint32_t count, struct slice *raw, uint64_t max)
+{
+    uint8_t form;
+    int err = column_get(codec, count, raw, &form);
+    if (err != 0)
+        return err;
+    uint64_t over = (form & FORM_BITS) != 0;
+    for (uint32_t i = 0; i < count; i++)
+        over |= codec->x[i] > max;
+    return over ? LT_ECORRUPT : 0;
+}
+
+int arrival_decode(struct arrival_codec *codec, struct slice body, struct arrival_points *out)
+{
+    struct slice raw;
+    int err =
+        frame_open(codec->frame, ARRIVAL_VERSION, body, raw_bytes_max(ARRIVAL_POINTS_MAX), &raw);
+    if (err != 0)
+        return err;
+    uint64_t count64 = raw.n >= 4 ? frame_get(raw.p, 4) : 0;
+    if (count64 == 0 || count64 > ARRIVAL_POINTS_MAX)
+        return LT_ECORRUPT;
+    uint32_t count = (uint32_t)count64;
+    raw = slice_from(raw, 4);
+    if ((err = numbers_get(codec, count, &raw, UINT32_MAX)) != 0)
+        return err;
+    for (uint32_t i = 0; i < count; i++)
+        codec->items[i] = (uint32_t)codec->x[i];
+    if ((err = numbers_get(codec, count, &raw, UINT64_MAX)) != 0)
+        return err;
+    memcpy(codec->times_ms, codec->x, count * sizeof(codec->times_ms[0]));
+    if ((err = values_get(codec, count, &raw)) != 0)
+        return err;
+    if ((err = numbers_get(codec, count, &raw, POLICY_COUNT - 1)) != 0)
+        return err;
+    bool all_last = true;
+    for (uint32_t i = 0; i < count; i++) {
+        codec->policies[i] = (uint8_t)codec->x[i];
+        all_last = all_last && codec->policies[i] == POLICY_LAST;
+    }
+    if (raw.n != 0)
+        return LT_ECORRUPT;
+    *out = (struct arrival_points){
+        .count = count,
+        .items = codec->items,
+        .times_ms = codec->times_ms,
+        .values = codec->values,
+        .policies = all_last ? NULL : codec->policies,
+    };
+    return 0;
+}
