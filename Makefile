@@ -48,11 +48,11 @@ $(PROGRAMS): $(BUILD)/%: $(BUILD)/obj/main/%.o $(LIBS)
 
 # ---- unit tests: tests/<module>/test_*.c, with cmocka; helpers beside them are linked in ----
 
-$(BUILD)/tests/%: tests/%.c $(LIBS)
+$(BUILD)/tests/%: tests/%.c $(wildcard tests/support_*.c) $(LIBS)
 	@mkdir -p $(@D)
 	@echo "  TEST  $<"
 	@$(CCACHE) $(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -MF $@.d -o $@ $< \
-	    $(wildcard $(dir tests/$*)support_*.c) $(LDFLAGS) \
+	    $(wildcard tests/support_*.c $(dir tests/$*)support_*.c) $(LDFLAGS) \
 	    -Wl,--start-group $(LIBS) -Wl,--end-group $(LDLIBS) -lcmocka
 
 # ---- generated sources: each generator adds its files to GENERATED ----
