@@ -1,0 +1,329 @@
+#include "mysql/flush.h"
+
+#include "base/error.h"
+#include "base/logger.h"
+#include "vector/beats.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+/* One flush is one transaction. The fence comes first: moving the progress row locks it, so that a
+ * second owner waits until this flush is over, and an owner that was replaced writes nothing. */
+
+enum {
+    /* Measured, see tests/mysql/bench_rows.c: larger rows are read no faster, smaller ones cost
+       more. */
+    ROW_POINTS_MAX = 32768,
+    BATCH_BYTES_MAX = 4 << 20,
+    BATCHES_MAX = 64,           /* tables that have unwritten rows */
+    FLUSH_BYTES_MAX = 32 << 20, /* unwritten rows in all */
+};
+
+/* ---- batches ---- */
+
+static const struct {
+    const char *name;
+    const char *table; /* NULL: a range table */
+    const char *values;
+    unsigned columns;
+    enum bulk_type types[BULK_COLUMNS_MAX];
+} statements[] = {
+    [FLUSH_ARRIVAL] = {"flush.arrival",
+                       NULL,
+                       " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                       11,
+                       {BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED,
+                        BULK_UNSIGNED, BULK_UNSIGNED, BULK_SIGNED, BULK_SIGNED, BULK_DOUBLE,
+                        BULK_BYTES}},
+    [FLUSH_HEARTBEAT] = {"flush.heartbeat",
+                         NULL,
+                         " VALUES (?,?,?,?,?,?)",
+                         6,
+                         {BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED,
+                          BULK_BYTES}},
+    [FLUSH_CATALOG] = {"flush.catalog",
+                       "catalog_1",
+                       " VALUES (?,?,?,?,?)",
+                       5,
+                       {BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_BYTES}},
+    [FLUSH_TEXT] = {"flush.text",
+                    "item_text_1",
+                    " VALUES (?,?,?) ON DUPLICATE KEY UPDATE text = VALUES(text)",
+                    3,
+                    {BULK_UNSIGNED, BULK_UNSIGNED, BULK_BYTES}},
+    [FLUSH_WATERMARK] = {"flush.watermark",
+                         "watermark_1",
+                         " VALUES (?,?,?)"
+                         " ON DUPLICATE KEY UPDATE max_ms = GREATEST(max_ms, VALUES(max_ms))",
+                         3,
+                         {BULK_UNSIGNED, BULK_UNSIGNED, BULK_SIGNED}},
+};
+
+static int batch_run(struct mysql_session *s, struct flush_batch *batch)
+{
+    struct buffer *sql = session_sql(s);
+    buffer_append_str(sql, "INSERT INTO ");
+    if (statements[batch->what].table != NULL)
+        schema_put_table(sql, s->storage->prefix, batch->table.environment,
+                         statements[batch->what].table);
+    else
+        schema_put_range_table(sql, s->storage->prefix, &batch->table);
+    buffer_append_str(sql, statements[batch->what].values);
+    if (sql->error != 0)
+        return sql->error;
+    return bulk_run(&batch->bulk, &s->conn, statements[batch->what].name, buffer_slice(sql));
+}
+
+static int batches_run(struct mysql_session *s)
+{
+    int err = 0;
+    for (uint32_t i = 0; err == 0 && i < s->flush->batches.n; i++)
+        err = batch_run(s, &s->flush->batches.v[i]);
+    return err;
+}
+
+static void batches_drop(struct flush *f)
+{
+    for (uint32_t i = 0; i < f->batches.n; i++)
+        bulk_fini(&f->batches.v[i].bulk);
+    f->batches.n = 0;
+}
+
+struct flush_batch *flush_batch(struct mysql_session *s, enum flush_what what, uint32_t environment,
+                                struct storage_range range)
+{
+    struct flush *f = s->flush;
+    for (uint32_t i = 0; i < f->batches.n; i++) {
+        struct flush_batch *b = &f->batches.v[i];
+        if (b->what == what && b->table.environment == environment &&
+            b->table.range.from_s == range.from_s && b->table.range.to_s == range.to_s)
+            return b;
+    }
+    struct flush_batch batch = {
+        .what = what,
+        .table = {environment, what == FLUSH_ARRIVAL ? SCHEMA_ARRIVAL : SCHEMA_HEARTBEAT, range},
+    };
+    bulk_init(&batch.bulk, statements[what].types, statements[what].columns);
+    return VEC_PUSH(&f->batches, batch) ? &f->batches.v[f->batches.n - 1] : NULL;
+}
+
+int flush_written(struct mysql_session *s, struct flush_batch *batch)
+{
+    struct flush *f = s->flush;
+    size_t limit = s->conn.packet_bytes_max / 2;
+    if (limit > BATCH_BYTES_MAX)
+        limit = BATCH_BYTES_MAX;
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < f->batches.n; i++)
+        bytes += bulk_bytes(&f->batches.v[i].bulk);
+    int err = 0;
+    if (f->batches.n >= BATCHES_MAX || bytes >= FLUSH_BYTES_MAX) {
+        err = batches_run(s);
+        batches_drop(f);
+    } else if (bulk_bytes(&batch->bulk) >= limit) {
+        err = batch_run(s, batch);
+    }
+    return err != 0 ? flush_fail(s, err) : 0;
+}
+
+/* ---- the transaction ---- */
+
+static void flush_reset(struct mysql_session *s)
+{
+    struct flush *f = s->flush;
+    batches_drop(f);
+    f->names.n = 0;
+    buffer_reset(&f->name_bytes, BATCH_BYTES_MAX);
+    s->flushing = false;
+}
+
+int flush_fail(struct mysql_session *s, int err)
+{
+    session_rollback(s);
+    flush_reset(s);
+    /* Nobody here sets a time limit or interrupts a flush: somebody at the database did. */
+    return err == LT_ECANCELLED || err == LT_ETIMEOUT ? LT_ERETRY : err;
+}
+
+static int flush_create(struct flush **out)
+{
+    struct flush *f = calloc(1, sizeof(*f));
+    if (f == NULL)
+        return LT_ENOMEM;
+    buffer_init(&f->name_bytes, SIZE_MAX);
+    buffer_init(&f->body, SIZE_MAX);
+    *out = f;
+    return 0;
+}
+
+void flush_destroy(struct flush **flush)
+{
+    struct flush *f = *flush;
+    if (f == NULL)
+        return;
+    batches_drop(f);
+    VEC_FINI(&f->batches);
+    VEC_FINI(&f->names);
+    buffer_fini(&f->name_bytes);
+    buffer_fini(&f->body);
+    free(f);
+    *flush = NULL;
+}
+
+/* The compare-and-set matched nothing: why? */
+static int fence_why(struct mysql_session *s, const struct storage_flush *flush)
+{
+    struct storage_progress now;
+    int err = lease_read(s, flush->partition, false, NULL, &now);
+    if (err != 0)
+        return err;
+    log_warn("mysql",
+             "partition %" PRIu32 ": flush of [%" PRIu64 ", %" PRIu64 ") by epoch %" PRIu64
+             " refused: stored are next %" PRIu64 " and epoch %" PRIu64,
+             flush->partition, flush->lo, flush->hi, flush->epoch, now.next, now.epoch);
+    return now.epoch != flush->epoch ? LT_EFENCED : LT_EDIVERGED;
+}
+
+static int flush_fence(struct mysql_session *s, const struct storage_flush *flush)
+{
+    struct buffer *sql = session_sql(s);
+    buffer_append_str(sql, "UPDATE ");
+    schema_put_progress(sql, s->storage->prefix);
+    buffer_printf(sql,
+                  " SET next = %" PRIu64 ", checksum = %" PRIu64 " WHERE part = %" PRIu32
+                  " AND next = %" PRIu64 " AND epoch = %" PRIu64,
+                  flush->hi, flush->checksum, flush->partition, flush->lo, flush->epoch);
+    uint64_t matched = 0;
+    int err = session_exec(s, "flush.fence", &matched);
+    if (err == 0 && matched != 1)
+        err = fence_why(s, flush);
+    return err;
+}
+
+int mysql_flush_begin(struct storage_session *base, const struct storage_flush *flush)
+{
+    struct mysql_session *s = session_of(base);
+    assert(!s->flushing && flush->lo <= flush->hi);
+    int err = s->flush == NULL ? flush_create(&s->flush) : 0;
+    if (err == 0)
+        err = conn_ready(&s->conn, false);
+    if (err == 0)
+        err = conn_exec(&s->conn, "flush.begin", SLICE_LIT("START TRANSACTION"), NULL);
+    if (err != 0)
+        return err;
+    err = flush_fence(s, flush);
+    if (err != 0)
+        return flush_fail(s, err);
+    s->flush->lo = flush->lo;
+    s->flush->seq = 0;
+    s->flushing = true;
+    return 0;
+}
+
+int mysql_flush_commit(struct storage_session *base)
+{
+    struct mysql_session *s = session_of(base);
+    assert(s->flushing);
+    int err = flush_names_pack(s);
+    if (err == 0)
+        err = batches_run(s);
+    if (err != 0)
+        return flush_fail(s, err);
+    err = conn_exec(&s->conn, "flush.commit", SLICE_LIT("COMMIT"), NULL);
+    if (err == LT_ERETRY)
+        return flush_fail(s, err);
+    flush_reset(s);
+    if (err == 0)
+        return 0;
+    /* It may have been done, or may yet be: a transaction that is still in flight keeps its row
+     * locks, so the progress row, read with a lock, will tell. */
+    conn_close(&s->conn);
+    return LT_EOUTCOME;
+}
+
+void mysql_flush_abort(struct storage_session *base)
+{
+    struct mysql_session *s = session_of(base);
+    if (!s->flushing)
+        return;
+    session_rollback(s);
+    flush_reset(s);
+}
+
+/* ---- points and heartbeats ---- */
+
+static void row_put(struct flush *f, struct bulk *bulk, const struct block *block,
+                    const struct arrival_points *points)
+{
+    int64_t min_ms = points->times_ms[0];
+    int64_t max_ms = min_ms;
+    double total = 0;
+    for (uint32_t i = 0; i < points->count; i++) {
+        min_ms = points->times_ms[i] < min_ms ? points->times_ms[i] : min_ms;
+        max_ms = points->times_ms[i] > max_ms ? points->times_ms[i] : max_ms;
+        total += points->values[i];
+    }
+    bulk_put_number(bulk, f->lo);
+    bulk_put_number(bulk, f->seq++);
+    bulk_put_number(bulk, block->category);
+    bulk_put_number(bulk, block->dimension);
+    bulk_put_number(bulk, block->host);
+    bulk_put_number(bulk, block->fresh);
+    bulk_put_number(bulk, points->count);
+    bulk_put_number(bulk, (uint64_t)min_ms);
+    bulk_put_number(bulk, (uint64_t)max_ms);
+    bulk_put_double(bulk, total);
+    bulk_put_bytes(bulk, buffer_slice(&f->body));
+}
+
+int mysql_flush_block(struct storage_session *base, uint32_t environment,
+                      struct storage_range range, const struct block *block)
+{
+    struct mysql_session *s = session_of(base);
+    struct flush *f = s->flush;
+    assert(s->flushing && block->lo == f->lo);
+    for (uint32_t at = 0; at < block->count; at += ROW_POINTS_MAX) {
+        uint32_t left = block->count - at;
+        struct arrival_points points = {
+            .count = left < ROW_POINTS_MAX ? left : ROW_POINTS_MAX,
+            .items = block->items + at,
+            .times_ms = block->times_ms + at,
+            .values = block->values + at,
+            .policies = block->policies != NULL ? block->policies + at : NULL,
+        };
+        struct flush_batch *batch = flush_batch(s, FLUSH_ARRIVAL, environment, range);
+        if (batch == NULL)
+            return flush_fail(s, LT_ENOMEM);
+        buffer_reset(&f->body, SIZE_MAX);
+        int err = arrival_encode(s->arrival, &points, &f->body);
+        if (err != 0)
+            return flush_fail(s, err);
+        row_put(f, &batch->bulk, block, &points);
+        err = flush_written(s, batch);
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+int mysql_flush_beat(struct storage_session *base, uint32_t environment, struct storage_range range,
+                     const struct beat_block *beat)
+{
+    struct mysql_session *s = session_of(base);
+    struct flush *f = s->flush;
+    assert(s->flushing);
+    struct flush_batch *batch = flush_batch(s, FLUSH_HEARTBEAT, environment, range);
+    if (batch == NULL)
+        return flush_fail(s, LT_ENOMEM);
+    uint8_t packed[BEAT_BYTES];
+    size_t n = beats_pack(beat->bits, packed);
+    bulk_put_number(&batch->bulk, beat->collector);
+    bulk_put_number(&batch->bulk, beat->host);
+    bulk_put_number(&batch->bulk, beat->from_s);
+    bulk_put_number(&batch->bulk, f->lo);
+    bulk_put_number(&batch->bulk, f->seq++);
+    bulk_put_bytes(&batch->bulk, slice_make(packed, n));
+    return flush_written(s, batch);
+}

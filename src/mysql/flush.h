@@ -1,0 +1,57 @@
+#ifndef MYSQL_FLUSH_H
+#define MYSQL_FLUSH_H
+
+#include "base/vec.h"
+#include "mysql/bulk.h"
+#include "mysql/session.h"
+
+/* What flush.c and flush_catalog.c share: the rows of an open flush on their way to the server. */
+
+enum flush_what {
+    FLUSH_ARRIVAL,
+    FLUSH_HEARTBEAT,
+    FLUSH_CATALOG,
+    FLUSH_TEXT,
+    FLUSH_WATERMARK,
+};
+
+struct flush_batch { /* of one table */
+    enum flush_what what;
+    struct schema_table table;
+    struct bulk bulk;
+};
+
+struct flush_name { /* text: at this offset of name_bytes */
+    uint32_t environment;
+    uint32_t what;
+    uint32_t scope;
+    uint32_t id;
+    uint32_t detail;
+    uint32_t text_bytes;
+    size_t text_at;
+};
+
+struct flush {
+    uint64_t lo;
+    uint32_t seq; /* the next row's number */
+    VEC(struct flush_batch) batches;
+    VEC(struct flush_name) names;
+    struct buffer name_bytes;
+    struct buffer body; /* of the row that is being made */
+};
+
+/* The batch of a table, opened where need be; range is of no matter for catalog tables. NULL: out
+ * of memory. */
+struct flush_batch *flush_batch(struct mysql_session *s, enum flush_what what, uint32_t environment,
+                                struct storage_range range);
+
+/* After rows were put: writes what has become large. Rolls back on error. */
+MUST_USE int flush_written(struct mysql_session *s, struct flush_batch *batch);
+
+/* Rolls back; returns the error that the flush ends with. */
+MUST_USE int flush_fail(struct mysql_session *s, int err);
+
+/* Packs the pending names into catalog rows. */
+MUST_USE int flush_names_pack(struct mysql_session *s);
+
+#endif

@@ -1,0 +1,134 @@
+#include "mysql/session.h"
+
+#include "base/error.h"
+#include "base/logger.h"
+#include "base/number.h"
+#include "vector/names.h"
+
+#include <inttypes.h>
+
+/* Catalogs, read in one snapshot with the progress row. */
+
+struct load {
+    struct mysql_session *s;
+    uint32_t environment;
+    const struct storage_loader *loader;
+};
+
+static int parse_numbers(const struct slice *columns, unsigned count, uint64_t *out)
+{
+    int err = 0;
+    for (unsigned i = 0; err == 0 && i < count; i++)
+        err = number_parse_u64(columns[i], &out[i]);
+    return err != 0 ? LT_ECORRUPT : 0;
+}
+
+/* what, scope, first, count, body */
+static int load_names_row(void *arg, const struct slice *columns)
+{
+    struct load *load = arg;
+    uint64_t n[4];
+    struct slice raw;
+    int err = parse_numbers(columns, 4, n);
+    if (err == 0)
+        err = frame_open(load->s->frame, NAMES_VERSION, columns[4], NAMES_RAW_BYTES_MAX, &raw);
+    for (uint64_t i = 0; err == 0 && i < n[3]; i++) {
+        struct storage_name name = {
+            .what = (enum storage_name_what)n[0],
+            .scope = (uint32_t)n[1],
+            .id = (uint32_t)(n[2] + i),
+        };
+        err = names_get(&raw, &name.detail, &name.text);
+        if (err == 0) {
+            err = load->loader->name(load->loader->arg, load->environment, &name);
+            if (err != 0)
+                return err;
+        }
+    }
+    if (err == 0 && raw.n != 0)
+        err = LT_ECORRUPT;
+    if (err != 0)
+        log_error("mysql",
+                  "environment %" PRIu32 ": catalog row (%.*s, %.*s, %.*s) cannot be read: %s",
+                  load->environment, (int)columns[0].n, columns[0].p, (int)columns[1].n,
+                  columns[1].p, (int)columns[2].n, columns[2].p, error_text(err));
+    return err;
+}
+
+static int load_watermark_row(void *arg, const struct slice *columns)
+{
+    struct load *load = arg;
+    uint64_t n[2];
+    struct storage_watermark watermark;
+    int err = parse_numbers(columns, 2, n);
+    if (err == 0)
+        err = number_parse_i64(columns[2], &watermark.max_ms);
+    if (err != 0)
+        return err;
+    watermark.host = (uint32_t)n[0];
+    watermark.collector = (uint32_t)n[1];
+    return load->loader->watermark(load->loader->arg, load->environment, &watermark);
+}
+
+static int load_text_row(void *arg, const struct slice *columns)
+{
+    struct load *load = arg;
+    uint64_t n[2];
+    int err = parse_numbers(columns, 2, n);
+    if (err != 0)
+        return err;
+    struct storage_item_text text = {
+        .category = (uint32_t)n[0],
+        .item = (uint32_t)n[1],
+        .text = columns[2],
+    };
+    return load->loader->text(load->loader->arg, load->environment, &text);
+}
+
+static int load_environment(struct mysql_session *s, uint32_t environment,
+                            const struct storage_loader *loader)
+{
+    static const struct {
+        const char *name;
+        const char *columns;
+        const char *table;
+        conn_row *row;
+    } queries[] = {
+        {"load.names", "what, scope, first, count, body", "catalog_1 ORDER BY what, scope, first",
+         load_names_row},
+        {"load.watermarks", "host, collector, max_ms", "watermark_1 ORDER BY host, collector",
+         load_watermark_row},
+        {"load.texts", "category, item, text", "item_text_1 ORDER BY category, item",
+         load_text_row},
+    };
+    struct load load = {.s = s, .environment = environment, .loader = loader};
+    int err = 0;
+    for (size_t i = 0; err == 0 && i < ARRAY_LEN(queries); i++) {
+        struct buffer *sql = session_sql(s);
+        buffer_printf(sql, "SELECT %s FROM ", queries[i].columns);
+        schema_put_table(sql, s->storage->prefix, environment, queries[i].table);
+        err = session_query(s, queries[i].name, NULL, queries[i].row, &load);
+    }
+    return err;
+}
+
+int mysql_load(struct storage_session *base, uint32_t partition, const uint32_t *environments,
+               uint32_t environments_count, const struct storage_loader *loader,
+               struct storage_progress *out)
+{
+    struct mysql_session *s = session_of(base);
+    int err = conn_ready(&s->conn, false);
+    if (err == 0)
+        err = conn_exec(&s->conn, "load.begin",
+                        SLICE_LIT("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"), NULL);
+    if (err != 0)
+        return err;
+    struct storage_progress progress;
+    err = lease_read(s, partition, false, NULL, &progress);
+    for (uint32_t i = 0; err == 0 && i < environments_count; i++)
+        err = load_environment(s, environments[i], loader);
+    session_rollback(s); /* read only: the shortest way out, whatever happened */
+    if (err == 0)
+        *out = progress;
+    return err;
+}

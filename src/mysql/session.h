@@ -1,0 +1,108 @@
+#ifndef MYSQL_SESSION_H
+#define MYSQL_SESSION_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/vec.h"
+#include "mysql/conn.h"
+#include "mysql/schema.h"
+#include "port/storage.h"
+#include "vector/arrival.h"
+#include "vector/frame.h"
+
+/* What the files of this folder share, and nobody else sees. */
+
+struct mysql_storage {
+    struct storage base;
+    struct conn_config conn;
+    char prefix[SCHEMA_PREFIX_BYTES_MAX + 1];
+};
+
+struct flush;
+
+enum { SESSION_ENSURED_MAX = 4096 };
+
+struct mysql_session {
+    struct storage_session base;
+    struct mysql_storage *storage;
+    struct conn conn;
+    struct frame_codec *frame;
+    struct arrival_codec *arrival;
+    struct buffer sql; /* of the statement that is being composed */
+
+    struct flush *flush; /* flush.c; made by the first flush */
+    bool flushing;
+
+    /* Tables known to be in the manifest, as of one connection: a restored backup means a new one.
+     */
+    VEC(struct schema_table) ensured;
+    uint64_t ensured_incarnation;
+
+    /* The open snapshot. */
+    bool reading;
+    uint32_t environment;
+    struct read_guard *guard;
+    VEC(struct schema_table) tables; /* newest range first, catch-all before them */
+};
+
+static inline struct mysql_session *session_of(struct storage_session *s)
+{
+    return CONTAINER_OF(s, struct mysql_session, base);
+}
+
+/* Starts composing a statement in s->sql, which keeps its memory. */
+struct buffer *session_sql(struct mysql_session *s);
+
+/* Runs what was composed. */
+MUST_USE int session_exec(struct mysql_session *s, const char *name, uint64_t *affected_out);
+MUST_USE int session_query(struct mysql_session *s, const char *name, struct read_guard *guard,
+                           conn_row *row, void *arg);
+
+/* Ends a transaction that failed; the connection is closed where even that fails, which ends it
+ * too. */
+void session_rollback(struct mysql_session *s);
+
+/* ---- operations, by file ---- */
+
+int mysql_prepare(struct storage_session *s, uint32_t partitions, const uint32_t *environments,
+                  uint32_t environments_count);
+int mysql_tables_ensure(struct storage_session *s, uint32_t environment,
+                        const struct storage_range *ranges, uint32_t count);
+
+int mysql_lease_take(struct storage_session *s, uint32_t partition, struct slice owner, int ttl_ms,
+                     struct storage_progress *out);
+int mysql_lease_renew(struct storage_session *s, uint32_t partition, uint64_t epoch, int ttl_ms);
+int mysql_lease_release(struct storage_session *s, uint32_t partition, uint64_t epoch);
+int mysql_progress(struct storage_session *s, uint32_t partition, struct storage_progress *out);
+/* final: waits for a transaction in flight that changes the row. */
+MUST_USE int lease_read(struct mysql_session *s, uint32_t partition, bool final,
+                        struct read_guard *guard, struct storage_progress *out);
+
+int mysql_load(struct storage_session *s, uint32_t partition, const uint32_t *environments,
+               uint32_t environments_count, const struct storage_loader *loader,
+               struct storage_progress *out);
+
+int mysql_flush_begin(struct storage_session *s, const struct storage_flush *flush);
+int mysql_flush_name(struct storage_session *s, uint32_t environment,
+                     const struct storage_name *name);
+int mysql_flush_text(struct storage_session *s, uint32_t environment,
+                     const struct storage_item_text *text);
+int mysql_flush_watermark(struct storage_session *s, uint32_t environment,
+                          const struct storage_watermark *watermark);
+int mysql_flush_block(struct storage_session *s, uint32_t environment, struct storage_range range,
+                      const struct block *block);
+int mysql_flush_beat(struct storage_session *s, uint32_t environment, struct storage_range range,
+                     const struct beat_block *beat);
+int mysql_flush_commit(struct storage_session *s);
+void mysql_flush_abort(struct storage_session *s);
+void flush_destroy(struct flush **flush);
+
+int mysql_snapshot_begin(struct storage_session *s, uint32_t environment, uint32_t partition,
+                         struct read_guard *guard, uint64_t *next_out);
+int mysql_snapshot_scan(struct storage_session *s, const struct block_filter *filter,
+                        block_visit *visit, void *arg);
+int mysql_snapshot_scan_beats(struct storage_session *s, const struct beat_filter *filter,
+                              beat_visit *visit, void *arg);
+void mysql_snapshot_end(struct storage_session *s);
+
+#endif

@@ -1,0 +1,267 @@
+#include "mysql/session.h"
+
+#include "base/error.h"
+#include "base/logger.h"
+#include "base/number.h"
+#include "vector/beats.h"
+
+#include <inttypes.h>
+
+/* Reads of one moment: one read-only transaction, whose view covers the progress row, the manifest
+ * and all range tables. Statements carry the guard's deadline, so that the server ends them by
+ * itself. */
+
+enum {
+    HOSTS_LISTED_MAX = 1000, /* more are read as a span; the reader checks */
+    STATEMENT_S_MAX = 86400,
+};
+
+static void put_select(struct mysql_session *s, struct buffer *sql)
+{
+    int64_t left_ms = s->guard->deadline_mono_ms - clock_mono_ms();
+    if (left_ms > STATEMENT_S_MAX * INT64_C(1000))
+        left_ms = STATEMENT_S_MAX * INT64_C(1000);
+    if (left_ms < 1)
+        left_ms = 1; /* 0 would be no limit */
+    buffer_printf(sql, "SET STATEMENT max_statement_time = %" PRId64 ".%03d FOR SELECT ",
+                  left_ms / 1000, (int)(left_ms % 1000));
+}
+
+/* ---- begin, end ---- */
+
+static int manifest_row(void *arg, const struct slice *columns)
+{
+    struct mysql_session *s = arg;
+    struct schema_table table = {.environment = s->environment};
+    uint64_t kind;
+    int err = number_parse_u64(columns[0], &kind);
+    if (err == 0)
+        err = number_parse_i64(columns[1], &table.range.from_s);
+    if (err == 0)
+        err = number_parse_i64(columns[2], &table.range.to_s);
+    if (err != 0)
+        return err;
+    table.kind = (enum schema_kind)kind;
+    return VEC_PUSH(&s->tables, table) ? 0 : LT_ENOMEM;
+}
+
+static int manifest_read(struct mysql_session *s)
+{
+    s->tables.n = 0;
+    struct buffer *sql = session_sql(s);
+    put_select(s, sql);
+    buffer_append_str(sql, "kind, from_s, to_s FROM ");
+    schema_put_table(sql, s->storage->prefix, s->environment, "manifest_1");
+    buffer_printf(sql,
+                  " WHERE version = 1 AND resolution_s = 1 AND kind IN (%d, %d)"
+                  " ORDER BY from_s = 0 AND to_s = 0 DESC, from_s DESC",
+                  SCHEMA_ARRIVAL, SCHEMA_HEARTBEAT);
+    return session_query(s, "snapshot.manifest", s->guard, manifest_row, s);
+}
+
+int mysql_snapshot_begin(struct storage_session *base, uint32_t environment, uint32_t partition,
+                         struct read_guard *guard, uint64_t *next_out)
+{
+    struct mysql_session *s = session_of(base);
+    int err = conn_ready(&s->conn, true);
+    if (err != 0)
+        return err;
+    s->environment = environment;
+    s->guard = guard;
+    struct storage_progress progress;
+    err = conn_query(&s->conn, "snapshot.begin",
+                     SLICE_LIT("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"), guard,
+                     NULL, NULL);
+    if (err == 0)
+        err = lease_read(s, partition, false, guard, &progress);
+    if (err == 0)
+        err = manifest_read(s);
+    if (err != 0) {
+        session_rollback(s);
+        return err;
+    }
+    s->reading = true;
+    *next_out = progress.next;
+    return 0;
+}
+
+void mysql_snapshot_end(struct storage_session *base)
+{
+    struct mysql_session *s = session_of(base);
+    if (!s->reading)
+        return;
+    session_rollback(s);
+    s->reading = false;
+    s->guard = NULL;
+}
+
+/* ---- scans ---- */
+
+/* Can the table hold times of [from_ms, to_ms)? */
+static bool table_matters(const struct schema_table *table, enum schema_kind kind, int64_t from_ms,
+                          int64_t to_ms)
+{
+    if (table->kind != kind || from_ms >= to_ms)
+        return false;
+    return schema_is_catch_all(table->range) ||
+           (table->range.from_s <= (to_ms - 1) / 1000 && table->range.to_s > from_ms / 1000);
+}
+
+static void put_list(struct buffer *sql, const char *column, const uint32_t *ids, uint32_t count)
+{
+    buffer_printf(sql, " AND %s IN (", column);
+    for (uint32_t i = 0; i < count; i++)
+        buffer_printf(sql, "%s%" PRIu32, i > 0 ? "," : "", ids[i]);
+    buffer_append_str(sql, ")");
+}
+
+static void put_hosts(struct buffer *sql, const uint32_t *hosts, uint32_t count)
+{
+    if (hosts == NULL)
+        return;
+    if (count <= HOSTS_LISTED_MAX)
+        put_list(sql, "host", hosts, count);
+    else
+        buffer_printf(sql, " AND host BETWEEN %" PRIu32 " AND %" PRIu32, hosts[0],
+                      hosts[count - 1]);
+}
+
+struct scan {
+    struct mysql_session *s;
+    const struct schema_table *table;
+    bool fresh;
+    block_visit *block;
+    beat_visit *beat;
+    void *arg;
+};
+
+static int row_corrupt(const struct scan *scan, int err, struct slice lo, struct slice seq)
+{
+    log_error("mysql",
+              "environment %" PRIu32 ", range %" PRId64 " to %" PRId64
+              ": row (lo %.*s, seq %.*s) cannot be read: %s",
+              scan->table->environment, scan->table->range.from_s, scan->table->range.to_s,
+              (int)lo.n, lo.p, (int)seq.n, seq.p, error_text(err));
+    return err;
+}
+
+/* lo, seq, dimension, host, category, body */
+static int arrival_row(void *arg, const struct slice *columns)
+{
+    struct scan *scan = arg;
+    uint64_t n[5];
+    int err = 0;
+    for (unsigned i = 0; err == 0 && i < ARRAY_LEN(n); i++)
+        err = number_parse_u64(columns[i], &n[i]);
+    struct arrival_points points;
+    if (err == 0)
+        err = arrival_decode(scan->s->arrival, columns[5], &points);
+    if (err != 0)
+        return row_corrupt(scan, err, columns[0], columns[1]);
+    struct block block = {
+        .category = (uint32_t)n[4],
+        .dimension = (uint32_t)n[2],
+        .host = (uint32_t)n[3],
+        .fresh = scan->fresh,
+        .lo = n[0],
+        .count = points.count,
+        .items = points.items,
+        .times_ms = points.times_ms,
+        .values = points.values,
+        .policies = points.policies,
+    };
+    return scan->block(scan->arg, &block);
+}
+
+static void put_arrival_select(struct mysql_session *s, const struct schema_table *table,
+                               const struct block_filter *filter)
+{
+    struct buffer *sql = session_sql(s);
+    put_select(s, sql);
+    buffer_append_str(sql, "lo, seq, dimension, host, category, body FROM ");
+    schema_put_range_table(sql, s->storage->prefix, table);
+    buffer_printf(sql, " FORCE INDEX (by_series) WHERE category = %" PRIu32, filter->category);
+    put_list(sql, "dimension", filter->dimensions, filter->dimensions_count);
+    buffer_printf(sql, " AND fresh = %d", filter->fresh ? 1 : 0);
+    put_hosts(sql, filter->hosts, filter->hosts_count);
+    buffer_printf(sql,
+                  " AND max_ms >= %" PRId64 " AND min_ms < %" PRId64
+                  " ORDER BY category, dimension, fresh, host, lo, seq",
+                  filter->from_ms, filter->to_ms);
+}
+
+int mysql_snapshot_scan(struct storage_session *base, const struct block_filter *filter,
+                        block_visit *visit, void *arg)
+{
+    struct mysql_session *s = session_of(base);
+    if (!s->reading)
+        return LT_EUNAVAILABLE;
+    if (filter->dimensions_count == 0 || (filter->hosts != NULL && filter->hosts_count == 0))
+        return 0;
+    int err = 0;
+    for (uint32_t i = 0; err == 0 && i < s->tables.n; i++) {
+        const struct schema_table *table = &s->tables.v[i];
+        if (!table_matters(table, SCHEMA_ARRIVAL, filter->from_ms, filter->to_ms))
+            continue;
+        struct scan scan = {
+            .s = s, .table = table, .fresh = filter->fresh, .block = visit, .arg = arg};
+        put_arrival_select(s, table, filter);
+        err = session_query(s, "snapshot.arrival", s->guard, arrival_row, &scan);
+    }
+    return err;
+}
+
+/* lo, seq, host, collector, from_s, seconds */
+static int heartbeat_row(void *arg, const struct slice *columns)
+{
+    struct scan *scan = arg;
+    uint64_t n[3];
+    int err = 0;
+    for (unsigned i = 0; err == 0 && i < ARRAY_LEN(n); i++)
+        err = number_parse_u64(columns[i + 2], &n[i]);
+    uint8_t bits[BEAT_BYTES];
+    if (err == 0)
+        err = beats_unpack(columns[5], bits);
+    if (err != 0)
+        return row_corrupt(scan, err, columns[0], columns[1]);
+    struct beat_block beat = {
+        .host = (uint32_t)n[0],
+        .collector = (uint32_t)n[1],
+        .from_s = (uint32_t)n[2],
+        .bits = bits,
+    };
+    return scan->beat(scan->arg, &beat);
+}
+
+static void put_heartbeat_select(struct mysql_session *s, const struct schema_table *table,
+                                 const struct beat_filter *filter)
+{
+    struct buffer *sql = session_sql(s);
+    put_select(s, sql);
+    buffer_append_str(sql, "lo, seq, host, collector, from_s, seconds FROM ");
+    schema_put_range_table(sql, s->storage->prefix, table);
+    buffer_printf(sql, " WHERE collector = %" PRIu32, filter->collector);
+    put_hosts(sql, filter->hosts, filter->hosts_count);
+    buffer_printf(sql, " AND from_s > %" PRId64 " AND from_s <= %" PRId64,
+                  filter->from_ms / 1000 - BEAT_SECONDS, (filter->to_ms - 1) / 1000);
+}
+
+int mysql_snapshot_scan_beats(struct storage_session *base, const struct beat_filter *filter,
+                              beat_visit *visit, void *arg)
+{
+    struct mysql_session *s = session_of(base);
+    if (!s->reading)
+        return LT_EUNAVAILABLE;
+    if (filter->hosts != NULL && filter->hosts_count == 0)
+        return 0;
+    int err = 0;
+    for (uint32_t i = 0; err == 0 && i < s->tables.n; i++) {
+        const struct schema_table *table = &s->tables.v[i];
+        if (!table_matters(table, SCHEMA_HEARTBEAT, filter->from_ms, filter->to_ms))
+            continue;
+        struct scan scan = {.s = s, .table = table, .beat = visit, .arg = arg};
+        put_heartbeat_select(s, table, filter);
+        err = session_query(s, "snapshot.heartbeat", s->guard, heartbeat_row, &scan);
+    }
+    return err;
+}

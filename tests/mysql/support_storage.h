@@ -1,0 +1,54 @@
+#ifndef TESTS_MYSQL_SUPPORT_STORAGE_H
+#define TESTS_MYSQL_SUPPORT_STORAGE_H
+
+#include "port/storage.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What the tests of mysql/ share: a storage with databases of its own, and points to fill it with.
+ */
+
+enum { ENVIRONMENT = 7, PARTITION = 1, PARTITIONS = 2 };
+static const int64_t hour0_s = 1424444400;
+
+/* A prefix that no other test uses; valid until the next call. */
+const char *fresh_prefix(void);
+
+/* Asserts that all goes well. */
+struct storage *storage_open(const char *address, const char *prefix, int timeout_ms);
+struct storage_session *session_open(struct storage *storage);
+void prepare(struct storage_session *s);
+
+struct storage_range hour_range(unsigned hour); /* after hour0_s */
+struct storage_flush flush_of(const struct storage_progress *progress, uint64_t offsets);
+
+struct read_guard guard_of(int64_t deadline_in_ms);
+
+/* Points as they were put in or came out, in that order, whatever blocks they were in. */
+struct point {
+    uint32_t category, dimension, host, item;
+    bool fresh;
+    uint64_t lo;
+    int64_t time_ms;
+    double value;
+    uint8_t policy;
+};
+struct points {
+    struct point *v;
+    uint32_t n, cap;
+};
+void points_add(struct points *points, const struct block *block);
+int points_visit(void *arg, const struct block *block); /* arg: struct points */
+void points_free(struct points *points);
+void points_sort(struct points *points); /* by category, dimension, host, fresh; else as they are */
+void assert_same_points(const struct points *expected, const struct points *actual);
+
+/* One snapshot of everything of a category; returns its `next`. */
+uint64_t scan_all(struct storage_session *s, uint32_t category, bool fresh, struct points *out);
+
+/* A flush of `count` points of category 1, value and item = first … , in hour 0, committed. */
+int flush_simple(struct storage_session *s, struct storage_progress *progress, uint32_t first,
+                 uint32_t count);
+
+#endif
