@@ -27,7 +27,7 @@ PROGRAMS  := $(patsubst src/main/%.c,$(BUILD)/%,$(wildcard src/main/*.c))
 UNIT      := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*/test_*.c))
 
 .DEFAULT_GOAL := all
-all: $(PROGRAMS) ## Build the programs into $(BUILD)/
+all: $(PROGRAMS) $(BUILD)/longtail-load ## Build the programs into $(BUILD)/
 
 # ---- objects, libraries, programs ----
 
@@ -45,6 +45,10 @@ $(foreach m,$(MODULES),$(eval $(call library,$(m))))
 $(PROGRAMS): $(BUILD)/%: $(BUILD)/obj/main/%.o $(LIBS)
 	@echo "  LD    $@"
 	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(LIBS) -Wl,--end-group $(LDLIBS)
+
+$(BUILD)/longtail-load: tools/load/load.c $(BUILD)/libbase.a
+	@echo "  LD    $@"
+	@$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $^ $(LDFLAGS) -lxxhash -lm
 
 # ---- unit tests: tests/<module>/test_*.c, with cmocka; helpers beside them are linked in ----
 
