@@ -1,0 +1,468 @@
+#include "command/command.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/number.h"
+#include "command/handlers.h"
+#include "model/name.h"
+
+#include <math.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* Commands that write. A handler checks its arguments, hands the points to ingest, and defers its
+ * reply; the reply is composed by a function that is given the log's report, and by nothing else.
+ */
+
+/* ---- what the report says ---- */
+
+/* The report of a write that is not stored for sure, as the client's error. */
+static void reply_not_stored(struct resp_writer w, const struct log_report *report,
+                             bool repeat_is_harmless)
+{
+    if (report->outcome == LOG_FAILED)
+        resp_error_printf(w, "KAFKA failed: the write is not stored (%s); send it again",
+                          report->reason);
+    else
+        resp_error_printf(w, "KAFKA unknown: the write may be stored (%s); sending it again %s",
+                          report->reason,
+                          repeat_is_harmless ? "is harmless"
+                                             : "may count twice: its time or its sum was relative");
+}
+
+static void send_receipt(struct slot *slot, const struct ingest_written *written, bool harmless)
+{
+    const struct log_report *report = written->report;
+    struct resp_writer w = slot_reply(slot);
+    if (report->outcome == LOG_STORED) {
+        char text[2 * NUMBER_I64_BYTES_MAX];
+        size_t n = number_format_i64(report->partition, text);
+        text[n++] = ':';
+        n += number_format_i64((int64_t)report->offset, text + n);
+        resp_bulk(w, slice_make(text, n));
+    } else {
+        reply_not_stored(w, report, harmless);
+    }
+    slot_send(slot);
+}
+
+void write_receipt_done(void *arg, const struct ingest_written *written)
+{
+    send_receipt(arg, written, true);
+}
+
+static void receipt_relative_done(void *arg, const struct ingest_written *written)
+{
+    send_receipt(arg, written, false);
+}
+
+static void ready_done(void *arg, const struct ingest_written *written)
+{
+    struct slot *slot = arg;
+    struct resp_writer w = slot_reply(slot);
+    if (written->report->outcome == LOG_STORED)
+        resp_simple(w, SLICE_LIT("OK"));
+    else
+        resp_error_printf(w, "KAFKA failed: the log does not acknowledge (%s)",
+                          written->report->reason);
+    slot_send(slot);
+}
+
+static void send_times(struct slot *slot, const struct ingest_written *written, bool harmless,
+                       bool array)
+{
+    struct resp_writer w = slot_reply(slot);
+    if (written->report->outcome != LOG_STORED) {
+        reply_not_stored(w, written->report, harmless);
+    } else {
+        if (array)
+            resp_array(w, written->count);
+        for (uint32_t i = 0; i < written->count; i++)
+            resp_integer(w, ingest_written_time_ms(written, i));
+    }
+    slot_send(slot);
+}
+
+static void add_done(void *arg, const struct ingest_written *written)
+{
+    send_times(arg, written, true, false);
+}
+
+static void add_relative_done(void *arg, const struct ingest_written *written)
+{
+    send_times(arg, written, false, false);
+}
+
+static void madd_done(void *arg, const struct ingest_written *written)
+{
+    send_times(arg, written, true, true);
+}
+
+static void madd_relative_done(void *arg, const struct ingest_written *written)
+{
+    send_times(arg, written, false, true);
+}
+
+/* ---- handing over ---- */
+
+static void reply_refused(struct resp_writer w, const struct command_call *call, int err)
+{
+    switch (err) {
+    case LT_EBUSY:
+        resp_error_printf(w, "BUSY too much waits for the log: nothing of this command is stored; "
+                             "try again later");
+        break;
+    case LT_ELIMIT:
+        resp_error_printf(w,
+                          "ERR the command is too large for one record of the log, expected at "
+                          "most %" PRId64 " bytes (command-bytes-max); split it",
+                          option_int(call->deps->options, "command-bytes-max"));
+        break;
+    default:
+        resp_error_printf(w, "ERR the write is refused, nothing of it is stored: %s",
+                          error_text(err));
+        break;
+    }
+}
+
+void write_refused(struct command_call *call, struct slot *slot, int err)
+{
+    reply_refused(slot_reply(slot), call, err);
+    slot_send(slot);
+}
+
+/* All points are in: the reply is now the report's business. */
+static void end_write(struct command_call *call, ingest_done *done)
+{
+    struct slot *slot = call_defer(call);
+    if (slot == NULL) {
+        ingest_abort(call->deps->ingest);
+        return;
+    }
+    int err = ingest_end(call->deps->ingest, done, slot);
+    if (err != 0)
+        write_refused(call, slot, err);
+}
+
+/* A name of one part of a series, as the log takes it. NULL, or what is wrong with it. */
+static const char *check_metric(struct slice metric)
+{
+    if (metric.n == 0)
+        return "is empty";
+    return metric.n > NAME_BYTES_MAX ? "is longer than 512 bytes" : NULL;
+}
+
+static void reply_bad(struct command_call *call, const char *what, struct slice got,
+                      const char *expected)
+{
+    enum { SHOWN_MAX = 64 };
+    resp_error_printf(call->reply, "ERR %s '%.*s'%s, expected %s; nothing is stored", what,
+                      (int)(got.n > SHOWN_MAX ? SHOWN_MAX : got.n), got.p,
+                      got.n > SHOWN_MAX ? "..." : "", expected);
+}
+
+/* ---- OBSERVE host time metric value [metric value ...] ---- */
+
+static bool observe_host(struct command_call *call)
+{
+    struct slice host = call->argv[1];
+    bool good = host.n > 0 && host.n <= NAME_BYTES_MAX && slice_find(host, '/') == host.n;
+    if (!good)
+        reply_bad(call, "bad host", host, "1 to 512 bytes without '/'");
+    return good;
+}
+
+static bool observe_time(struct command_call *call, int64_t *time_ms_out)
+{
+    struct slice text = call->argv[2];
+    int64_t seconds;
+    if (slice_eq_str(text, "*") || slice_ieq_str(text, "now"))
+        seconds = clock_wall_ms() / 1000;
+    else if (number_parse_i64(text, &seconds) != 0 || seconds < 0 || seconds > UINT32_MAX) {
+        reply_bad(call, "bad time", text, "Unix seconds from 0 to 4294967295, or *");
+        return false;
+    }
+    *time_ms_out = seconds * 1000;
+    return true;
+}
+
+/* False: the reply is composed and nothing counts. */
+static bool observe_point(struct command_call *call, struct slice metric, struct slice value,
+                          int64_t time_ms)
+{
+    double x;
+    const char *wrong = check_metric(metric);
+    if (wrong != NULL) {
+        reply_bad(call, "bad metric", metric, "a name of 1 to 512 bytes");
+        return false;
+    }
+    if (number_parse_f64(value, &x) != 0 || isnan(x)) {
+        reply_bad(call, "bad value", value, "a finite decimal number");
+        return false;
+    }
+    int err =
+        ingest_point(call->deps->ingest, true, call->argv[1], metric, time_ms, x, POLICY_LAST);
+    if (err != 0)
+        reply_refused(call->reply, call, err);
+    return err == 0;
+}
+
+void write_observe(struct command_call *call)
+{
+    int64_t time_ms;
+    if (call->argc % 2 == 0) {
+        resp_error_printf(call->reply,
+                          "ERR metric '%.*s' has no value, expected: OBSERVE host time "
+                          "metric value [metric value ...]; nothing is stored",
+                          (int)call->argv[call->argc - 1].n, call->argv[call->argc - 1].p);
+        return;
+    }
+    if (!observe_host(call) || !observe_time(call, &time_ms))
+        return;
+    bool relative = slice_eq_str(call->argv[2], "*") || slice_ieq_str(call->argv[2], "now");
+    int err = ingest_begin(call->deps->ingest, call->environment);
+    if (err != 0) {
+        reply_refused(call->reply, call, err);
+        return;
+    }
+    for (uint32_t i = 3; i < call->argc; i += 2) {
+        if (!observe_point(call, call->argv[i], call->argv[i + 1], time_ms)) {
+            ingest_abort(call->deps->ingest);
+            return;
+        }
+    }
+    end_write(call, relative ? receipt_relative_done : write_receipt_done);
+}
+
+/* ---- TS.ADD key time value, TS.MADD key time value [key time value ...] ---- */
+
+struct ts_point {
+    struct slice host, metric;
+    int64_t time_ms;
+    double value;
+    bool relative; /* the time is the server's */
+};
+
+/* NULL, or the point's error, in RedisTimeSeries' first words. */
+static const char *parse_ts_point(const struct slice *args, int64_t now_ms, struct ts_point *out)
+{
+    name_split_key(args[0], &out->host, &out->metric);
+    if (check_metric(out->metric) != NULL || out->host.n > NAME_BYTES_MAX)
+        return "ERR TSDB: invalid key, expected metric or host/metric, each of at most 512 bytes "
+               "and the metric not empty";
+    out->relative = slice_eq_str(args[1], "*");
+    out->time_ms = now_ms;
+    if (!out->relative && (number_parse_i64(args[1], &out->time_ms) != 0 || out->time_ms < 0))
+        return "ERR TSDB: invalid timestamp, expected Unix milliseconds from 0 to 2^63-1, or *";
+    if (number_parse_f64(args[2], &out->value) != 0)
+        return "ERR TSDB: invalid value, expected a finite decimal number or nan";
+    return NULL;
+}
+
+/* False: the reply is composed. */
+static bool parse_add_options(struct command_call *call, enum policy *policy)
+{
+    for (uint32_t i = 4; i < call->argc; i += 2) {
+        struct slice option = call->argv[i];
+        bool known = slice_ieq_str(option, "ON_DUPLICATE");
+        if (!known) {
+            resp_error_printf(call->reply,
+                              "ERR TSDB: TS.ADD in this version takes ON_DUPLICATE and no other "
+                              "option, got '%.*s'; nothing is stored",
+                              (int)(option.n > 64 ? 64 : option.n), option.p);
+            return false;
+        }
+        if (i + 1 == call->argc || policy_parse(call->argv[i + 1], policy) != 0) {
+            resp_error_printf(call->reply, "ERR TSDB: Unknown ON_DUPLICATE policy, expected LAST, "
+                                           "FIRST, MIN, MAX or SUM; nothing is stored");
+            return false;
+        }
+    }
+    return true;
+}
+
+void write_ts_add(struct command_call *call)
+{
+    struct ts_point point;
+    enum policy policy = POLICY_LAST;
+    const char *wrong = parse_ts_point(call->argv + 1, clock_wall_ms(), &point);
+    if (wrong != NULL) {
+        resp_error(call->reply, slice_str(wrong));
+        return;
+    }
+    if (!parse_add_options(call, &policy))
+        return;
+    struct ingest *ingest = call->deps->ingest;
+    int err = ingest_begin(ingest, call->environment);
+    if (err == 0) {
+        err = ingest_point(ingest, false, point.host, point.metric, point.time_ms, point.value,
+                           policy);
+        if (err != 0)
+            ingest_abort(ingest);
+    }
+    if (err != 0)
+        reply_refused(call->reply, call, err);
+    else
+        end_write(call, point.relative || policy == POLICY_SUM ? add_relative_done : add_done);
+}
+
+/* TS.MADD answers point by point. Where all points are good, and that is the hot path, the reply
+ * needs nothing but the batch; where some are bad, their errors are kept here until the report
+ * comes. */
+struct mixed {
+    struct slot *slot;
+    bool relative;
+    uint32_t count;
+    const char *errors[]; /* NULL: that point is written */
+};
+
+static void mixed_done(void *arg, const struct ingest_written *written)
+{
+    struct mixed *mixed = arg;
+    struct resp_writer w = slot_reply(mixed->slot);
+    if (written->report->outcome != LOG_STORED) {
+        reply_not_stored(w, written->report, !mixed->relative);
+    } else {
+        uint32_t at = 0;
+        resp_array(w, mixed->count);
+        for (uint32_t i = 0; i < mixed->count; i++) {
+            if (mixed->errors[i] != NULL)
+                resp_error(w, slice_str(mixed->errors[i]));
+            else
+                resp_integer(w, ingest_written_time_ms(written, at++));
+        }
+    }
+    slot_send(mixed->slot);
+    free(mixed);
+}
+
+struct madd {
+    struct mixed *mixed; /* made at the first bad point */
+    uint32_t written;
+    bool relative;
+};
+
+static bool note_bad_point(struct command_call *call, struct madd *madd, uint32_t i,
+                           const char *wrong)
+{
+    uint32_t count = (call->argc - 1) / 3;
+    if (madd->mixed == NULL) {
+        madd->mixed = calloc(1, sizeof(*madd->mixed) + count * sizeof(madd->mixed->errors[0]));
+        if (madd->mixed == NULL)
+            return false;
+        madd->mixed->count = count;
+    }
+    madd->mixed->errors[i] = wrong;
+    return true;
+}
+
+/* 0, or why the command as a whole is refused. */
+static int madd_points(struct command_call *call, struct madd *madd)
+{
+    struct ingest *ingest = call->deps->ingest;
+    int64_t now_ms = clock_wall_ms();
+    uint32_t count = (call->argc - 1) / 3;
+    for (uint32_t i = 0; i < count; i++) {
+        struct ts_point point;
+        const char *wrong = parse_ts_point(call->argv + 1 + (size_t)i * 3, now_ms, &point);
+        if (wrong != NULL) {
+            if (!note_bad_point(call, madd, i, wrong))
+                return LT_ENOMEM;
+            continue;
+        }
+        int err = ingest_point(ingest, false, point.host, point.metric, point.time_ms, point.value,
+                               POLICY_LAST);
+        if (err != 0)
+            return err;
+        madd->written++;
+        madd->relative |= point.relative;
+    }
+    return 0;
+}
+
+static void madd_all_bad(struct command_call *call, const struct mixed *mixed)
+{
+    resp_array(call->reply, mixed->count);
+    for (uint32_t i = 0; i < mixed->count; i++)
+        resp_error(call->reply, slice_str(mixed->errors[i]));
+}
+
+static void madd_end_mixed(struct command_call *call, const struct madd *madd)
+{
+    struct mixed *mixed = madd->mixed;
+    mixed->relative = madd->relative;
+    mixed->slot = call_defer(call);
+    if (mixed->slot == NULL) {
+        ingest_abort(call->deps->ingest);
+        free(mixed);
+        return;
+    }
+    int err = ingest_end(call->deps->ingest, mixed_done, mixed);
+    if (err != 0) {
+        write_refused(call, mixed->slot, err);
+        free(mixed);
+    }
+}
+
+void write_ts_madd(struct command_call *call)
+{
+    struct madd madd = {0};
+    if (call->argc % 3 != 1) {
+        resp_error_printf(call->reply, "ERR wrong number of arguments for 'ts.madd' command, "
+                                       "expected: TS.MADD key time value [key time value ...]");
+        return;
+    }
+    int err = ingest_begin(call->deps->ingest, call->environment);
+    if (err != 0) {
+        reply_refused(call->reply, call, err);
+        return;
+    }
+    err = madd_points(call, &madd);
+    if (err == 0 && madd.written > 0 && madd.mixed != NULL) {
+        madd_end_mixed(call, &madd);
+        return;
+    }
+    if (err == 0 && madd.written > 0) {
+        end_write(call, madd.relative ? madd_relative_done : madd_done);
+        return;
+    }
+    ingest_abort(call->deps->ingest);
+    if (err != 0)
+        reply_refused(call->reply, call, err);
+    else
+        madd_all_bad(call, madd.mixed);
+    free(madd.mixed);
+}
+
+/* ---- ITEM TEXT stem text, READY ---- */
+
+void write_item_text(struct command_call *call)
+{
+    enum { TEXT_BYTES_MAX = 65536 };
+    struct slice stem = call->argv[2], text = call->argv[3];
+    if (check_metric(stem) != NULL) {
+        reply_bad(call, "bad stem", stem, "a metric without its dimension, of 1 to 512 bytes");
+        return;
+    }
+    if (text.n > TEXT_BYTES_MAX) {
+        reply_bad(call, "bad text", text, "at most 65536 bytes");
+        return;
+    }
+    struct slot *slot = call_defer(call);
+    if (slot == NULL)
+        return;
+    int err =
+        ingest_text(call->deps->ingest, call->environment, stem, text, write_receipt_done, slot);
+    if (err != 0)
+        write_refused(call, slot, err);
+}
+
+void write_ready(struct command_call *call)
+{
+    struct slot *slot = call_defer(call);
+    if (slot == NULL)
+        return;
+    int err = ingest_probe(call->deps->ingest, call->environment, ready_done, slot);
+    if (err != 0)
+        write_refused(call, slot, err);
+}
