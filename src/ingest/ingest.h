@@ -2,9 +2,11 @@
 #define INGEST_INGEST_H
 
 #include "base/attr.h"
+#include "base/option.h"
 #include "base/slice.h"
 #include "model/kind.h"
 #include "port/log.h"
+#include "port/status.h"
 #include "tenant/tenant.h"
 
 #include <stdbool.h>
@@ -29,6 +31,11 @@ struct ingest_config {
     size_t batch_bytes_max;    /* a batch is closed early at this size */
     size_t command_bytes_max;  /* a command larger than this is LT_ELIMIT */
 };
+
+extern const struct option_spec ingest_options[];
+extern const size_t ingest_options_count;
+/* Fills all but log and tenant. */
+void ingest_config_load(struct ingest_config *config, const struct option_set *options);
 
 MUST_USE int ingest_create(const struct ingest_config *config, struct ingest **out);
 /* Every waiter must have been answered: destroy the log first. */
@@ -83,6 +90,9 @@ struct ingest_stats {
     int64_t last_failure_wall_ms;
 };
 struct ingest_stats ingest_stats(const struct ingest *ingest);
+
+/* As a status_provider's write; arg is the struct ingest. */
+void ingest_status(void *arg, struct status_sink *sink);
 
 /* Nothing is open or in flight: TERM may go on. */
 bool ingest_idle(const struct ingest *ingest);

@@ -49,6 +49,11 @@ struct record_mark {
 struct record_mark record_builder_mark(const struct record_builder *builder);
 void record_builder_rollback(struct record_builder *builder, struct record_mark mark);
 
+/* Moves all points from `mark` on to the empty builder `to`, and rolls back to mark. Nothing changes on
+ * LT_ENOMEM, LT_ELIMIT, but for what `to` holds. */
+MUST_USE int record_builder_move(struct record_builder *from, struct record_mark mark,
+                                 struct record_builder *to);
+
 uint32_t record_builder_points(const struct record_builder *builder);
 size_t record_builder_bytes(const struct record_builder *builder); /* upper bound of the record's size */
 int64_t record_builder_time_ms(const struct record_builder *builder, uint32_t point);

@@ -1,0 +1,476 @@
+#include "ingest/ingest.h"
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/vec.h"
+#include "record/record.h"
+
+#include <stdlib.h>
+
+const struct option_spec ingest_options[] = {
+    {.name = "inflight-bytes-max",
+     .type = OPTION_BYTES,
+     .default_text = "64mb",
+     .min = 1 << 20,
+     .max = INT64_C(1) << 40,
+     .help = "bytes that wait for the log: at 3/4 of it sockets are not read, above it writes are "
+             "answered BUSY",
+     .section = "ingest"},
+    {.name = "batch-bytes-max",
+     .type = OPTION_BYTES,
+     .default_text = "512kb",
+     .min = 4096,
+     .max = LOG_RECORD_BYTES_MAX,
+     .help = "a batch is handed to the log early at this size",
+     .section = "ingest"},
+    {.name = "command-bytes-max",
+     .type = OPTION_BYTES,
+     .default_text = "900000",
+     .min = 4096,
+     .max = 900000,
+     .help = "the largest write: a command is never split over two records of the log",
+     .section = "ingest"},
+};
+const size_t ingest_options_count = ARRAY_LEN(ingest_options);
+
+struct waiter { /* a command in a batch */
+    ingest_done *done;
+    void *arg;
+    uint32_t first; /* its points */
+    uint32_t count;
+};
+
+/* open (being filled) -> in flight (the log has it) or refused (it never will) -> pooled */
+struct ingest_batch {
+    struct ingest *ingest;
+    struct ingest_batch *next; /* of the list that it is in */
+    uint32_t environment;
+    uint32_t partition;
+    struct record_builder *builder;
+    VEC(struct waiter) waiters;
+    size_t record_bytes;
+    uint32_t points;
+    int refused; /* why the log did not take it */
+};
+
+struct ingest {
+    struct ingest_config config;
+    struct ingest_stats stats;
+    struct ingest_batch *open; /* at most one an environment */
+    struct ingest_batch *pool;
+    struct ingest_batch *refused, **refused_end; /* answered at the turn's end, in order */
+    uint64_t *acked;                             /* a partition */
+    bool paused;
+    struct ingest_batch *command; /* between begin and end: where the points go */
+    const struct tenant_environment *command_environment;
+    struct record_mark mark;
+};
+
+/* ---- batches ---- */
+
+static void batch_destroy(struct ingest_batch *b)
+{
+    record_builder_destroy(&b->builder);
+    VEC_FINI(&b->waiters);
+    free(b);
+}
+
+static struct ingest_batch *batch_take(struct ingest *g, const struct tenant_environment *e)
+{
+    struct ingest_batch *b = g->pool;
+    if (b != NULL) {
+        g->pool = b->next;
+    } else {
+        b = calloc(1, sizeof(*b));
+        if (b == NULL)
+            return NULL;
+        if (record_builder_create(LOG_RECORD_BYTES_MAX, &b->builder) != 0) {
+            free(b);
+            return NULL;
+        }
+        b->ingest = g;
+    }
+    b->next = NULL;
+    b->environment = e->id;
+    b->partition = e->partition;
+    b->refused = 0;
+    return b;
+}
+
+static void batch_release(struct ingest_batch *b)
+{
+    struct ingest *g = b->ingest;
+    record_builder_reset(b->builder);
+    b->waiters.n = 0;
+    b->next = g->pool;
+    g->pool = b;
+}
+
+static struct ingest_batch *open_batch(struct ingest *g, const struct tenant_environment *e)
+{
+    for (struct ingest_batch *b = g->open; b != NULL; b = b->next)
+        if (b->environment == e->id)
+            return b;
+    struct ingest_batch *b = batch_take(g, e);
+    if (b != NULL) {
+        b->next = g->open;
+        g->open = b;
+    }
+    return b;
+}
+
+static void unlist_open(struct ingest *g, struct ingest_batch *b)
+{
+    struct ingest_batch **at = &g->open;
+    while (*at != b)
+        at = &(*at)->next;
+    *at = b->next;
+    b->next = NULL;
+}
+
+/* ---- reports ---- */
+
+static void count_report(struct ingest *g, const struct ingest_batch *b,
+                         const struct log_report *report)
+{
+    struct ingest_stats *s = &g->stats;
+    switch (report->outcome) {
+    case LOG_STORED:
+        s->records_acked++;
+        s->points_acked += b->points;
+        s->bytes_acked += b->record_bytes;
+        s->last_ack_wall_ms = clock_wall_ms();
+        if (report->offset + 1 > g->acked[report->partition])
+            g->acked[report->partition] = report->offset + 1;
+        return;
+    case LOG_FAILED:
+        s->records_failed++;
+        s->points_failed += b->points;
+        break;
+    case LOG_UNKNOWN:
+        s->records_unknown++;
+        s->points_unknown += b->points;
+        break;
+    }
+    s->last_failure_wall_ms = clock_wall_ms();
+}
+
+/* The only way to a client's reply. */
+static void batch_report(struct ingest_batch *b, const struct log_report *report)
+{
+    count_report(b->ingest, b, report);
+    for (uint32_t i = 0; i < b->waiters.n; i++) {
+        const struct waiter *w = &b->waiters.v[i];
+        struct ingest_written written = {report, b, w->first, w->count};
+        w->done(w->arg, &written);
+    }
+    batch_release(b);
+}
+
+static void update_paused(struct ingest *g)
+{
+    size_t max = g->config.inflight_bytes_max;
+    if (g->stats.inflight_bytes >= max / 4 * 3)
+        g->paused = true;
+    else if (g->stats.inflight_bytes <= max / 2)
+        g->paused = false;
+}
+
+static void on_report(void *arg, const struct log_report *report)
+{
+    struct ingest_batch *b = arg;
+    struct ingest *g = b->ingest;
+    g->stats.inflight_bytes -= b->record_bytes;
+    g->stats.inflight_records--;
+    update_paused(g);
+    batch_report(b, report);
+}
+
+/* Hands a record to the log. A refusal is answered at the turn's end: never within the command. */
+static void batch_append(struct ingest_batch *b, int err, struct slice record)
+{
+    struct ingest *g = b->ingest;
+    b->record_bytes = record.n;
+    if (err == 0)
+        err = log_append(g->config.log, b->partition, record, on_report, b);
+    if (err != 0) {
+        b->refused = err;
+        b->next = NULL;
+        *g->refused_end = b;
+        g->refused_end = &b->next;
+        return;
+    }
+    g->stats.inflight_bytes += record.n;
+    g->stats.inflight_records++;
+    update_paused(g);
+}
+
+static void batch_close(struct ingest_batch *b)
+{
+    struct slice record = {0};
+    unlist_open(b->ingest, b);
+    b->points = record_builder_points(b->builder);
+    if (b->waiters.n == 0) {
+        batch_release(b);
+        return;
+    }
+    int err = record_builder_finish(b->builder, b->environment, clock_wall_ms(), &record);
+    batch_append(b, err, record);
+}
+
+static const char *refusal_text(int err)
+{
+    switch (err) {
+    case LT_EBUSY:
+        return "the log's queue is full";
+    case LT_EUNAVAILABLE:
+        return "the log takes nothing at the moment";
+    default:
+        return error_text(err);
+    }
+}
+
+void ingest_turn_end(struct ingest *g)
+{
+    while (g->open != NULL)
+        batch_close(g->open);
+    while (g->refused != NULL) {
+        struct ingest_batch *b = g->refused;
+        g->refused = b->next;
+        if (g->refused == NULL)
+            g->refused_end = &g->refused;
+        struct log_report report = {
+            .outcome = LOG_FAILED, .partition = b->partition, .reason = refusal_text(b->refused)};
+        batch_report(b, &report);
+    }
+}
+
+/* ---- commands ---- */
+
+static int check_room(struct ingest *g)
+{
+    if (g->stats.inflight_bytes < g->config.inflight_bytes_max)
+        return 0;
+    g->stats.busy++;
+    return LT_EBUSY;
+}
+
+int ingest_begin(struct ingest *g, const struct tenant_environment *e)
+{
+    int err = check_room(g);
+    if (err != 0)
+        return err;
+    g->command = open_batch(g, e);
+    if (g->command == NULL)
+        return LT_ENOMEM;
+    g->command_environment = e;
+    g->mark = record_builder_mark(g->command->builder);
+    return 0;
+}
+
+/* The record is full in mid-command: what came before leaves, the command goes on in a batch of its
+ * own. */
+static int command_to_new_batch(struct ingest *g)
+{
+    struct ingest_batch *full = g->command;
+    struct ingest_batch *fresh = batch_take(g, g->command_environment);
+    if (fresh == NULL)
+        return LT_ENOMEM;
+    int err = record_builder_move(full->builder, g->mark, fresh->builder);
+    if (err != 0) {
+        batch_release(fresh);
+        return err;
+    }
+    batch_close(full);
+    fresh->next = g->open;
+    g->open = fresh;
+    g->command = fresh;
+    g->mark = (struct record_mark){0};
+    return 0;
+}
+
+int ingest_point(struct ingest *g, bool observed, struct slice host, struct slice metric,
+                 int64_t time_ms, double value, enum policy policy)
+{
+    struct record_builder *builder = g->command->builder;
+    int err = record_builder_point(builder, observed, host, metric, time_ms, value, policy);
+    if (err == LT_ELIMIT && g->mark.points > 0) {
+        err = command_to_new_batch(g);
+        builder = g->command->builder;
+        if (err == 0)
+            err = record_builder_point(builder, observed, host, metric, time_ms, value, policy);
+    }
+    if (err == 0 && record_builder_bytes(builder) - g->mark.bytes > g->config.command_bytes_max)
+        err = LT_ELIMIT;
+    return err;
+}
+
+int ingest_end(struct ingest *g, ingest_done *done, void *arg)
+{
+    struct ingest_batch *b = g->command;
+    struct waiter waiter = {done, arg, g->mark.points, 0};
+    waiter.count = record_builder_points(b->builder) - g->mark.points;
+    if (!VEC_PUSH(&b->waiters, waiter)) {
+        ingest_abort(g);
+        return LT_ENOMEM;
+    }
+    g->command = NULL;
+    if (record_builder_bytes(b->builder) >= g->config.batch_bytes_max)
+        batch_close(b);
+    return 0;
+}
+
+void ingest_abort(struct ingest *g)
+{
+    record_builder_rollback(g->command->builder, g->mark);
+    g->command = NULL;
+}
+
+/* ---- control records ---- */
+
+static int control_append(struct ingest *g, const struct tenant_environment *e, int err,
+                          const struct buffer *record, ingest_done *done, void *arg)
+{
+    struct waiter waiter = {done, arg, 0, 0};
+    struct ingest_batch *b = err == 0 ? batch_take(g, e) : NULL;
+    if (b == NULL)
+        return err == 0 ? LT_ENOMEM : err;
+    b->points = 0;
+    if (!VEC_PUSH(&b->waiters, waiter)) {
+        batch_release(b);
+        return LT_ENOMEM;
+    }
+    for (struct ingest_batch *open = g->open; open != NULL; open = open->next) {
+        if (open->environment == e->id) {
+            batch_close(open); /* what came before it stands before it in the log */
+            break;
+        }
+    }
+    batch_append(b, 0, buffer_slice(record));
+    return 0;
+}
+
+int ingest_rule(struct ingest *g, const struct tenant_environment *e, struct slice pattern,
+                enum kind kind, ingest_done *done, void *arg)
+{
+    struct buffer record;
+    int err = check_room(g);
+    if (err != 0)
+        return err;
+    buffer_init(&record, LOG_RECORD_BYTES_MAX);
+    err = record_write_rule(&record, e->id, clock_wall_ms(), pattern, kind);
+    err = control_append(g, e, err, &record, done, arg);
+    buffer_fini(&record);
+    return err;
+}
+
+int ingest_text(struct ingest *g, const struct tenant_environment *e, struct slice stem,
+                struct slice text, ingest_done *done, void *arg)
+{
+    struct buffer record;
+    int err = check_room(g);
+    if (err != 0)
+        return err;
+    buffer_init(&record, LOG_RECORD_BYTES_MAX);
+    err = record_write_text(&record, e->id, clock_wall_ms(), stem, text);
+    err = control_append(g, e, err, &record, done, arg);
+    buffer_fini(&record);
+    return err;
+}
+
+int ingest_probe(struct ingest *g, const struct tenant_environment *e, ingest_done *done, void *arg)
+{
+    struct buffer record;
+    buffer_init(&record, LOG_RECORD_BYTES_MAX);
+    int err = record_write_noop(&record, e->id, clock_wall_ms());
+    err = control_append(g, e, err, &record, done, arg);
+    buffer_fini(&record);
+    return err;
+}
+
+/* ---- the rest ---- */
+
+int ingest_create(const struct ingest_config *config, struct ingest **out)
+{
+    struct ingest *g = calloc(1, sizeof(*g));
+    if (g == NULL)
+        return LT_ENOMEM;
+    g->config = *config;
+    g->refused_end = &g->refused;
+    g->acked = calloc(tenant_partitions(config->tenant), sizeof(g->acked[0]));
+    if (g->acked == NULL) {
+        free(g);
+        return LT_ENOMEM;
+    }
+    *out = g;
+    return 0;
+}
+
+void ingest_destroy(struct ingest **ingest)
+{
+    struct ingest *g = *ingest;
+    *ingest = NULL;
+    if (g == NULL)
+        return;
+    while (g->open != NULL)
+        batch_close(g->open); /* empty ones: every waiter was answered */
+    while (g->pool != NULL) {
+        struct ingest_batch *next = g->pool->next;
+        batch_destroy(g->pool);
+        g->pool = next;
+    }
+    free(g->acked);
+    free(g);
+}
+
+int64_t ingest_written_time_ms(const struct ingest_written *written, uint32_t i)
+{
+    return record_builder_time_ms(written->batch->builder, written->first + i);
+}
+
+bool ingest_paused(const struct ingest *g)
+{
+    return g->paused;
+}
+
+uint64_t ingest_acked(const struct ingest *g, uint32_t partition)
+{
+    return g->acked[partition];
+}
+
+struct ingest_stats ingest_stats(const struct ingest *g)
+{
+    return g->stats;
+}
+
+bool ingest_idle(const struct ingest *g)
+{
+    return g->open == NULL && g->refused == NULL && g->stats.inflight_records == 0;
+}
+
+void ingest_config_load(struct ingest_config *config, const struct option_set *options)
+{
+    *config = (struct ingest_config){
+        .inflight_bytes_max = (size_t)option_int(options, "inflight-bytes-max"),
+        .batch_bytes_max = (size_t)option_int(options, "batch-bytes-max"),
+        .command_bytes_max = (size_t)option_int(options, "command-bytes-max"),
+    };
+}
+
+void ingest_status(void *arg, struct status_sink *sink)
+{
+    const struct ingest_stats *s = &((const struct ingest *)arg)->stats;
+    sink->number(sink, "points_acked", (int64_t)s->points_acked);
+    sink->number(sink, "points_failed", (int64_t)s->points_failed);
+    sink->number(sink, "points_unknown", (int64_t)s->points_unknown);
+    sink->number(sink, "records_acked", (int64_t)s->records_acked);
+    sink->number(sink, "records_failed", (int64_t)s->records_failed);
+    sink->number(sink, "records_unknown", (int64_t)s->records_unknown);
+    sink->number(sink, "bytes_acked", (int64_t)s->bytes_acked);
+    sink->number(sink, "commands_refused_busy", (int64_t)s->busy);
+    sink->number(sink, "inflight_bytes", (int64_t)s->inflight_bytes);
+    sink->number(sink, "inflight_records", s->inflight_records);
+    sink->number(sink, "last_ack_at_ms", s->last_ack_wall_ms);
+    sink->number(sink, "last_failure_at_ms", s->last_failure_wall_ms);
+}
