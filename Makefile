@@ -29,6 +29,10 @@ UNIT      := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*/test_*.c))
 .DEFAULT_GOAL := all
 all: $(PROGRAMS) $(BUILD)/longtail-load ## Build the programs into $(BUILD)/
 
+# ---- generated sources: each generator adds its files to GENERATED ----
+include tools/generate.mk
+generated: $(GENERATED)
+
 # ---- objects, libraries, programs ----
 
 $(BUILD)/obj/%.o: src/%.c | generated
@@ -58,10 +62,6 @@ $(BUILD)/tests/%: tests/%.c $(wildcard tests/support_*.c) $(LIBS)
 	@$(CCACHE) $(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -MF $@.d -o $@ $< \
 	    $(wildcard tests/support_*.c $(dir tests/$*)support_*.c) $(LDFLAGS) \
 	    -Wl,--start-group $(LIBS) -Wl,--end-group $(LDLIBS) -lcmocka
-
-# ---- generated sources: each generator adds its files to GENERATED ----
--include tools/generate.mk
-generated: $(GENERATED)
 
 unit: $(UNIT) ## Build and run the unit tests that need no server
 	@for t in $(UNIT); do $$t || exit 1; done
