@@ -14,21 +14,22 @@
 
 #include <stdint.h>
 
-/* A command: its specification (generated from redis-compat/commands/), its handler, and one call of it.
- * Thread: loop.
+/* A command: its specification (generated from redis-compat/commands/), its handler, and one call
+ * of it. Thread: loop.
  *
  * A handler replies in one of two ways, and always exactly once:
  *   at once    composes one reply into call->reply
- *   later      slot = call_defer(call), keeps the slot, and when the outcome is there composes one reply
- *              into slot_reply(slot) and calls slot_send(slot). Replies leave in the order of the
+ *   later      slot = call_defer(call), keeps the slot, and when the outcome is there composes one
+ * reply into slot_reply(slot) and calls slot_send(slot). Replies leave in the order of the
  *              commands, whatever the order of their outcomes.
- * A client may hang up meanwhile: its slots stay valid, and what is written to them goes nowhere. */
+ * A client may hang up meanwhile: its slots stay valid, and what is written to them goes nowhere.
+ */
 
 struct session;
 struct slot;
 
-/* What handlers may use. Made by main/. Any pointer to a part that this process' roles leave out is NULL, and
- * the table refuses the commands of that role before their handlers run. */
+/* What handlers may use. Made by main/. Any pointer to a part that this process' roles leave out is
+ * NULL, and the table refuses the commands of that role before their handlers run. */
 struct command_deps {
     const struct option_set *options;
     const struct tenant *tenant;
@@ -50,10 +51,14 @@ enum command_flag {
     COMMAND_NO_MULTI = 1 << 5,    /* refused inside MULTI */
     COMMAND_ROLE_INGEST = 1 << 6, /* refused where the process has not the role */
     COMMAND_ROLE_QUERY = 1 << 7,
+    COMMAND_MULTI_NOW = 1 << 8, /* runs at once inside MULTI: EXEC, DISCARD, QUIT */
 };
+
+struct command_spec; /* command/table.h */
 
 struct command_call {
     struct session *session;
+    const struct command_spec *spec;
     const struct command_deps *deps;
     const struct tenant_environment *environment;
     struct slice *argv; /* argv[0]: the name; valid until the handler returns */
@@ -63,25 +68,28 @@ struct command_call {
 
 typedef void command_handler(struct command_call *call);
 
-/* The reply comes later. NULL when out of memory: then the error reply is composed already; just return. */
+/* The reply comes later. NULL when out of memory: then the error reply is composed already; just
+ * return. */
 MUST_USE struct slot *call_defer(struct command_call *call);
 
-/* As call_defer, and the session runs no further command until slot_send: reads use it, so that they
- * follow the client's earlier writes and see none of its later ones. */
+/* As call_defer, and the session runs no further command until slot_send: reads use it, so that
+ * they follow the client's earlier writes and see none of its later ones. */
 MUST_USE struct slot *call_defer_blocking(struct command_call *call);
 
-/* The client hung up or was killed while its blocking slot was open: on_gone is called once, so that the
- * request can be ended; slot_send is still owed. */
+/* The client hung up or was killed while its blocking slot was open: on_gone is called once, so
+ * that the request can be ended; slot_send is still owed. */
 void slot_on_gone(struct slot *slot, void (*on_gone)(void *arg), void *arg);
 
 struct resp_writer slot_reply(struct slot *slot);
 void slot_send(struct slot *slot);
 
-/* The highest offset + 1 that this client must see: its own earlier writes' and, on this process, everyone's. */
+/* The highest offset + 1 that this client must see: its own earlier writes' and, on this process,
+ * everyone's. */
 uint64_t call_after(const struct command_call *call);
 uint64_t session_id(const struct session *session);
-/* True while earlier writes of this client still wait for their reports: call_after is not final then. A read
- * that finds this so asks to be run again when they are there: call_again_after_writes, then returns at once without replying. */
+/* True while earlier writes of this client still wait for their reports: call_after is not final
+ * then. A read that finds this so asks to be run again when they are there:
+ * call_again_after_writes, then returns at once without replying. */
 bool session_writes_pending(const struct session *session);
 void call_again_after_writes(struct command_call *call);
 

@@ -1,0 +1,159 @@
+#include "command/session.h"
+
+#include "base/error.h"
+
+#include <ctype.h>
+
+/* From a command's words to its handler, or to an error that says what was expected. */
+
+/* The first arguments, quoted, as Redis shows them with an unknown command. */
+static void quote_arguments(struct buffer *out, const struct slice *argv, uint32_t argc)
+{
+    enum { SHOWN_BYTES_MAX = 128 };
+    for (uint32_t i = 1; i < argc && out->len < SHOWN_BYTES_MAX; i++) {
+        size_t room = SHOWN_BYTES_MAX - out->len;
+        buffer_append_str(out, "'");
+        buffer_append_slice(out, slice_upto(argv[i], argv[i].n < room ? argv[i].n : room));
+        buffer_append_str(out, "' ");
+    }
+}
+
+static void refuse_unknown(struct command_table table, struct resp_writer reply,
+                           const struct slice *argv, uint32_t argc)
+{
+    enum { NAME_SHOWN_BYTES_MAX = 128, TEXT_BYTES_MAX = 1024 };
+    struct buffer arguments, text;
+    buffer_init(&arguments, TEXT_BYTES_MAX);
+    buffer_init(&text, TEXT_BYTES_MAX);
+    quote_arguments(&arguments, argv, argc);
+    size_t shown = argv[0].n < NAME_SHOWN_BYTES_MAX ? argv[0].n : NAME_SHOWN_BYTES_MAX;
+    buffer_append_str(&text, "ERR unknown command '");
+    buffer_append(&text, argv[0].p, shown);
+    buffer_append_str(&text, "', with args beginning with: ");
+    buffer_append_slice(&text, buffer_slice(&arguments));
+    const struct command_spec *closest = table_closest(table, argv[0]);
+    if (closest != NULL)
+        buffer_printf(&text, "- did you mean %s", closest->syntax);
+    resp_error(reply, buffer_slice(&text));
+    buffer_fini(&arguments);
+    buffer_fini(&text);
+}
+
+static void refuse_unknown_subcommand(const struct command_spec *container,
+                                      struct resp_writer reply, struct slice word)
+{
+    enum { NAME_SHOWN_BYTES_MAX = 128 };
+    int shown = word.n < NAME_SHOWN_BYTES_MAX ? (int)word.n : NAME_SHOWN_BYTES_MAX;
+    char name[32];
+    size_t n = 0;
+    for (; n < container->word.n && n < sizeof(name) - 1; n++)
+        name[n] = (char)toupper((unsigned char)container->word.p[n]);
+    name[n] = '\0';
+    resp_error_printf(reply, "ERR unknown subcommand '%.*s'. Try %s HELP.", shown, word.p, name);
+}
+
+static void refuse_arity(const struct command_spec *spec, struct resp_writer reply)
+{
+    resp_error_printf(reply, "ERR wrong number of arguments for '%s' command, expected: %s",
+                      spec->name, spec->syntax);
+}
+
+/* The specification of what was sent, checked for its form; NULL: refused. */
+static const struct command_spec *resolve(struct session *session, struct resp_writer reply,
+                                          const struct slice *argv, uint32_t argc)
+{
+    const struct command_spec *spec = table_find(session->all->table, argv[0]);
+    if (spec == NULL) {
+        refuse_unknown(session->all->table, reply, argv, argc);
+        return NULL;
+    }
+    if (spec->subcommands.count > 0 && argc > 1) {
+        const struct command_spec *container = spec;
+        spec = table_find(container->subcommands, argv[1]);
+        if (spec == NULL) {
+            refuse_unknown_subcommand(container, reply, argv[1]);
+            return NULL;
+        }
+    }
+    if (!spec_takes(spec, argc)) {
+        refuse_arity(spec, reply);
+        return NULL;
+    }
+    return spec;
+}
+
+/* May this client run it, here and now? */
+static bool permit(struct session *session, struct resp_writer reply,
+                   const struct command_spec *spec)
+{
+    const struct command_deps *deps = session->all->deps;
+    const char *role = NULL;
+    if (session->environment == NULL && (spec->flags & COMMAND_NO_AUTH) == 0) {
+        resp_error(reply, SLICE_LIT("NOAUTH Authentication required."));
+        return false;
+    }
+    if ((spec->flags & COMMAND_ROLE_INGEST) != 0 && deps->ingest == NULL)
+        role = "ingest";
+    else if ((spec->flags & COMMAND_ROLE_QUERY) != 0 && deps->query == NULL)
+        role = "query";
+    if (role != NULL) {
+        resp_error_printf(reply, "ERR '%s' needs the role %s, which this process does not have",
+                          spec->name, role);
+        return false;
+    }
+    if (session->queueing != NULL && (spec->flags & COMMAND_NO_MULTI) != 0) {
+        resp_error(reply, SLICE_LIT("ERR Command not allowed inside a transaction"));
+        return false;
+    }
+    return true;
+}
+
+static void enqueue(struct session *session, struct resp_writer reply,
+                    const struct command_spec *spec, struct slice *argv, uint32_t argc)
+{
+    int status = transaction_add(session->queueing, spec, argv, argc);
+    if (status == 0) {
+        resp_simple(reply, SLICE_LIT("QUEUED"));
+        return;
+    }
+    session->queueing->broken = true;
+    resp_error_printf(reply, "ERR the command was not queued: %s",
+                      status == LT_ELIMIT ? "the transaction is larger than client-query-bytes-max"
+                                          : "out of memory");
+}
+
+void dispatch_run(struct session *session, const struct command_spec *spec, struct slice *argv,
+                  uint32_t argc)
+{
+    struct buffer *out = replies_begin(&session->replies);
+    struct command_call call = {
+        .session = session,
+        .spec = spec,
+        .deps = session->all->deps,
+        .environment = session->environment,
+        .argv = argv,
+        .argc = argc,
+        .reply = {out, session->version},
+    };
+    session->last_command = spec;
+    session->all->commands++;
+    spec->handler(&call);
+    replies_end(&session->replies);
+}
+
+void dispatch(struct session *session, struct slice *argv, uint32_t argc)
+{
+    struct buffer *out = replies_begin(&session->replies);
+    struct resp_writer reply = {out, session->version};
+    const struct command_spec *spec = resolve(session, reply, argv, argc);
+    bool permitted = spec != NULL && permit(session, reply, spec);
+    session->all->refused += !permitted;
+    bool queued = permitted && session->queueing != NULL && (spec->flags & COMMAND_MULTI_NOW) == 0;
+    if (queued)
+        enqueue(session, reply, spec, argv, argc);
+    else if (!permitted && session->queueing != NULL)
+        session->queueing->broken = true;
+    replies_end(&session->replies);
+    if (permitted && !queued)
+        dispatch_run(session, spec, argv, argc);
+}

@@ -1,0 +1,98 @@
+#ifndef COMMAND_SESSION_H
+#define COMMAND_SESSION_H
+
+#include "command/replies.h"
+#include "command/table.h"
+#include "command/transaction.h"
+#include "reactor/reactor.h"
+
+/* A client's session: from its connection's bytes to commands, and from replies to bytes. Internal
+ * to this folder: handlers of data commands need command.h only. Thread: loop. */
+
+enum {
+    SESSION_NAME_BYTES_MAX = 64,
+    SESSION_AUTH_FAILURES_MAX = 5,
+    SESSION_SLOTS_MAX = 65536, /* open for one client; above, its input waits */
+    SESSION_FLUSH_BYTES =
+        64 * 1024 /* replies go to the connection at this size, or at the input's end */
+};
+
+enum session_state {
+    SESSION_OPEN,         /* runs what comes in */
+    SESSION_WAITS_REPLY,  /* a blocking slot is open */
+    SESSION_WAITS_WRITES, /* a read will run again when earlier writes are answered */
+    SESSION_WAITS_ROOM,   /* too many slots are open */
+    SESSION_DRAINING,     /* closes when the open slots are answered; runs nothing more */
+    SESSION_CLOSING,      /* told the connection to close */
+    SESSION_GONE,         /* the connection is gone; lives on until its slots are answered */
+};
+
+/* What the sessions of a server share. Made by server.c. */
+struct sessions {
+    const struct command_deps *deps;
+    struct command_table table;
+    struct slot_pool slots;
+    size_t output_bytes_max;
+    size_t transaction_bytes_max;
+    struct resp_limits limits; /* after authentication */
+    struct session *first, *last;
+    uint32_t count;
+    uint64_t next_id;
+    uint64_t connections; /* since the start */
+    uint64_t commands;    /* that ran */
+    uint64_t refused;     /* unknown, malformed or not permitted */
+    uint64_t errors_protocol;
+    uint64_t cut_slow; /* clients that did not read their replies */
+    uint64_t auth_failures;
+};
+
+struct session {
+    struct sessions *all;
+    struct session *previous, *next;
+    struct conn *conn; /* NULL once it is gone */
+    uint64_t id;
+    enum session_state state;
+    uint8_t version; /* of RESP */
+    uint8_t auth_failures;
+    bool running;      /* inside session_input: calls from handlers must not recurse */
+    bool conn_blocked; /* what the connection was told */
+    uint32_t writes_pending;
+    const struct tenant_environment *environment; /* NULL: not authenticated */
+    const struct command_spec *last_command;
+    struct resp_parser parser;
+    struct replies replies;
+    struct slot *blocking;
+    struct transaction *queueing; /* between MULTI and EXEC */
+    struct transaction *executing;
+    char name[SESSION_NAME_BYTES_MAX + 1];
+    char lib_name[SESSION_NAME_BYTES_MAX + 1];
+    char lib_version[SESSION_NAME_BYTES_MAX + 1];
+};
+
+/* For a connection just accepted. LT_ENOMEM. */
+MUST_USE int session_create(struct sessions *all, struct conn *conn, struct session **out);
+
+/* As the reactor's on_input and on_close. */
+long session_input(struct session *session, struct slice input);
+void session_gone(struct session *session);
+
+/* Answers what was asked, then closes; asks nothing more of the client. */
+void session_drain(struct session *session, const char *why);
+/* Closes at once. */
+void session_close(struct session *session, const char *why);
+
+/* Back to how it was opened: RESP2, nameless, authenticated only where no password is needed. */
+void session_reset(struct session *session);
+void session_authenticated(struct session *session, const struct tenant_environment *environment);
+
+/* Sets a name; false where SESSION_NAME_ERROR is due. */
+#define SESSION_NAME_ERROR                                                                         \
+    "ERR Client names cannot contain spaces, newlines or special characters, nor pass 64 bytes"
+MUST_USE bool session_set_text(char out[SESSION_NAME_BYTES_MAX + 1], struct slice text);
+
+/* Finds, checks and runs one command (or queues it, inside MULTI). */
+void dispatch(struct session *session, struct slice *argv, uint32_t argc);
+void dispatch_run(struct session *session, const struct command_spec *spec, struct slice *argv,
+                  uint32_t argc);
+
+#endif
