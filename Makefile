@@ -61,10 +61,63 @@ $(BUILD)/tests/%: tests/%.c $(wildcard tests/support_*.c) $(LIBS)
 	@echo "  TEST  $<"
 	@$(CCACHE) $(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -MF $@.d -o $@ $< \
 	    $(wildcard tests/support_*.c $(dir tests/$*)support_*.c) $(LDFLAGS) \
-	    -Wl,--start-group $(LIBS) -Wl,--end-group $(LDLIBS) -lcmocka
+	    -Wl,--start-group $(LIBS) -Wl,--end-group $(LDLIBS) $(LINK_WITH)
 
+unit-build: $(UNIT)
 unit: $(UNIT) ## Build and run the unit tests that need no server
 	@for t in $(UNIT); do $$t || exit 1; done
+
+# ---- what people and CI run; each target first installs what it needs (deps/) ----
+
+# On all cores, unless the caller has said how many.
+JOBS      := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+LOG       ?= local
+
+run: ## Install, build and run all of it here until Ctrl-C (LOG=kafka PORT=6479 VAR=var AGENT=no)
+	@deps/install build run $(if $(filter kafka,$(LOG)),kafka)
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@tools/run --build $(BUILD) --log $(LOG) $(if $(PORT),--port $(PORT)) $(if $(VAR),--var $(VAR)) $(if $(filter no,$(AGENT)),--no-agent)
+
+test: ## Every test, with real MariaDB and Kafka; ends with one line: N passed, N failed
+	@deps/install build run test kafka
+	@$(MAKE) --no-print-directory $(JOBS) all unit-build
+	@tests/run --build $(BUILD)
+
+deps: ## Install everything that any target needs
+	@deps/install build run test kafka lint
+	@deps/kafka/fetch
+	@deps/python/venv build/venv
+
+check-layers: ## Prove that includes follow the layers, and that files stay small
+	@tools/check-layers
+
+SOURCES   := $(sort $(wildcard src/*/*.[ch] tests/*.[ch] tests/*/*.[ch]))
+
+format: ## Lay out the C files with clang-format
+	@deps/install lint
+	@clang-format -i $(SOURCES)
+
+lint: ## Check layout, and look for mistakes with clang-tidy and cppcheck
+	@deps/install build lint
+	@$(MAKE) --no-print-directory generated
+	@tools/lint --build $(BUILD) $(SOURCES)
+
+FUZZERS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*/fuzz_*.c))
+FUZZ_SECONDS ?= 20
+
+fuzz: ## Run each tests/*/fuzz_*.c for FUZZ_SECONDS=20
+	@deps/install build lint
+	@$(MAKE) --no-print-directory $(JOBS) BUILD=build-fuzz CC=clang SANITIZE=fuzzer-no-link,address fuzz-build
+	@tools/fuzz build-fuzz $(FUZZ_SECONDS)
+
+fuzz-build: $(FUZZERS)
+$(BUILD)/tests/%: LINK_WITH = -lcmocka
+$(FUZZERS): LINK_WITH = -fsanitize=fuzzer
+
+coverage: ## Which lines of src/ the unit tests run, folder by folder
+	@deps/install build test
+	@$(MAKE) --no-print-directory $(JOBS) BUILD=build-coverage CC=gcc OPT='-O0 --coverage' LDFLAGS=--coverage unit-build
+	@tools/coverage build-coverage
 
 clean: ## Remove this configuration's build directory
 	rm -rf $(BUILD)
@@ -72,6 +125,6 @@ clean: ## Remove this configuration's build directory
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
 
-.PHONY: all unit clean help generated
+.PHONY: all unit unit-build run test deps check-layers format lint fuzz fuzz-build coverage clean help generated
 .SECONDARY:
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/tests -name '*.d' 2>/dev/null)

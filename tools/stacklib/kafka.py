@@ -91,9 +91,13 @@ class Kafka:
     def start(self, say):
         if self.process.pid() is None:
             self._prepare(say)
-            self.process.spawn(self._java("kafka.Kafka", self.marker))
+            self.spawn()
         wait_until(self.ready, self.process, START_LIMIT_S, "its first answer")
         self.create_topic(TOPIC, 1)
+
+    def spawn(self):
+        """Starts it on the data that is there, and does not wait."""
+        self.process.spawn(self._java("kafka.Kafka", self.marker))
 
     def stop(self):
         return self.process.stop(STOP_LIMIT_S)

@@ -60,8 +60,12 @@ class MariaDB:
     def start(self, say):
         if self.process.pid() is None:
             self._prepare(say)
-            self.process.spawn(self._command())
+            self.spawn()
         wait_until(self.ready, self.process, START_LIMIT_S, "its first answer")
+
+    def spawn(self):
+        """Starts it on the data that is there, and does not wait."""
+        self.process.spawn(self._command())
 
     def stop(self):
         how = self.process.stop(STOP_LIMIT_S)
