@@ -61,12 +61,13 @@ static uint64_t text_key(struct slice stem, struct slice text)
 
 static void deliver(struct delivery *v, uint64_t text)
 {
-    if (v->out != NULL)
+    if (v->command.error != 0)
+        log_warn("agent", "a command could not be composed and is lost: %s",
+                 error_text(v->command.error));
+    else if (v->out != NULL)
         fwrite(v->command.data, 1, v->command.len, v->out);
-    else if (v->command.error != 0 ||
-             outbox_push(v->agent->outbox, buffer_slice(&v->command), text) != 0)
-        log_warn("agent", "a command of %zu bytes does not fit the ring and is lost",
-                 v->command.len);
+    else
+        outbox_push(v->agent->outbox, buffer_slice(&v->command), text);
     buffer_reset(&v->command, COMMAND_BYTES_MAX);
 }
 

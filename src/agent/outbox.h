@@ -27,9 +27,9 @@ enum { OUTBOX_NO_TEXT = 0 };
 MUST_USE int outbox_create(size_t bytes_max, uint32_t tries_max, struct outbox **out);
 void outbox_destroy(struct outbox **outbox);
 
-/* Copies the command (complete RESP). LT_ENOMEM, or LT_ELIMIT for one larger than the ring: counted
- * as lost. */
-MUST_USE int outbox_push(struct outbox *outbox, struct slice command, uint64_t text);
+/* Copies the command (complete RESP). LT_ENOMEM, or LT_ELIMIT for one larger than the ring: then it
+ * is lost and counted so, and nothing is left to do for the caller. */
+int outbox_push(struct outbox *outbox, struct slice command, uint64_t text);
 
 /* Copies the oldest waiting command into `out` and marks it sent. false: none. */
 bool outbox_take(struct outbox *outbox, struct buffer *out, uint64_t *id_out);
