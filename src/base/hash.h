@@ -47,6 +47,9 @@ uint32_t hash_index_find(const struct hash_index *h, uint64_t hash, hash_eq *eq,
 /* Adds a position that find did not see. 0 or LT_ENOMEM (then nothing changed). */
 MUST_USE int hash_index_add(struct hash_index *h, uint64_t hash, uint32_t position);
 
+/* Takes out what was added with these two. */
+void hash_index_remove(struct hash_index *h, uint64_t hash, uint32_t position);
+
 static inline size_t hash_index_bytes(const struct hash_index *h)
 {
     return (size_t)h->cap * (sizeof(uint64_t) + sizeof(uint32_t));

@@ -8,13 +8,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The bytes of one log record: msgpack, versioned, columnar. docs/adr/0003-record-format.md draws the
- * format; tests/record/golden/ pins it. Pure: no I/O, any thread, one thread at a time for an object.
+/* The bytes of one log record: msgpack, versioned, columnar. docs/adr/0003-record-format.md draws
+ * the format; tests/record/golden/ pins it. Pure: no I/O, any thread, one thread at a time for an
+ * object.
  *
  *   points   [1, 1, environment, append_ms, hosts, metrics, runs, metric_index, values]
- *   rule     [1, 2, environment, append_ms, pattern, kind]
- *   text     [1, 3, environment, append_ms, stem, text]
- *   noop     [1, 4, environment, append_ms]                 (READY's probe)
+ *            hosts, metrics: arrays of bin; runs: array of ints, four a run; metric_index: bin of
+ * varints; values: bin of f64 rule     [1, 2, environment, append_ms, pattern, kind] text     [1,
+ * 3, environment, append_ms, stem, text] noop     [1, 4, environment, append_ms] (READY's probe)
  *
  * A run is the consecutive points of one host and time that came in one way. */
 enum record_what {
@@ -33,35 +34,44 @@ MUST_USE int record_builder_create(size_t bytes_max, struct record_builder **out
 void record_builder_destroy(struct record_builder **builder);
 void record_builder_reset(struct record_builder *builder);
 
-/* Adds one point. Names are copied, once a batch. LT_ELIMIT: it would not fit; nothing changed. */
+/* Adds one point. Names are copied, once a batch. LT_ELIMIT: it might not fit. LT_EINVALID: no
+ * record may hold it (a name over NAME_BYTES_MAX, a '/' in the host, a negative time, an infinity).
+ * LT_ENOMEM. Then nothing changed. */
 MUST_USE int record_builder_point(struct record_builder *builder, bool observed, struct slice host,
                                   struct slice metric, int64_t time_ms, double value,
                                   enum policy policy);
 
-/* A command that fails half-way is undone: mark, then rollback to it. */
+/* A command that fails half-way is undone: mark, then rollback to it. All 0: the empty batch. */
 struct record_mark {
     uint32_t points;
     uint32_t hosts;
     uint32_t metrics;
     uint32_t runs;
+    uint32_t last_run_points; /* the last run may have grown since */
+    uint32_t next_metric;
+    size_t index_bytes;
     size_t bytes;
 };
 struct record_mark record_builder_mark(const struct record_builder *builder);
 void record_builder_rollback(struct record_builder *builder, struct record_mark mark);
 
-/* Moves all points from `mark` on to the empty builder `to`, and rolls back to mark. Nothing changes on
- * LT_ENOMEM, LT_ELIMIT, but for what `to` holds. */
-MUST_USE int record_builder_move(struct record_builder *from, struct record_mark mark,
+/* Moves the points since mark to the end of `to`. On failure (LT_ELIMIT, LT_ENOMEM) nothing
+ * changed. */
+MUST_USE int record_builder_move(struct record_builder *builder, struct record_mark mark,
                                  struct record_builder *to);
 
 uint32_t record_builder_points(const struct record_builder *builder);
-size_t record_builder_bytes(const struct record_builder *builder); /* upper bound of the record's size */
+size_t
+record_builder_bytes(const struct record_builder *builder); /* upper bound of the record's size */
 int64_t record_builder_time_ms(const struct record_builder *builder, uint32_t point);
 
 /* The record; valid until the next call on the builder. LT_ENOMEM. */
 MUST_USE int record_builder_finish(struct record_builder *builder, uint32_t environment,
                                    int64_t append_ms, struct slice *out);
 
+/* The others are appended to out. LT_EINVALID: no record may hold it. LT_ENOMEM, LT_ELIMIT: out's.
+ */
+enum { RECORD_TEXT_BYTES_MAX = 64 * 1024 };
 struct buffer;
 MUST_USE int record_write_rule(struct buffer *out, uint32_t environment, int64_t append_ms,
                                struct slice pattern, enum kind kind);
@@ -113,9 +123,9 @@ MUST_USE int record_reader_create(struct record_reader **out);
 void record_reader_destroy(struct record_reader **reader);
 
 /* Decodes and checks everything that a record promises: indexes in range, counts that add up, names
- * within limits, finite times, known enums, nothing behind the end. Slices point into bytes, columns into
- * the reader: valid until the next call.
- * LT_EPARSE: no such record. LT_EVERSION: a version or a kind that this program does not know. LT_ENOMEM. */
+ * within limits, finite times, known enums, nothing behind the end. Slices point into bytes,
+ * columns into the reader: valid until the next call. LT_EPARSE: no such record. LT_EVERSION: a
+ * version or a kind that this program does not know. LT_ENOMEM. */
 MUST_USE int record_read(struct record_reader *reader, struct slice bytes, struct record *out);
 
 #endif

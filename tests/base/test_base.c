@@ -59,6 +59,16 @@ static void test_hash_index_finds_what_was_added(void **state)
         uint64_t hash = hash_u64(key) & 0xff;
         assert_int_equal(hash_index_find(&index, hash, u64_eq, keys.v, &key), i);
     }
+    /* Taken out from the middle of long chains, nothing else is lost. */
+    for (uint64_t i = 0; i < 3000; i += 3)
+        hash_index_remove(&index, hash_u64(i * 7919) & 0xff, (uint32_t)i);
+    for (uint64_t i = 0; i < 3000; i++) {
+        uint64_t key = i * 7919;
+        uint64_t hash = hash_u64(key) & 0xff;
+        assert_int_equal(hash_index_find(&index, hash, u64_eq, keys.v, &key),
+                         i % 3 == 0 ? HASH_NONE : i);
+    }
+    assert_int_equal(index.count, 2000);
     VEC_FINI(&keys);
     hash_index_fini(&index);
 }

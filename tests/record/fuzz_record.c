@@ -1,0 +1,57 @@
+/* Any bytes: refused, or a record that keeps its promises and survives being written again. */
+#include "base/buffer.h"
+#include "base/error.h"
+#include "record/record.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void check(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void build_again(const struct record *r, struct record_builder *b)
+{
+    for (uint32_t i = 0; i < r->points.runs_count; i++) {
+        const struct record_run *run = &r->points.runs[i];
+        for (uint32_t j = run->first; j < run->first + run->count; j++)
+            check(record_builder_point(b, run->observed, r->points.hosts[run->host],
+                                       r->points.metrics[r->points.metric_index[j]], run->time_ms,
+                                       r->points.values[j], run->policy) == 0);
+    }
+}
+
+static void compare(const struct record *a, const struct record *b)
+{
+    check(a->points.count == b->points.count);
+    check(memcmp(a->points.values, b->points.values, a->points.count * sizeof(double)) == 0);
+    for (uint32_t i = 0; i < a->points.count; i++)
+        check(slice_eq(a->points.metrics[a->points.metric_index[i]],
+                       b->points.metrics[b->points.metric_index[i]]));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct record_reader *reader = NULL, *again = NULL;
+    struct record_builder *builder = NULL;
+    struct record record, second;
+    struct slice bytes;
+    check(record_reader_create(&reader) == 0 && record_reader_create(&again) == 0);
+    check(record_builder_create(64 * size + 4096, &builder) == 0);
+    int err = record_read(reader, slice_make(data, size), &record);
+    check(err == 0 || err == LT_EPARSE || err == LT_EVERSION);
+    if (err == 0 && record.what == RECORD_POINTS) {
+        build_again(&record, builder);
+        check(record_builder_finish(builder, record.environment, record.append_ms, &bytes) == 0);
+        check(record_read(again, bytes, &second) == 0);
+        compare(&record, &second);
+    }
+    record_builder_destroy(&builder);
+    record_reader_destroy(&again);
+    record_reader_destroy(&reader);
+    return 0;
+}

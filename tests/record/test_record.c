@@ -1,0 +1,444 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "model/name.h"
+#include "record/record.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Tests run in the tree's root. GOLDEN=write makes the files anew: only when a new version is due.
+ */
+#define GOLDEN "tests/record/golden/"
+
+enum { RECORD_MAX = 1000 * 1000, POINTS_MAX = 600 };
+
+/* ---- the model: a plain list of points ---- */
+
+struct point {
+    bool observed;
+    char host[8], metric[16];
+    size_t host_n, metric_n;
+    int64_t time_ms;
+    double value;
+    enum policy policy;
+};
+
+struct fixture {
+    struct record_builder *builder;
+    struct record_reader *reader;
+    struct point points[POINTS_MAX];
+    uint32_t count;
+    unsigned random;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    assert_int_equal(record_builder_create(RECORD_MAX, &f->builder), 0);
+    assert_int_equal(record_reader_create(&f->reader), 0);
+    f->random = 7;
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    record_builder_destroy(&f->builder);
+    record_reader_destroy(&f->reader);
+    free(f);
+    return 0;
+}
+
+static unsigned below(struct fixture *f, unsigned n)
+{
+    f->random = f->random * 1103515245u + 12345u;
+    return (f->random >> 8) % n;
+}
+
+static struct point random_point(struct fixture *f)
+{
+    static const int64_t times[] = {0, 1, 1424444400000, 1424444401000, INT64_MAX, INT64_MAX - 1};
+    static const double values[] = {0, -0.0, 1.5, -1e308, 5e-324, NAN};
+    struct point p = {
+        .observed = below(f, 2) == 0,
+        .time_ms = times[below(f, 6)],
+        .value = values[below(f, 6)],
+        .policy = (enum policy)below(f, POLICY_COUNT),
+    };
+    if (below(f, 3) > 0 && f->count > 0) { /* often as before, so that runs grow */
+        p = f->points[f->count - 1];
+        p.value = below(f, 1000);
+    }
+    p.host_n = (size_t)snprintf(p.host, sizeof(p.host), "h%u", below(f, 3));
+    p.metric_n = (size_t)snprintf(p.metric, sizeof(p.metric), "m.%u", below(f, 200));
+    p.metric[p.metric_n - 1] = (char)(below(f, 20) == 0 ? '\0' : p.metric[p.metric_n - 1]);
+    return p;
+}
+
+static int add(struct record_builder *builder, const struct point *p)
+{
+    return record_builder_point(builder, p->observed, slice_make(p->host, p->host_n),
+                                slice_make(p->metric, p->metric_n), p->time_ms, p->value,
+                                p->policy);
+}
+
+static void assert_same_points(const struct record *r, const struct point *points, uint32_t count)
+{
+    assert_int_equal(r->what, RECORD_POINTS);
+    assert_int_equal(r->points.count, count);
+    uint32_t i = 0;
+    for (uint32_t j = 0; j < r->points.runs_count; j++) {
+        const struct record_run *run = &r->points.runs[j];
+        assert_int_equal(run->first, i);
+        for (uint32_t k = 0; k < run->count; k++, i++) {
+            const struct point *p = &points[i];
+            struct slice metric = r->points.metrics[r->points.metric_index[i]];
+            assert_true(slice_eq(r->points.hosts[run->host], slice_make(p->host, p->host_n)));
+            assert_true(slice_eq(metric, slice_make(p->metric, p->metric_n)));
+            assert_true(run->time_ms == p->time_ms && run->observed == p->observed);
+            assert_int_equal(run->policy, p->policy);
+            assert_memory_equal(&r->points.values[i], &p->value, sizeof(p->value));
+        }
+    }
+    assert_int_equal(i, count);
+}
+
+static void assert_decodes_to_points(struct fixture *f, struct record_builder *builder,
+                                     const struct point *points, uint32_t count)
+{
+    struct slice bytes;
+    struct record record;
+    assert_int_equal(record_builder_points(builder), count);
+    for (uint32_t i = 0; i < count; i++)
+        assert_true(record_builder_time_ms(builder, i) == points[i].time_ms);
+    assert_int_equal(record_builder_finish(builder, 5, 1424444400123, &bytes), 0);
+    assert_true(bytes.n <= record_builder_bytes(builder));
+    assert_int_equal(record_read(f->reader, bytes, &record), 0);
+    assert_int_equal(record.environment, 5);
+    assert_true(record.append_ms == 1424444400123);
+    assert_same_points(&record, points, count);
+}
+
+/* Commands of random points; some are undone. What stays is what the record holds. */
+static void test_random_commands_with_rollbacks(void **state)
+{
+    struct fixture *f = *state;
+    for (int round = 0; round < 300; round++) {
+        f->count = 0;
+        record_builder_reset(f->builder);
+        unsigned commands = 1 + below(f, 12);
+        for (unsigned c = 0; c < commands; c++) {
+            struct record_mark mark = record_builder_mark(f->builder);
+            uint32_t before = f->count;
+            for (unsigned n = below(f, 40); n > 0; n--) {
+                struct point p = random_point(f);
+                assert_int_equal(add(f->builder, &p), 0);
+                f->points[f->count++] = p;
+            }
+            if (below(f, 3) == 0) {
+                record_builder_rollback(f->builder, mark);
+                f->count = before;
+            }
+        }
+        if (f->count > 0)
+            assert_decodes_to_points(f, f->builder, f->points, f->count);
+    }
+}
+
+static void test_moving_a_tail_to_another_batch(void **state)
+{
+    struct fixture *f = *state;
+    struct record_builder *to;
+    assert_int_equal(record_builder_create(RECORD_MAX, &to), 0);
+    for (int round = 0; round < 300; round++) {
+        record_builder_reset(f->builder);
+        record_builder_reset(to);
+        f->count = 0;
+        uint32_t keep = 1 + below(f, 50), all = keep + 1 + below(f, 50);
+        struct record_mark mark = {0};
+        for (; f->count < all; f->count++) {
+            if (f->count == keep)
+                mark = record_builder_mark(f->builder);
+            f->points[f->count] = random_point(f);
+            assert_int_equal(add(f->builder, &f->points[f->count]), 0);
+        }
+        assert_int_equal(record_builder_move(f->builder, mark, to), 0);
+        assert_decodes_to_points(f, f->builder, f->points, keep);
+        assert_decodes_to_points(f, to, f->points + keep, all - keep);
+    }
+    record_builder_destroy(&to);
+}
+
+static void test_a_move_that_does_not_fit_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct record_builder *to;
+    assert_int_equal(record_builder_create(256, &to), 0);
+    struct record_mark mark = record_builder_mark(f->builder);
+    for (; f->count < 100; f->count++) {
+        f->points[f->count] = random_point(f);
+        assert_int_equal(add(f->builder, &f->points[f->count]), 0);
+    }
+    assert_int_equal(record_builder_move(f->builder, mark, to), LT_ELIMIT);
+    assert_int_equal(record_builder_points(to), 0);
+    assert_decodes_to_points(f, f->builder, f->points, f->count);
+    record_builder_destroy(&to);
+}
+
+static void test_the_limit_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct record_builder *small;
+    struct slice bytes;
+    assert_int_equal(record_builder_create(4096, &small), 0);
+    int err;
+    do {
+        f->points[f->count] = random_point(f);
+        err = add(small, &f->points[f->count]);
+        f->count += err == 0;
+    } while (err == 0);
+    assert_int_equal(err, LT_ELIMIT);
+    assert_in_range(record_builder_bytes(small), 3000, 4096);
+    assert_decodes_to_points(f, small, f->points, f->count);
+    assert_int_equal(record_builder_finish(small, 1, 1, &bytes), 0);
+    assert_true(bytes.n <= 4096);
+    record_builder_destroy(&small);
+}
+
+static void test_what_no_record_may_hold_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    char longest[NAME_BYTES_MAX + 1];
+    memset(longest, 'a', sizeof(longest));
+    struct slice ok = SLICE_LIT("a"), too_long = slice_make(longest, sizeof(longest));
+    struct record_builder *b = f->builder;
+    assert_int_equal(record_builder_point(b, 0, too_long, ok, 0, 1, POLICY_LAST), LT_EINVALID);
+    assert_int_equal(record_builder_point(b, 0, ok, too_long, 0, 1, POLICY_LAST), LT_EINVALID);
+    assert_int_equal(record_builder_point(b, 0, SLICE_LIT("a/"), ok, 0, 1, POLICY_LAST),
+                     LT_EINVALID);
+    assert_int_equal(record_builder_point(b, 0, ok, ok, -1, 1, POLICY_LAST), LT_EINVALID);
+    assert_int_equal(record_builder_point(b, 0, ok, ok, 0, INFINITY, POLICY_LAST), LT_EINVALID);
+    assert_int_equal(record_builder_point(b, 0, ok, ok, 0, 1, (enum policy)5), LT_EINVALID);
+    assert_int_equal(record_builder_points(b), 0);
+    struct slice longest_allowed = slice_make(longest, NAME_BYTES_MAX);
+    assert_int_equal(
+        record_builder_point(b, 0, longest_allowed, longest_allowed, 0, 1, POLICY_LAST), 0);
+    struct slice bytes;
+    struct record record;
+    assert_int_equal(record_builder_finish(b, 1, 1, &bytes), 0);
+    assert_int_equal(record_read(f->reader, bytes, &record), 0);
+}
+
+/* ---- golden files ---- */
+
+static void golden_points(struct record_builder *b, struct slice *out)
+{
+    struct slice db1 = SLICE_LIT("db1"), db2 = SLICE_LIT("db2"), none = SLICE_LIT("");
+    struct slice time_us = SLICE_LIT("host.queries.c.1374c6821ead6f47.time_us");
+    struct slice tput = SLICE_LIT("host.queries.c.1374c6821ead6f47.tput");
+    const int64_t t = 1424444400000;
+    int err = record_builder_point(b, true, db1, time_us, t, 1500, POLICY_LAST);
+    err |= record_builder_point(b, true, db1, tput, t, 3, POLICY_LAST);
+    err |= record_builder_point(b, true, db2, time_us, t, 0.1, POLICY_LAST);
+    err |= record_builder_point(b, true, db2, tput, t, -0.0, POLICY_LAST);
+    err |= record_builder_point(b, false, none, SLICE_LIT("temp\xff"), t - 5, NAN, POLICY_SUM);
+    err |= record_builder_point(b, false, db1, tput, INT64_MAX, 5e-324, POLICY_FIRST);
+    assert_int_equal(err, 0);
+    assert_int_equal(record_builder_finish(b, 1, t + 123, out), 0);
+}
+
+static void expect_golden(struct fixture *f, const char *path, struct slice bytes)
+{
+    const char *mode = getenv("GOLDEN");
+    if (mode != NULL && strcmp(mode, "write") == 0) {
+        FILE *file = fopen(path, "wb");
+        assert_non_null(file);
+        assert_int_equal(fwrite(bytes.p, 1, bytes.n, file), bytes.n);
+        fclose(file);
+    }
+    char stored[4096];
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        fail_msg("%s: run this test in the tree's root", path);
+    size_t n = fread(stored, 1, sizeof(stored), file);
+    fclose(file);
+    assert_int_equal(n, bytes.n);
+    assert_memory_equal(stored, bytes.p, n);
+    struct record record;
+    assert_int_equal(record_read(f->reader, slice_make(stored, n), &record), 0);
+}
+
+static void test_golden_files(void **state)
+{
+    struct fixture *f = *state;
+    struct slice points;
+    struct buffer out;
+    buffer_init(&out, 65536);
+    golden_points(f->builder, &points);
+    expect_golden(f, GOLDEN "points-1.bin", points);
+    assert_int_equal(record_write_rule(&out, 2, 1000, SLICE_LIT("host.procs.*"), KIND_DELTA), 0);
+    expect_golden(f, GOLDEN "rule-1.bin", buffer_slice(&out));
+    buffer_reset(&out, 65536);
+    assert_int_equal(
+        record_write_text(&out, 2, 1000, SLICE_LIT("host.queries.q.17"), SLICE_LIT("SELECT ?")), 0);
+    expect_golden(f, GOLDEN "text-1.bin", buffer_slice(&out));
+    buffer_reset(&out, 65536);
+    assert_int_equal(record_write_noop(&out, UINT32_MAX, INT64_MAX), 0);
+    expect_golden(f, GOLDEN "noop-1.bin", buffer_slice(&out));
+    buffer_fini(&out);
+}
+
+/* ---- hostile bytes ---- */
+
+static int read_copy(struct fixture *f, const char *bytes, size_t n, struct record *out)
+{
+    /* A heap block of just this size, so that the sanitizer sees a read past its end. */
+    char *copy = malloc(n > 0 ? n : 1);
+    memcpy(copy, bytes, n);
+    int err = record_read(f->reader, slice_make(copy, n), out);
+    free(copy);
+    return err;
+}
+
+static void test_every_truncation_and_any_extra_byte_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct slice bytes;
+    struct record record;
+    golden_points(f->builder, &bytes);
+    char longer[4096];
+    memcpy(longer, bytes.p, bytes.n);
+    longer[bytes.n] = 0;
+    for (size_t n = 0; n < bytes.n; n++)
+        assert_int_equal(read_copy(f, longer, n, &record), LT_EPARSE);
+    assert_int_equal(read_copy(f, longer, bytes.n, &record), 0);
+    assert_int_equal(read_copy(f, longer, bytes.n + 1, &record), LT_EPARSE);
+}
+
+static void test_flipped_bits_never_break_a_promise(void **state)
+{
+    struct fixture *f = *state;
+    struct slice bytes;
+    golden_points(f->builder, &bytes);
+    char copy[4096];
+    for (size_t bit = 0; bit < bytes.n * 8; bit++) {
+        memcpy(copy, bytes.p, bytes.n);
+        copy[bit / 8] = (char)(copy[bit / 8] ^ (1 << bit % 8));
+        struct record r;
+        if (read_copy(f, copy, bytes.n, &r) != 0 || r.what != RECORD_POINTS)
+            continue;
+        uint32_t points = 0;
+        for (uint32_t i = 0; i < r.points.runs_count; i++) {
+            const struct record_run *run = &r.points.runs[i];
+            assert_true(run->host < r.points.hosts_count && run->time_ms >= 0);
+            assert_int_equal(run->first, points);
+            points += run->count;
+        }
+        assert_int_equal(points, r.points.count);
+        for (uint32_t i = 0; i < r.points.count; i++)
+            assert_true(r.points.metric_index[i] < r.points.metrics_count);
+    }
+}
+
+static void test_broken_promises_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    /* One host "h", one metric "m", one run, one point: the base that each case alters. */
+#define HEAD  "\x99\x01\x01\x01\x05"
+#define NAMES "\x91\xc4\x01h\x91\xc4\x01m"
+#define RUN   "\x94\x00\x00\x07\x01"
+#define INDEX "\xc4\x01\x00"
+#define VALUE "\xc4\x08\0\0\0\0\0\0\xf0\x3f"
+#define CASE(e, s)                                                                                 \
+    {                                                                                              \
+        e, SLICE_LIT(s)                                                                            \
+    }
+    static const struct {
+        int want;
+        struct slice bytes;
+    } cases[] = {
+        CASE(0, HEAD NAMES RUN INDEX VALUE),
+        CASE(LT_EVERSION, "\x99\x02\x01\x01\x05" NAMES RUN INDEX VALUE),
+        CASE(LT_EVERSION, "\x99\x01\x05\x01\x05" NAMES RUN INDEX VALUE),
+        CASE(LT_EVERSION, "\x92\x02\x00"),
+        CASE(LT_EPARSE, "\x98\x01\x01\x01\x05" NAMES RUN INDEX VALUE),
+        CASE(LT_EPARSE, "\x99\x01\x01\xff\x05" NAMES RUN INDEX VALUE),
+        CASE(LT_EPARSE, "\x99\x01\x01\x01\xff" NAMES RUN INDEX VALUE),
+        CASE(LT_EPARSE, HEAD "\x91\xc4\x01/\x91\xc4\x01m" RUN INDEX VALUE),
+        CASE(LT_EPARSE, HEAD "\x91\xa1h\x91\xc4\x01m" RUN INDEX VALUE),
+        CASE(LT_EPARSE, HEAD "\xdd\xff\xff\xff\xff\xc4\x01h\x91\xc4\x01m" RUN INDEX VALUE),
+        CASE(LT_EPARSE, HEAD NAMES "\x90" INDEX VALUE),
+        CASE(LT_EPARSE, HEAD NAMES "\x93\x00\x00\x07" INDEX VALUE),
+        CASE(LT_EPARSE, HEAD NAMES "\x94\x05\x00\x07\x01" INDEX VALUE),
+        CASE(LT_EPARSE, HEAD NAMES "\x94\x20\x00\x07\x01" INDEX VALUE),
+        CASE(LT_EPARSE, HEAD NAMES "\x94\x00\x01\x07\x01" INDEX VALUE),
+        CASE(LT_EPARSE, HEAD NAMES "\x94\x00\x00\xff\x01" INDEX VALUE),
+        CASE(LT_EPARSE, HEAD NAMES "\x94\x00\x00\x07\x00" INDEX VALUE),
+        CASE(LT_EPARSE, HEAD NAMES "\x94\x00\x00\x07\x02" INDEX VALUE),
+        CASE(LT_EPARSE, HEAD NAMES "\x94\x00\x00\x07\xce\xff\xff\xff\xff" INDEX VALUE),
+        CASE(LT_EPARSE, HEAD NAMES "\x98\x00\x00\xcf\x7f\xff\xff\xff\xff\xff\xff\xff\x01"
+                                   "\x00\x00\x01\x01" INDEX VALUE),
+        CASE(LT_EPARSE, HEAD NAMES RUN "\xc4\x01\x02" VALUE), /* metric 1 of 1 */
+        CASE(LT_EPARSE, HEAD NAMES RUN "\xc4\x01\x01" VALUE), /* metric -1 */
+        CASE(LT_EPARSE, HEAD NAMES RUN "\xc4\x01\x80" VALUE),
+        CASE(LT_EPARSE, HEAD NAMES RUN "\xc4\x02\x00\x00" VALUE),
+        CASE(LT_EPARSE,
+             HEAD NAMES RUN "\xc4\x0b\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00" VALUE),
+        CASE(LT_EPARSE, HEAD NAMES RUN INDEX "\xc4\x07\0\0\0\0\0\xf0\x3f"),
+        CASE(LT_EPARSE, HEAD NAMES RUN INDEX "\xc4\x08\0\0\0\0\0\0\xf0\x7f"),
+        CASE(0, "\x96\x01\x02\x01\x05\xc4\x03"
+                "a.*\x01"),
+        CASE(LT_EPARSE, "\x96\x01\x02\x01\x05\xc4\x03"
+                        "a.*\x03"),
+        CASE(LT_EPARSE, "\x96\x01\x02\x01\x05\xc4\x03"
+                        "a**\x01"),
+        CASE(LT_EPARSE, "\x95\x01\x04\x01\x05\x00"),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct record record;
+        int err = read_copy(f, cases[i].bytes.p, cases[i].bytes.n, &record);
+        if (err != cases[i].want)
+            fail_msg("case %zu: %s, expected %s", i, error_text(err), error_text(cases[i].want));
+    }
+}
+
+static void test_control_records_check_their_input(void **state)
+{
+    struct buffer out;
+    buffer_init(&out, 16);
+    assert_int_equal(record_write_rule(&out, 1, 1, SLICE_LIT("a..b"), KIND_GAUGE), LT_EINVALID);
+    char big[RECORD_TEXT_BYTES_MAX + 1] = "";
+    assert_int_equal(record_write_text(&out, 1, 1, SLICE_LIT("a"), slice_make(big, sizeof(big))),
+                     LT_EINVALID);
+    assert_int_equal(out.len, 0);
+    assert_int_equal(record_write_text(&out, 1, 1, SLICE_LIT("a"), slice_make(big, 100)),
+                     LT_ELIMIT);
+    buffer_fini(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(test_random_commands_with_rollbacks),
+        TEST(test_moving_a_tail_to_another_batch),
+        TEST(test_a_move_that_does_not_fit_changes_nothing),
+        TEST(test_the_limit_is_kept),
+        TEST(test_what_no_record_may_hold_is_refused),
+        TEST(test_golden_files),
+        TEST(test_every_truncation_and_any_extra_byte_is_refused),
+        TEST(test_flipped_bits_never_break_a_promise),
+        TEST(test_broken_promises_are_refused),
+        TEST(test_control_records_check_their_input),
+    };
+    return cmocka_run_group_tests_name("record", tests, NULL, NULL);
+}
