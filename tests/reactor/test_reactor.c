@@ -1,0 +1,184 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "reactor/reactor.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* What happened, in order, a letter each; the loop stops when the text is stop_at long. */
+struct diary {
+    struct reactor *reactor;
+    char text[256];
+    size_t n;
+    size_t stop_at;
+    int fd;
+    struct reactor_timer *timer;
+};
+
+static void note(struct diary *diary, char what)
+{
+    diary->text[diary->n++] = what;
+    if (diary->n >= diary->stop_at)
+        reactor_stop(diary->reactor);
+}
+
+static void note_timer(void *arg)
+{
+    note(arg, 't');
+}
+
+static void note_readable(void *arg)
+{
+    struct diary *diary = arg;
+    uint64_t n;
+    assert_int_equal(read(diary->fd, &n, sizeof(n)), sizeof(n));
+    note(diary, 'r');
+}
+
+/* Hooks are noted only where something else was, since when they run in vain is not promised. */
+static void note_hook(struct diary *diary, char what, char after)
+{
+    if (diary->n > 0 && diary->text[diary->n - 1] == after)
+        note(diary, what);
+}
+
+static void first_hook_after_timer(void *arg)
+{
+    note_hook(arg, '1', 't');
+}
+
+static void first_hook_after_read(void *arg)
+{
+    note_hook(arg, '1', 'r');
+}
+
+static void second_hook(void *arg)
+{
+    note_hook(arg, '2', '1');
+}
+
+static void test_hooks_end_each_turn_of_a_timer(void **state)
+{
+    (void)state;
+    struct diary diary = {.stop_at = 9};
+    assert_int_equal(reactor_create(&diary.reactor), 0);
+    assert_int_equal(reactor_on_turn_end(diary.reactor, first_hook_after_timer, &diary), 0);
+    assert_int_equal(reactor_on_turn_end(diary.reactor, second_hook, &diary), 0);
+    assert_int_equal(reactor_timer_create(diary.reactor, note_timer, &diary, &diary.timer), 0);
+    reactor_timer_start(diary.timer, 1, 1);
+    reactor_run(diary.reactor);
+    assert_memory_equal(diary.text, "t12t12t12", 9);
+    reactor_timer_destroy(&diary.timer);
+    assert_null(diary.timer);
+    reactor_destroy(&diary.reactor);
+}
+
+static void test_hooks_end_a_turn_of_a_watch_before_the_loop_sleeps(void **state)
+{
+    (void)state;
+    struct diary diary = {.stop_at = 3, .fd = eventfd(1, EFD_CLOEXEC)};
+    struct reactor_watch *watch;
+    assert_int_equal(reactor_create(&diary.reactor), 0);
+    assert_int_equal(reactor_on_turn_end(diary.reactor, first_hook_after_read, &diary), 0);
+    assert_int_equal(reactor_on_turn_end(diary.reactor, second_hook, &diary), 0);
+    assert_int_equal(reactor_watch_fd(diary.reactor, diary.fd, note_readable, &diary, &watch), 0);
+    /* Were the hooks late, this timer would come between. */
+    assert_int_equal(reactor_timer_create(diary.reactor, note_timer, &diary, &diary.timer), 0);
+    reactor_timer_start(diary.timer, 200, 0);
+    reactor_run(diary.reactor);
+    assert_memory_equal(diary.text, "r12", 3);
+    reactor_unwatch(&watch);
+    reactor_timer_destroy(&diary.timer);
+    reactor_destroy(&diary.reactor);
+    close(diary.fd);
+}
+
+static void test_the_ninth_hook_is_refused(void **state)
+{
+    (void)state;
+    struct diary diary = {0};
+    assert_int_equal(reactor_create(&diary.reactor), 0);
+    for (int i = 0; i < REACTOR_HOOKS_MAX; i++)
+        assert_int_equal(reactor_on_turn_end(diary.reactor, second_hook, &diary), 0);
+    assert_int_equal(reactor_on_turn_end(diary.reactor, second_hook, &diary), LT_ELIMIT);
+    reactor_destroy(&diary.reactor);
+}
+
+static void stop_other_timer(void *arg)
+{
+    struct diary *diary = arg;
+    reactor_timer_stop(diary->timer);
+    note(diary, 's');
+}
+
+static void test_timers_fire_once_or_until_stopped(void **state)
+{
+    (void)state;
+    struct diary diary = {.stop_at = 3};
+    struct reactor_timer *stopper, *last;
+    assert_int_equal(reactor_create(&diary.reactor), 0);
+    assert_int_equal(reactor_timer_create(diary.reactor, note_timer, &diary, &diary.timer), 0);
+    assert_int_equal(reactor_timer_create(diary.reactor, stop_other_timer, &diary, &stopper), 0);
+    assert_int_equal(reactor_timer_create(diary.reactor, note_timer, &diary, &last), 0);
+    int64_t before_ms = clock_mono_ms();
+    reactor_timer_start(diary.timer, 0, 30); /* once, then stopped */
+    reactor_timer_start(stopper, 10, 0);
+    reactor_timer_start(last, 100, 0);
+    reactor_run(diary.reactor);
+    assert_memory_equal(diary.text, "tst", 3);
+    assert_true(clock_mono_ms() - before_ms >= 99);
+    reactor_timer_destroy(&diary.timer);
+    reactor_timer_destroy(&stopper);
+    reactor_timer_destroy(&last);
+    reactor_destroy(&diary.reactor);
+}
+
+static void note_signal(void *arg, int signum)
+{
+    note(arg, signum == SIGTERM ? 'T' : signum == SIGINT ? 'I' : '?');
+}
+
+static void raise_next(void *arg)
+{
+    struct diary *diary = arg;
+    raise(SIGPIPE); /* is ignored */
+    raise(diary->n == 0 ? SIGTERM : SIGINT);
+}
+
+static void test_signals_reach_the_loop(void **state)
+{
+    (void)state;
+    struct diary diary = {.stop_at = 1};
+    assert_int_equal(reactor_create(&diary.reactor), 0);
+    assert_int_equal(reactor_on_signal(diary.reactor, note_signal, &diary), 0);
+    assert_int_equal(reactor_timer_create(diary.reactor, raise_next, &diary, &diary.timer), 0);
+    for (size_t i = 1; i <= 2; i++) {
+        diary.stop_at = i;
+        reactor_timer_start(diary.timer, 0, 0);
+        reactor_run(diary.reactor);
+    }
+    assert_memory_equal(diary.text, "TI", 2);
+    reactor_timer_destroy(&diary.timer);
+    reactor_destroy(&diary.reactor);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hooks_end_each_turn_of_a_timer),
+        cmocka_unit_test(test_hooks_end_a_turn_of_a_watch_before_the_loop_sleeps),
+        cmocka_unit_test(test_the_ninth_hook_is_refused),
+        cmocka_unit_test(test_timers_fire_once_or_until_stopped),
+        cmocka_unit_test(test_signals_reach_the_loop),
+    };
+    return cmocka_run_group_tests_name("reactor/reactor", tests, NULL, NULL);
+}
