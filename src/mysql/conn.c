@@ -110,7 +110,7 @@ static int conn_fail(struct conn *c, const char *name, unsigned code, const char
     if (err != LT_ECANCELLED && err != LT_ETIMEOUT && err != LT_ENOTFOUND)
         log_warn("mysql", "%s failed: %s (error %u): %s", name, text, code, error_text(err));
     if (err == LT_EUNAVAILABLE)
-        conn_close(c);
+        conn_disconnect(c);
     return err;
 }
 
@@ -133,7 +133,7 @@ void conn_init(struct conn *c, const struct conn_config *config)
     *c = (struct conn){.config = config};
 }
 
-void conn_close(struct conn *c)
+void conn_disconnect(struct conn *c)
 {
     if (c->mysql != NULL) {
         thread_start();
@@ -208,7 +208,7 @@ static int conn_connect(struct conn *c, bool guarded)
                      config->host != NULL ? config->host : config->socket, mysql_error(c->mysql),
                      mysql_errno(c->mysql));
         c->down = true;
-        conn_close(c);
+        conn_disconnect(c);
         return LT_EUNAVAILABLE;
     }
     if (c->down)
@@ -218,7 +218,7 @@ static int conn_connect(struct conn *c, bool guarded)
     c->incarnation++;
     int err = conn_setup(c);
     if (err != 0)
-        conn_close(c);
+        conn_disconnect(c);
     return err;
 }
 
@@ -233,7 +233,7 @@ int conn_ready(struct conn *c, bool guarded)
 {
     thread_start();
     if (c->mysql != NULL && (c->guarded != guarded || conn_is_stale(c)))
-        conn_close(c);
+        conn_disconnect(c);
     return c->mysql != NULL ? 0 : conn_connect(c, guarded);
 }
 
@@ -323,7 +323,7 @@ static int query_send(struct conn *c, const char *name, struct slice sql, struct
         return conn_fail_last(c, name);
     err = guard_wait(c, guard);
     if (err != 0) {
-        conn_close(c);
+        conn_disconnect(c);
         return err;
     }
     return mysql_read_query_result(c->mysql) != 0 ? conn_fail_last(c, name) : 0;
@@ -383,7 +383,7 @@ static int query_run(struct conn *c, const char *name, struct slice sql, struct 
         shutdown(mysql_get_socket(c->mysql), SHUT_RDWR);
     mysql_free_result(result); /* before the connection, to which it points */
     if (err < 0)
-        conn_close(c);
+        conn_disconnect(c);
     else if (code != 0)
         err = conn_fail(c, name, code, text);
     return err;

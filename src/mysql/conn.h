@@ -38,7 +38,7 @@ struct conn {
 };
 
 void conn_init(struct conn *c, const struct conn_config *config);
-void conn_close(struct conn *c);
+void conn_disconnect(struct conn *c);
 
 /* Connected, with the timeouts of guarded reads or of transactions; no transaction is open where it
  * connected anew. Call before the first statement of each transaction. */

@@ -239,7 +239,7 @@ int mysql_flush_commit(struct storage_session *base)
         return 0;
     /* It may have been done, or may yet be: a transaction that is still in flight keeps its row
      * locks, so the progress row, read with a lock, will tell. */
-    conn_close(&s->conn);
+    conn_disconnect(&s->conn);
     return LT_EOUTCOME;
 }
 

@@ -36,7 +36,7 @@ int session_query(struct mysql_session *s, const char *name, struct read_guard *
 void session_rollback(struct mysql_session *s)
 {
     if (s->conn.mysql != NULL && conn_exec(&s->conn, "rollback", SLICE_LIT("ROLLBACK"), NULL) != 0)
-        conn_close(&s->conn);
+        conn_disconnect(&s->conn);
 }
 
 /* ---- sessions ---- */
@@ -45,7 +45,7 @@ static void session_destroy(struct storage_session **session)
 {
     struct mysql_session *s = session_of(*session);
     flush_destroy(&s->flush);
-    conn_close(&s->conn);
+    conn_disconnect(&s->conn);
     frame_codec_destroy(&s->frame);
     arrival_codec_destroy(&s->arrival);
     buffer_fini(&s->sql);
