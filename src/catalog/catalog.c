@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/vec.h"
-#include "catalog/names.h"
+#include "catalog/name_list.h"
 #include "model/name.h"
 #include "port/storage_types.h"
 
@@ -47,9 +47,9 @@ struct catalog {
     pthread_rwlock_t
         lock;           /* readers: shared; the writer: exclusive, and only to change something */
     struct arena arena; /* every text; nothing in it moves */
-    struct names hosts;
-    struct names dimensions;
-    struct names collectors;
+    struct name_list hosts;
+    struct name_list dimensions;
+    struct name_list collectors;
     VEC(struct category) categories;
     struct hash_index category_index; /* by name */
     VEC(struct stem) stems;
@@ -81,7 +81,7 @@ int catalog_create(uint32_t environment, struct catalog **out)
     buffer_init(&c->category_text, NAME_BYTES_MAX * 2);
     buffer_init(&c->item_text, NAME_BYTES_MAX * 2);
     uint32_t none;
-    if (names_add(&c->dimensions, &c->arena, SLICE_LIT(""), &none) != 0) {
+    if (name_list_add(&c->dimensions, &c->arena, SLICE_LIT(""), &none) != 0) {
         catalog_unref(&c);
         return LT_ENOMEM;
     }
@@ -109,9 +109,9 @@ void catalog_unref(struct catalog **catalog)
     VEC_FINI(&c->texts);
     VEC_FINI(&c->changes);
     VEC_FINI(&c->text_changes);
-    names_fini(&c->hosts);
-    names_fini(&c->dimensions);
-    names_fini(&c->collectors);
+    name_list_fini(&c->hosts);
+    name_list_fini(&c->dimensions);
+    name_list_fini(&c->collectors);
     hash_index_fini(&c->category_index);
     hash_index_fini(&c->stem_index);
     hash_index_fini(&c->text_index);
@@ -131,8 +131,8 @@ size_t catalog_bytes(struct catalog *c)
 {
     pthread_rwlock_rdlock(&c->lock);
     size_t bytes =
-        sizeof(*c) + c->arena.bytes + names_bytes(&c->hosts) + names_bytes(&c->dimensions) +
-        names_bytes(&c->collectors) + hash_index_bytes(&c->category_index) +
+        sizeof(*c) + c->arena.bytes + name_list_bytes(&c->hosts) + name_list_bytes(&c->dimensions) +
+        name_list_bytes(&c->collectors) + hash_index_bytes(&c->category_index) +
         hash_index_bytes(&c->stem_index) + hash_index_bytes(&c->text_index) +
         c->categories.cap * sizeof(c->categories.v[0]) + c->stems.cap * sizeof(c->stems.v[0]) +
         c->texts.cap * sizeof(c->texts.v[0]) + c->changes.cap * sizeof(c->changes.v[0]);
@@ -222,13 +222,13 @@ static int journal(struct catalog *c, enum storage_name_what what, uint32_t scop
     return VEC_PUSH(&c->changes, change) ? 0 : LT_ENOMEM;
 }
 
-static int add_name(struct catalog *c, struct names *names, enum storage_name_what what,
+static int add_name(struct catalog *c, struct name_list *names, enum storage_name_what what,
                     struct slice text, bool record, uint32_t *out)
 {
     uint32_t id;
     if (record && !VEC_RESERVE(&c->changes, 1))
         return LT_ENOMEM;
-    int err = names_add(names, &c->arena, text, &id);
+    int err = name_list_add(names, &c->arena, text, &id);
     if (err == 0 && record)
         err = journal(c, what, 0, id);
     if (err == 0)
@@ -240,9 +240,9 @@ static int add_category(struct catalog *c, struct slice name, enum kind kind, bo
                         uint32_t *out)
 {
     struct slice collector_text = name_collector(name);
-    uint32_t collector = names_find(&c->collectors, collector_text);
+    uint32_t collector = name_list_find(&c->collectors, collector_text);
     int err = 0;
-    if (collector == NAMES_NONE)
+    if (collector == NAME_LIST_NONE)
         err = add_name(c, &c->collectors, STORAGE_COLLECTOR, collector_text, record, &collector);
     if (err != 0)
         return err;
@@ -326,8 +326,8 @@ static int locked_add_stem(struct catalog *c, struct slice stem, uint32_t *stem_
 
 int catalog_host(struct catalog *c, struct slice host, uint32_t *out)
 {
-    uint32_t id = names_find(&c->hosts, host);
-    if (id == NAMES_NONE) {
+    uint32_t id = name_list_find(&c->hosts, host);
+    if (id == NAME_LIST_NONE) {
         pthread_rwlock_wrlock(&c->lock);
         int err = add_name(c, &c->hosts, STORAGE_HOST, host, true, &id);
         pthread_rwlock_unlock(&c->lock);
@@ -344,8 +344,8 @@ static int resolve_dimension(struct catalog *c, const struct name_metric *metric
         *out = DIMENSION_NONE;
         return 0;
     }
-    uint32_t id = names_find_from(&c->dimensions, metric->dimension, DIMENSION_NONE + 1);
-    if (id == NAMES_NONE) {
+    uint32_t id = name_list_find_from(&c->dimensions, metric->dimension, DIMENSION_NONE + 1);
+    if (id == NAME_LIST_NONE) {
         pthread_rwlock_wrlock(&c->lock);
         int err = add_name(c, &c->dimensions, STORAGE_DIMENSION, metric->dimension, true, &id);
         pthread_rwlock_unlock(&c->lock);
@@ -465,15 +465,15 @@ static int restore(struct catalog *c, const struct storage_name *name)
     uint32_t id;
     switch (name->what) {
     case STORAGE_HOST:
-        if (name->id != names_count(&c->hosts))
+        if (name->id != name_list_count(&c->hosts))
             return LT_ECORRUPT;
         return add_name(c, &c->hosts, STORAGE_HOST, name->text, false, &id);
     case STORAGE_DIMENSION:
-        if (name->id != names_count(&c->dimensions))
+        if (name->id != name_list_count(&c->dimensions))
             return LT_ECORRUPT;
         return add_name(c, &c->dimensions, STORAGE_DIMENSION, name->text, false, &id);
     case STORAGE_COLLECTOR:
-        if (name->id != names_count(&c->collectors))
+        if (name->id != name_list_count(&c->collectors))
             return LT_ECORRUPT;
         return add_name(c, &c->collectors, STORAGE_COLLECTOR, name->text, false, &id);
     case STORAGE_CATEGORY:
@@ -523,13 +523,13 @@ static struct storage_name describe(const struct catalog *c, struct change chang
         .what = (enum storage_name_what)change.what, .scope = change.scope, .id = change.id};
     switch (name.what) {
     case STORAGE_HOST:
-        name.text = names_text(&c->hosts, change.id);
+        name.text = name_list_text(&c->hosts, change.id);
         break;
     case STORAGE_DIMENSION:
-        name.text = names_text(&c->dimensions, change.id);
+        name.text = name_list_text(&c->dimensions, change.id);
         break;
     case STORAGE_COLLECTOR:
-        name.text = names_text(&c->collectors, change.id);
+        name.text = name_list_text(&c->collectors, change.id);
         break;
     case STORAGE_CATEGORY:
         name.text = c->categories.v[change.id].name;
@@ -587,11 +587,11 @@ void catalog_forget_changes(struct catalog *c, struct catalog_mark upto)
 
 /* ---- readers ---- */
 
-static uint32_t locked_find(struct catalog *c, const struct names *names, struct slice text,
+static uint32_t locked_find(struct catalog *c, const struct name_list *names, struct slice text,
                             uint32_t from)
 {
     pthread_rwlock_rdlock(&c->lock);
-    uint32_t id = names_find_from(names, text, from);
+    uint32_t id = name_list_find_from(names, text, from);
     pthread_rwlock_unlock(&c->lock);
     return id;
 }
@@ -617,9 +617,9 @@ bool catalog_find_series(struct catalog *c, struct slice metric, struct catalog_
     struct catalog_series series = {.dimension = DIMENSION_NONE};
     pthread_rwlock_rdlock(&c->lock);
     if (parts.has_dimension)
-        series.dimension = names_find_from(&c->dimensions, parts.dimension, DIMENSION_NONE + 1);
+        series.dimension = name_list_find_from(&c->dimensions, parts.dimension, DIMENSION_NONE + 1);
     uint32_t stem = find_stem(c, parts.stem);
-    bool found = series.dimension != NAMES_NONE && stem != HASH_NONE;
+    bool found = series.dimension != NAME_LIST_NONE && stem != HASH_NONE;
     if (found) {
         series.category = c->stems.v[stem].category;
         series.item = c->stems.v[stem].item;
@@ -630,10 +630,10 @@ bool catalog_find_series(struct catalog *c, struct slice metric, struct catalog_
     return found;
 }
 
-static struct slice locked_text(struct catalog *c, const struct names *names, uint32_t id)
+static struct slice locked_text(struct catalog *c, const struct name_list *names, uint32_t id)
 {
     pthread_rwlock_rdlock(&c->lock);
-    struct slice text = id < names_count(names) ? names_text(names, id) : SLICE_LIT("");
+    struct slice text = id < name_list_count(names) ? name_list_text(names, id) : SLICE_LIT("");
     pthread_rwlock_unlock(&c->lock);
     return text;
 }
@@ -712,7 +712,7 @@ bool catalog_rule_at(struct catalog *c, uint32_t rule, struct catalog_rule *out)
 uint32_t catalog_hosts(struct catalog *c)
 {
     pthread_rwlock_rdlock(&c->lock);
-    uint32_t n = names_count(&c->hosts);
+    uint32_t n = name_list_count(&c->hosts);
     pthread_rwlock_unlock(&c->lock);
     return n;
 }

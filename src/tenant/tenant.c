@@ -5,6 +5,16 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+const struct option_spec tenant_options[] = {
+    {.name = "password",
+     .type = OPTION_TEXT,
+     .default_text = "",
+     .help = "what AUTH and HELLO must give; empty lets everyone in",
+     .section = "process",
+     .secret = true},
+};
+const size_t tenant_options_count = ARRAY_LEN(tenant_options);
+
 enum { DIGEST_BYTES = crypto_generichash_BYTES };
 
 struct tenant {

@@ -2,6 +2,7 @@
 #define TENANT_TENANT_H
 
 #include "base/attr.h"
+#include "base/option.h"
 #include "base/slice.h"
 
 #include <stdbool.h>
@@ -12,6 +13,9 @@
  * behind this interface. Immutable after create: any thread. */
 
 struct tenant;
+
+extern const struct option_spec tenant_options[];
+extern const size_t tenant_options_count;
 
 struct tenant_environment {
     uint32_t id; /* never reused */

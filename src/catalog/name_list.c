@@ -1,4 +1,4 @@
-#include "catalog/names.h"
+#include "catalog/name_list.h"
 
 #include "base/error.h"
 
@@ -7,31 +7,31 @@ struct wanted {
     uint32_t from;
 };
 
-void names_fini(struct names *names)
+void name_list_fini(struct name_list *names)
 {
     VEC_FINI(&names->texts);
     hash_index_fini(&names->index);
 }
 
-static bool names_eq(const void *context, const void *key, uint32_t position)
+static bool name_list_eq(const void *context, const void *key, uint32_t position)
 {
-    const struct names *names = context;
+    const struct name_list *names = context;
     const struct wanted *wanted = key;
     return position >= wanted->from && slice_eq(names->texts.v[position], wanted->text);
 }
 
-uint32_t names_find_from(const struct names *names, struct slice text, uint32_t from)
+uint32_t name_list_find_from(const struct name_list *names, struct slice text, uint32_t from)
 {
     struct wanted wanted = {text, from};
-    return hash_index_find(&names->index, hash_bytes(text), names_eq, names, &wanted);
+    return hash_index_find(&names->index, hash_bytes(text), name_list_eq, names, &wanted);
 }
 
-uint32_t names_find(const struct names *names, struct slice text)
+uint32_t name_list_find(const struct name_list *names, struct slice text)
 {
-    return names_find_from(names, text, 0);
+    return name_list_find_from(names, text, 0);
 }
 
-int names_add(struct names *names, struct arena *arena, struct slice text, uint32_t *id_out)
+int name_list_add(struct name_list *names, struct arena *arena, struct slice text, uint32_t *id_out)
 {
     struct slice copy = arena_copy(arena, text);
     if (copy.p == NULL || !VEC_RESERVE(&names->texts, 1))
@@ -44,7 +44,7 @@ int names_add(struct names *names, struct arena *arena, struct slice text, uint3
     return 0;
 }
 
-size_t names_bytes(const struct names *names)
+size_t name_list_bytes(const struct name_list *names)
 {
     return names->texts.cap * sizeof(names->texts.v[0]) + hash_index_bytes(&names->index);
 }
