@@ -2,6 +2,7 @@
 #define TESTS_PORT_SUPPORT_CONFORMANCE_H
 
 #include "base/slice.h"
+#include "base/vec.h"
 #include "port/log.h"
 
 #include <stdbool.h>
@@ -31,6 +32,12 @@ int conformance_run(struct harness *h);
 
 /* ---- for an adapter's own tests ---- */
 
+struct kept {
+    uint32_t partition;
+    uint64_t offset;
+    uint64_t hash; /* of the record */
+};
+
 /* Counts reports; checks that each partition's come once each, and in the order of the appends. */
 struct ledger {
     struct log *log;
@@ -39,6 +46,7 @@ struct ledger {
     uint64_t last_offset[HARNESS_PARTITIONS]; /* of what was stored */
     char reason[256];                         /* the last one */
     int64_t slowest_ms;                       /* from append to report */
+    VEC(struct kept) kept;                    /* what was reported as stored */
 };
 
 /* Appends; the status of log_append. */
@@ -47,6 +55,11 @@ int ledger_append(struct ledger *l, uint32_t partition, struct slice record);
 bool ledger_settle(struct ledger *l, int timeout_ms);
 /* Polls once, for up to timeout_ms. */
 void ledger_turn(struct ledger *l, int timeout_ms);
+/* Reads everything back, of a log that only this ledger has written: what was stored is there,
+ * unaltered, at its offset; what else is there was at most called unknown. */
+void ledger_verify(struct ledger *l);
+/* Destroys the log, frees. */
+void ledger_close(struct ledger *l);
 /* Appends `count` records "<prefix><i>" to a partition and expects all to be stored. */
 void ledger_store(struct ledger *l, uint32_t partition, const char *prefix, int count);
 /* Reads [from, from + count) and expects "<prefix><first + i>". */

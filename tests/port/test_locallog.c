@@ -237,7 +237,7 @@ static void test_partitions_cannot_be_taken_away(void **state)
     local_fresh(&harness);
     struct ledger l = {.log = local_open(&harness)};
     ledger_store(&l, 2, "x", 1);
-    log_destroy(&l.log);
+    ledger_close(&l);
     local.config.partitions = 2;
     assert_int_equal(locallog_create(&local.config, &l.log), LT_EINVALID);
     local_clean(&harness);
@@ -297,7 +297,7 @@ static void test_another_process_tails_it(void **state)
     assert_int_equal(status, 0);
     close(fds[0]);
     close(fds[1]);
-    log_destroy(&l.log);
+    ledger_close(&l);
     local_clean(&harness);
 }
 
@@ -334,8 +334,7 @@ static void fill_trim_and_go_on(void)
         ledger_store(&l, 0, "t-", 3); /* several, as pages come free one transaction late */
         expect_records(l.log, 0, bounds.end, "t-", 0, 3);
     }
-    print_message("reason: %s\n", l.reason);
-    log_destroy(&l.log);
+    ledger_close(&l);
 }
 
 static void test_a_full_map_fails_and_heals_by_trimming(void **state)
@@ -375,7 +374,7 @@ static void test_a_failed_sync_is_a_failure(void **state)
     l.log = local_open(&harness);
     expect_records(l.log, 0, 0, "a-", 0, 2);
     expect_records(l.log, 0, 2, "b-", 0, 2);
-    log_destroy(&l.log);
+    ledger_close(&l);
     local_clean(&harness);
 }
 
@@ -397,7 +396,7 @@ static void test_a_failed_root_write_is_unknown_and_heals(void **state)
     assert_true(ledger_settle(&l, 6000));
     assert_int_equal(l.stored, 3);
     expect_records(l.log, 0, l.last_offset[0], "b-", 0, 1);
-    log_destroy(&l.log);
+    ledger_close(&l);
     local_clean(&harness);
 }
 
@@ -431,7 +430,7 @@ static void test_status_counts(void **state)
     locallog_status(l.log, &seen.sink);
     assert_int_equal(seen.records, 7);
     assert_string_equal(seen.state, "ready");
-    log_destroy(&l.log);
+    ledger_close(&l);
     local_clean(&harness);
 }
 
