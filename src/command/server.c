@@ -54,8 +54,11 @@ const size_t server_options_count = ARRAY_LEN(server_options);
 enum {
     LISTENERS_MAX = 8,
     ADDRESS_BYTES_MAX = 128,
-    /* FAULTS.md 20: what an unauthenticated connection may make the server keep. */
-    INPUT_BYTES_UNTRUSTED = 16 * 1024,
+    /* An unauthenticated connection may make the server keep 64 KiB: this for its input, as much
+     * for its output, and what the parser needs. The largest command is smaller, so that it is
+     * refused with an error before the buffer is full. */
+    INPUT_BYTES_UNTRUSTED = 24 * 1024,
+    COMMAND_BYTES_UNTRUSTED = 20 * 1024,
 };
 
 struct server {
@@ -197,9 +200,11 @@ int server_create(const struct server_config *config, struct server **out)
     sessions->table = config->table;
     sessions->output_bytes_max = (size_t)option_int(options, "client-output-bytes-max");
     sessions->transaction_bytes_max = query_bytes_max;
-    sessions->limits = resp_limits_trusted;
-    if (sessions->limits.command_bytes_max > query_bytes_max)
-        sessions->limits.command_bytes_max = (uint32_t)query_bytes_max;
+    sessions->limits[false] = resp_limits_untrusted;
+    sessions->limits[false].command_bytes_max = COMMAND_BYTES_UNTRUSTED;
+    sessions->limits[true] = resp_limits_trusted;
+    /* Below the buffer's size, which a command must not fill before it is complete or refused. */
+    sessions->limits[true].command_bytes_max = (uint32_t)query_bytes_max - 1;
     slot_pool_init(&sessions->slots, sessions->output_bytes_max);
     int status =
         reactor_timer_create(server->reactor, on_drain_timeout, server, &server->drain_timer);

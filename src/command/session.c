@@ -110,7 +110,7 @@ static void flush(struct session *session)
     }
     if (replies->out.len > 0) {
         conn_write(session->conn, buffer_slice(&replies->out));
-        buffer_reset(&replies->out, SESSION_FLUSH_BYTES);
+        buffer_reset(&replies->out, SESSION_KEPT_BYTES);
     }
     if (replies->failed ||
         replies->held_bytes + conn_output_bytes(session->conn) > session->all->output_bytes_max) {
@@ -173,7 +173,7 @@ static void after_command(struct session *session)
 static void refuse_input(struct session *session, const char *why)
 {
     struct buffer *out = replies_begin(&session->replies);
-    resp_error_printf((struct resp_writer){out, session->version}, "ERR Protocol error: %s", why);
+    resp_error_printf((struct resp_writer){out, session->version}, "%s", why);
     replies_end(&session->replies);
     session->all->errors_protocol++;
     session_drain(session, why);
@@ -184,11 +184,10 @@ static size_t run_input(struct session *session, struct slice input)
 {
     size_t used = 0;
     while (session->state == SESSION_OPEN) {
-        const struct resp_limits *limits =
-            session->environment != NULL ? &session->all->limits : &resp_limits_untrusted;
+        const struct resp_limits *limits = &session->all->limits[session->environment != NULL];
         struct resp_command command;
         size_t skip = 0;
-        const char *why = "out of memory";
+        const char *why = "ERR out of memory while the command was read";
         int status =
             resp_parse(&session->parser, slice_from(input, used), limits, &command, &skip, &why);
         if (status == LT_EAGAIN)

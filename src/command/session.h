@@ -13,8 +13,8 @@ enum {
     SESSION_NAME_BYTES_MAX = 64,
     SESSION_AUTH_FAILURES_MAX = 5,
     SESSION_SLOTS_MAX = 65536, /* open for one client; above, its input waits */
-    SESSION_FLUSH_BYTES =
-        64 * 1024 /* replies go to the connection at this size, or at the input's end */
+    SESSION_FLUSH_BYTES = 64 * 1024, /* replies leave at this size, or at the input's end */
+    SESSION_KEPT_BYTES = 4 * 1024,   /* of the memory for them: there are many idle clients */
 };
 
 enum session_state {
@@ -34,7 +34,7 @@ struct sessions {
     struct slot_pool slots;
     size_t output_bytes_max;
     size_t transaction_bytes_max;
-    struct resp_limits limits; /* after authentication */
+    struct resp_limits limits[2]; /* before and after authentication */
     struct session *first, *last;
     uint32_t count;
     uint64_t next_id;
