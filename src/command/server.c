@@ -157,6 +157,7 @@ static int listen_on_all(struct server *server, const struct option_set *options
         .idle_timeout_ms = option_int(options, "client-idle-timeout"),
         .trust_timeout_ms = option_int(options, "client-auth-timeout"),
         .conns_max = (uint32_t)option_int(options, "clients-max"),
+        .full_reply = "-ERR max number of clients reached\r\n",
     };
     struct slice rest = slice_str(option_text(options, "listen"));
     while (rest.n > 0) {
