@@ -12,28 +12,40 @@
 
 #include <stdint.h>
 
-/* The read path: a request waits for its offset, runs on a worker over head and storage, and comes back to the
- * loop as a result. Thread: loop, but for what the workers run inside. Nothing here blocks the loop.
+/* The read path: a request waits for its offset, runs on a worker over head and storage, and comes
+ * back to the loop as a result. Thread: loop, but for what the workers run inside. Nothing here
+ * blocks the loop.
  *
  *   submit -> WAITING (head behind the offset asked for) -> QUEUED -> RUNNING -> done(result)
  *                 '------------ kill, deadline, hang-up: done(error) ------------'
- */
+ *
+ * A request that is ended while it runs is answered at once; it stays in REQUESTS as "stopping"
+ * until its worker has let go, which takes as long as the statement's interruption: milliseconds,
+ * or the storage's timeout where the server is frozen. */
 
 struct query;
 
 struct query_config {
     struct head *head;
-    struct executor *executor;      /* its context: a storage_session */
-    struct executor *control;       /* one thread, same kind of context: for storage_interrupt */
-    int64_t deadline_ms;            /* of a request */
-    size_t memory_bytes_max;        /* of a request */
-    uint32_t requests_max;          /* in flight; above: LT_EBUSY */
+    struct executor *executor; /* its context: a storage_session */
+    struct executor *control;  /* one thread, same kind of context: for storage_interrupt */
+    int64_t deadline_ms;       /* of a request */
+    size_t memory_bytes_max;   /* of a request */
+    uint32_t requests_max;     /* in flight; above: LT_EBUSY */
 };
 
 MUST_USE int query_create(const struct query_config *config, struct query **out);
-/* Kills what is in flight; every done has been called when it returns... which needs the executor to be
- * destroyed first. */
+
+/* Kills what is in flight and refuses what comes (LT_ECLOSED). Before the executors are destroyed.
+ */
+void query_stop(struct query *query);
+
+/* The executors must have been destroyed, so that no worker still runs one of its requests. */
 void query_destroy(struct query **query);
+
+/* Ends requests whose deadline has passed, and goes on interrupting the statements of those that
+ * were ended. To be called every 50 ms or so. */
+void query_tick(struct query *query, int64_t now_mono_ms);
 
 enum query_what { QUERY_RANGE, QUERY_TOPQ, QUERY_POINTS, QUERY_LAST };
 
@@ -57,9 +69,10 @@ struct query_spec {
     enum query_what what;
     const struct tenant_environment *environment;
     uint64_t after; /* the head must have applied all offsets below this */
-    int64_t from_ms, to_ms; /* [from, to); POINTS and LAST: to_ms is exclusive too (the caller adds 1) */
-    const char *command;    /* a literal for REQUESTS: "TOPQ" */
-    uint64_t client;        /* connection id, for REQUESTS */
+    int64_t from_ms,
+        to_ms; /* [from, to); POINTS and LAST: to_ms is exclusive too (the caller adds 1) */
+    const char *command; /* a literal for REQUESTS: "TOPQ" */
+    uint64_t client;     /* connection id, for REQUESTS */
 
     const struct slice *keys; /* RANGE: host/metric names; POINTS, LAST: one */
     uint32_t keys_count;
@@ -68,19 +81,24 @@ struct query_spec {
     bool aggregate_given; /* else by kind: gauge avg, delta sum, counter rate */
     enum fill fill;
 
-    uint64_t limit; /* TOPQ: rows; POINTS: the first n points, 0: all */
-    struct slice pattern; /* TOPQ: with the dimension as last component */
-    enum aggregate rank;  /* TOPQ: sum count max avg */
+    uint64_t limit;            /* TOPQ: rows, at most 2^31; POINTS: the first n points, 0: all */
+    struct slice pattern;      /* TOPQ: with the dimension as last component */
+    enum aggregate rank;       /* TOPQ: sum count max avg */
     const struct slice *hosts; /* none: all */
     uint32_t hosts_count;
     const struct slice *with; /* dimensions */
     uint32_t with_count;
     uint32_t sparkline; /* points of it, 0: none */
-    struct slice match; /* empty: none. A substring, ASCII case folded, of item name or text */
+    struct slice match; /* empty: none. A substring, ASCII case folded, of item or text; rest and
+                         * total are then of the matching items only */
 };
 
-/* status 0: result is one of result.h by spec.what, the callee's to keep until query_result_free. Else
- * a negative error; why is a text for the client. Called once. */
+/* Can any category and dimension have this? 0, or LT_EINVALID with *why_out a phrase for the
+ * client. */
+MUST_USE int query_check_pattern(struct slice pattern, const char **why_out);
+
+/* status 0: result is one of result.h by spec.what, the callee's to keep until query_result_free.
+ * Else a negative error; why is a text for the client. Called once. */
 struct query_answer {
     int status;
     const char *why;
@@ -88,11 +106,13 @@ struct query_answer {
 };
 typedef void query_done(void *arg, const struct query_answer *answer);
 
-/* LT_EBUSY: too many in flight. id_out names it in REQUESTS. */
+/* LT_EBUSY: too many in flight. id_out names it in REQUESTS. done is never called within this call.
+ */
 MUST_USE int query_submit(struct query *query, const struct query_spec *spec, query_done *done,
                           void *arg, uint64_t *id_out);
 
-/* In any phase. done comes (LT_ECANCELLED) in this call or later. LT_ENOTFOUND. */
+/* In any phase. done comes (LT_ECANCELLED) within this call. LT_ENOTFOUND: there is none, or it was
+ * answered. */
 MUST_USE int query_kill(struct query *query, uint64_t id);
 
 /* For REQUESTS, oldest first. */
@@ -100,9 +120,9 @@ struct query_request {
     uint64_t id;
     uint64_t client;
     const char *command;
-    const char *phase;     /* waiting, queued, running */
+    const char *phase; /* waiting, queued, running, stopping */
     int64_t age_ms;
-    uint64_t rows, bytes;  /* read from storage */
+    uint64_t rows, bytes; /* read from storage */
     size_t memory_bytes;
     const char *statement; /* what runs on the database, or "" */
 };

@@ -7,8 +7,8 @@
 #include "base/slice.h"
 #include "model/kind.h"
 
-/* What reads answer, before anybody makes it a protocol's reply. Owned by the receiver; all memory in one
- * arena; free with query_result_free. Times are Unix ms. */
+/* What reads answer, before anybody makes it a protocol's reply. Owned by the receiver; all memory
+ * in one arena; free with query_result_free. Times are Unix ms. */
 
 /* How much the answer rests on. */
 struct result_source {
@@ -29,13 +29,13 @@ const char *bucket_state_text(enum bucket_state state); /* value zero absent not
 
 struct result_bucket {
     int64_t time_ms;
-    double value;    /* NaN: none (after FILL) */
+    double value; /* NaN: none (after FILL) */
     enum bucket_state state;
 };
 
 struct result_series {
     struct slice key;
-    bool known;      /* false: no such series; all buckets not collected or absent */
+    bool known; /* false: no such series; all buckets not collected or absent */
     enum kind kind;
     const char *aggregate;
     const struct result_bucket *buckets;
@@ -51,12 +51,12 @@ struct result_range {
 };
 
 struct result_row {
-    struct slice item;        /* the components that the pattern's * matched, joined by '.' */
-    struct slice text;        /* what the item is known by, or "" */
+    struct slice item; /* the components that the pattern's * matched, joined by '.' */
+    struct slice text; /* what the item is known by, or "" */
     struct slice category;
     double value;
-    const double *with;       /* a value for each WITH dimension */
-    const double *sparkline;  /* sums in equal parts of the range */
+    const double *with;      /* a value for each WITH dimension */
+    const double *sparkline; /* sums in equal parts of the range */
 };
 
 struct result_topq {
@@ -70,7 +70,7 @@ struct result_topq {
     uint32_t sparkline_count;
     const struct result_row *rows;
     uint32_t rows_count;
-    struct result_row rest;  /* item "" */
+    struct result_row rest; /* item "" */
     uint64_t rest_items;
     struct result_row total; /* item "" */
     uint64_t total_items;

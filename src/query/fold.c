@@ -1,0 +1,256 @@
+#include "query/fold.h"
+
+#include "base/hash.h"
+#include "base/vec.h"
+#include "model/kind.h"
+#include "query/scratch.h"
+
+#include <stdlib.h>
+
+enum { POINTS_BETWEEN_CHECKS = 1 << 14 };
+
+struct fold_point {
+    int64_t time_ms;
+    uint64_t order; /* 0: fresh, which comes first; else the place in log order + 1 */
+    double value;
+    uint32_t series; /* position in series */
+    uint8_t policy;
+};
+
+struct fold {
+    struct source *source;
+    const struct fold_sink *sink;
+    struct block_filter filter;
+    VEC(struct fold_series) series;
+    struct hash_index series_index;
+    VEC(struct fold_series)
+    groups; /* item is 0: the (category, dimension, host) that were touched */
+    struct hash_index groups_index;
+    VEC(struct fold_point) points;
+};
+
+static uint64_t series_hash(const struct fold_series *s)
+{
+    return hash_u64(((uint64_t)s->host << 32 | s->item) ^
+                    hash_u64((uint64_t)s->category << 32 | s->dimension));
+}
+
+static bool series_eq(const void *context, const void *key, uint32_t position)
+{
+    const struct fold_series *a = (const struct fold_series *)context + position;
+    return memcmp(a, key, sizeof(*a)) == 0;
+}
+
+static int index_charged_add(struct read_guard *guard, struct hash_index *index, uint64_t hash,
+                             uint32_t position)
+{
+    size_t before = hash_index_bytes(index);
+    int err = hash_index_add(index, hash, position);
+    if (err != 0)
+        return err;
+    /* Counted after the fact, because only the index knows when it grows. */
+    size_t grown = hash_index_bytes(index) - before;
+    atomic_fetch_add_explicit(&guard->memory_bytes, grown, memory_order_relaxed);
+    return read_guard_charge(guard, 0);
+}
+
+/* The position of a touched series, added if it is new. */
+static int touch(struct fold *fold, const struct fold_series *series, uint32_t *out)
+{
+    struct read_guard *guard = fold->source->guard;
+    uint64_t hash = series_hash(series);
+    *out = hash_index_find(&fold->series_index, hash, series_eq, fold->series.v, series);
+    if (*out != HASH_NONE)
+        return 0;
+    int err = SCRATCH_RESERVE(guard, &fold->series, 1);
+    if (err == 0)
+        err = index_charged_add(guard, &fold->series_index, hash, fold->series.n);
+    if (err != 0)
+        return err;
+    *out = fold->series.n;
+    fold->series.v[fold->series.n++] = *series;
+
+    struct fold_series group = *series;
+    group.item = 0;
+    hash = series_hash(&group);
+    if (hash_index_find(&fold->groups_index, hash, series_eq, fold->groups.v, &group) != HASH_NONE)
+        return 0;
+    err = SCRATCH_RESERVE(guard, &fold->groups, 1);
+    if (err == 0)
+        err = index_charged_add(guard, &fold->groups_index, hash, fold->groups.n);
+    if (err == 0)
+        fold->groups.v[fold->groups.n++] = group;
+    return err;
+}
+
+static int collect(struct fold *fold, const struct block *block, uint32_t i, uint32_t series)
+{
+    int err = SCRATCH_RESERVE(fold->source->guard, &fold->points, 1);
+    if (err != 0)
+        return err;
+    fold->points.v[fold->points.n++] = (struct fold_point){
+        .time_ms = block->times_ms[i],
+        .order = block->fresh ? 0 : source_order(fold->source, block) + 1,
+        .value = block->values[i],
+        .series = series,
+        .policy = block->policies != NULL ? block->policies[i] : POLICY_LAST,
+    };
+    return 0;
+}
+
+static bool is_wanted(const struct fold *fold, const struct block *block, uint32_t i)
+{
+    return block->times_ms[i] >= fold->filter.from_ms && block->times_ms[i] < fold->filter.to_ms &&
+           (fold->sink->wants == NULL || fold->sink->wants(fold->sink->arg, block->items[i]));
+}
+
+static bool is_selected(const struct fold *fold, const struct block *block)
+{
+    return block->fresh == fold->filter.fresh && block->category == fold->filter.category &&
+           fold->sink->select(fold->sink->arg, block);
+}
+
+static int collect_block(void *arg, const struct block *block)
+{
+    struct fold *fold = arg;
+    if (!is_selected(fold, block))
+        return 0;
+    struct fold_series series = {block->category, block->dimension, block->host, 0};
+    int err = 0;
+    for (uint32_t i = 0; i < block->count && err == 0; i++) {
+        if (!is_wanted(fold, block, i))
+            continue;
+        uint32_t position;
+        series.item = block->items[i];
+        err = touch(fold, &series, &position);
+        if (err == 0)
+            err = collect(fold, block, i, position);
+    }
+    return err;
+}
+
+static int add_block(void *arg, const struct block *block)
+{
+    struct fold *fold = arg;
+    if (!is_selected(fold, block))
+        return 0;
+    struct fold_series series = {block->category, block->dimension, block->host, 0};
+    bool touched = hash_index_find(&fold->groups_index, series_hash(&series), series_eq,
+                                   fold->groups.v, &series) != HASH_NONE;
+    int err = 0;
+    for (uint32_t i = 0; i < block->count && err == 0; i++) {
+        if (!is_wanted(fold, block, i))
+            continue;
+        uint32_t position = HASH_NONE;
+        series.item = block->items[i];
+        if (touched)
+            position = hash_index_find(&fold->series_index, series_hash(&series), series_eq,
+                                       fold->series.v, &series);
+        if (position != HASH_NONE)
+            err = collect(fold, block, i, position);
+        else
+            err = fold->sink->add(fold->sink->arg, &series, block->times_ms[i], block->values[i]);
+    }
+    return err;
+}
+
+static bool point_before(const struct fold_point *a, const struct fold_point *b)
+{
+    if (a->series != b->series)
+        return a->series < b->series;
+    if (a->time_ms != b->time_ms)
+        return a->time_ms < b->time_ms;
+    return a->order < b->order;
+}
+
+static int merge_runs(struct fold *fold, const struct fold_point *from, struct fold_point *to,
+                      uint64_t width)
+{
+    uint64_t n = fold->points.n;
+    uint64_t unchecked = 0;
+    for (uint64_t lo = 0; lo < n; lo += 2 * width) {
+        uint64_t mid = lo + width < n ? lo + width : n;
+        uint64_t hi = lo + 2 * width < n ? lo + 2 * width : n;
+        uint64_t a = lo, b = mid;
+        for (uint64_t i = lo; i < hi; i++) {
+            bool second = a == mid || (b < hi && point_before(&from[b], &from[a]));
+            to[i] = from[second ? b++ : a++];
+            if (++unchecked == POINTS_BETWEEN_CHECKS) {
+                int err = read_guard_check(fold->source->guard);
+                if (err != 0)
+                    return err;
+                unchecked = 0;
+            }
+        }
+    }
+    return 0;
+}
+
+/* A merge sort of our own: it is stable, so that points of one flush keep their order, and, unlike
+ * qsort, it ends when the read is killed. */
+static int sort_points(struct fold *fold)
+{
+    size_t bytes = (size_t)fold->points.n * sizeof(struct fold_point);
+    int err = read_guard_charge(fold->source->guard, bytes);
+    if (err != 0)
+        return err;
+    struct fold_point *spare = malloc(bytes > 0 ? bytes : 1);
+    if (spare == NULL) {
+        scratch_release(fold->source->guard, bytes);
+        return LT_ENOMEM;
+    }
+    struct fold_point *from = fold->points.v, *to = spare;
+    for (uint64_t width = 1; width < fold->points.n && err == 0; width *= 2) {
+        err = merge_runs(fold, from, to, width);
+        struct fold_point *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (err == 0 && from == spare)
+        memcpy(fold->points.v, spare, bytes);
+    free(spare);
+    scratch_release(fold->source->guard, bytes);
+    return err;
+}
+
+static int fold_collected(struct fold *fold)
+{
+    int err = sort_points(fold);
+    const struct fold_point *points = fold->points.v;
+    for (uint32_t i = 0, next; i < fold->points.n && err == 0; i = next) {
+        double value = points[i].value;
+        for (next = i + 1; next < fold->points.n && points[next].series == points[i].series &&
+                           points[next].time_ms == points[i].time_ms;
+             next++)
+            value = policy_fold(points[next].policy, value, points[next].value);
+        err = fold->sink->add(fold->sink->arg, &fold->series.v[points[i].series], points[i].time_ms,
+                              value);
+        if (err == 0 && next / POINTS_BETWEEN_CHECKS != i / POINTS_BETWEEN_CHECKS)
+            err = read_guard_check(fold->source->guard);
+    }
+    return err;
+}
+
+int fold_run(struct source *source, const struct block_filter *filter, const struct fold_sink *sink)
+{
+    struct fold fold = {.source = source, .sink = sink, .filter = *filter};
+    hash_index_init(&fold.series_index);
+    hash_index_init(&fold.groups_index);
+
+    fold.filter.fresh = false;
+    int err = source_scan(source, &fold.filter, collect_block, &fold);
+    fold.filter.fresh = true;
+    if (err == 0)
+        err = source_scan(source, &fold.filter, sink->ordered ? collect_block : add_block, &fold);
+    if (err == 0)
+        err = fold_collected(&fold);
+
+    scratch_release(source->guard,
+                    hash_index_bytes(&fold.series_index) + hash_index_bytes(&fold.groups_index));
+    SCRATCH_FREE(source->guard, &fold.series);
+    SCRATCH_FREE(source->guard, &fold.groups);
+    SCRATCH_FREE(source->guard, &fold.points);
+    hash_index_fini(&fold.series_index);
+    hash_index_fini(&fold.groups_index);
+    return err;
+}

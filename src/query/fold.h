@@ -1,0 +1,37 @@
+#ifndef QUERY_FOLD_H
+#define QUERY_FOLD_H
+
+#include "query/source.h"
+
+/* Each point of a filter exactly once, as its policy leaves it (DESIGN section 4, "Sums and
+ * upserts").
+ *
+ * Pass 1 reads the blocks that are not fresh: their points are collected, and their series are
+ * noted as touched. Pass 2 reads the fresh blocks: points of touched series are collected too, all
+ * others go straight to the sink. Then the collected ones are sorted by (series, time, log order)
+ * and folded, and what is left goes to the sink as well. So memory is needed only for what was
+ * written twice, and a retried batch changes no answer. Thread: a worker. */
+
+struct fold_series {
+    uint32_t category;
+    uint32_t dimension;
+    uint32_t host;
+    uint32_t item;
+};
+
+struct fold_sink {
+    /* Is anything of this block wanted? Sources may hand over more than was asked for. */
+    bool (*select)(void *arg, const struct block *block);
+    /* Is this item of the block selected last wanted? NULL: all are. */
+    bool (*wants)(void *arg, uint32_t item);
+    /* One point, within the filter's times. May be NaN. */
+    int (*add)(void *arg, const struct fold_series *series, int64_t time_ms, double value);
+    void *arg;
+    bool ordered; /* a series' points must come in ascending time: all of them are collected */
+};
+
+/* filter->fresh is ignored. Returns what add returns, if that is not 0; LT_ELIMIT. */
+MUST_USE int fold_run(struct source *source, const struct block_filter *filter,
+                      const struct fold_sink *sink);
+
+#endif

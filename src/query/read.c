@@ -1,0 +1,172 @@
+#include "query/read.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TRIES_MAX = 3 }; /* where storage asks for the whole transaction to be repeated */
+
+void read_why(struct read *read, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(read->why, sizeof(read->why), format, args);
+    va_end(args);
+}
+
+static void answer_destroy(struct answer **answer)
+{
+    if (*answer == NULL)
+        return;
+    scratch_fini(&(*answer)->memory);
+    free(*answer);
+    *answer = NULL;
+}
+
+void query_result_free(union query_result **result)
+{
+    if (*result == NULL)
+        return;
+    struct answer *answer = CONTAINER_OF(*result, struct answer, result);
+    answer_destroy(&answer);
+    *result = NULL;
+}
+
+/* Does a kind of read answer from what there is, and say what is missing? RedisTimeSeries' replies
+ * have no place to say so. */
+static bool may_be_incomplete(const struct query_spec *spec)
+{
+    return spec->what == QUERY_RANGE || spec->what == QUERY_TOPQ;
+}
+
+static struct result_source *source_of(struct read *read)
+{
+    union query_result *result = &read->answer->result;
+    switch (read->spec->what) {
+    case QUERY_RANGE:
+        return &result->range.source;
+    case QUERY_TOPQ:
+        return &result->topq.source;
+    case QUERY_POINTS:
+    case QUERY_LAST:
+        break;
+    }
+    return &result->points.source;
+}
+
+/* What the answer rests on. LT_EUNAVAILABLE, with why, where that is too little. */
+static int describe_source(struct read *read)
+{
+    struct result_source *out = source_of(read);
+    struct source *source = &read->source;
+    *out = (struct result_source){.complete = true,
+                                  .why = "",
+                                  .complete_until_ms = source->bounds.applied_ms,
+                                  .offset = source->bounds.applied};
+    if (source->session == NULL) {
+        read_why(read,
+                 "storage does not answer: only points from offset %llu on, which are "
+                 "still in memory, are counted",
+                 (unsigned long long)source->next);
+    } else if (source_has_gap(source)) {
+        read_why(read, "storage is behind: offsets %llu to %llu are neither stored nor in memory",
+                 (unsigned long long)source->next, (unsigned long long)source->bounds.lo - 1);
+        if (!may_be_incomplete(read->spec))
+            return LT_EUNAVAILABLE;
+    } else {
+        return 0;
+    }
+    struct slice why =
+        scratch_copy(&read->answer->memory, slice_make(read->why, strlen(read->why) + 1));
+    if (why.p == NULL)
+        return read->answer->memory.error;
+    out->complete = false;
+    out->why = why.p;
+    return 0;
+}
+
+static int run_kind(struct read *read)
+{
+    switch (read->spec->what) {
+    case QUERY_RANGE:
+        return range_read(read);
+    case QUERY_TOPQ:
+        return topq_read(read);
+    case QUERY_POINTS:
+    case QUERY_LAST:
+        break;
+    }
+    return points_read(read);
+}
+
+static int run_once(struct read *read, struct storage_session *session)
+{
+    const struct tenant_environment *environment = read->spec->environment;
+    struct source_config config = {.head = read->head,
+                                   .session = session,
+                                   .guard = read->guard,
+                                   .connection_lock = read->connection_lock,
+                                   .environment = environment->id,
+                                   .partition = environment->partition};
+    atomic_store_explicit(&read->guard->memory_bytes, 0, memory_order_relaxed);
+    read->why[0] = '\0';
+    int err = source_open(&read->source, &config);
+    if (err != 0) {
+        read->wait_for = read->source.next;
+        return err;
+    }
+    scratch_init(&read->scratch, read->guard);
+    read->answer = calloc(1, sizeof(*read->answer));
+    err = LT_ENOMEM;
+    if (read->answer == NULL)
+        goto close;
+    scratch_init(&read->answer->memory, read->guard);
+    err = describe_source(read);
+    if (err == 0)
+        err = run_kind(read);
+    if (err == 0) {
+        source_of(read)->rows = atomic_load(&read->guard->rows);
+        source_of(read)->bytes = atomic_load(&read->guard->bytes);
+    } else {
+        answer_destroy(&read->answer);
+    }
+close:
+    scratch_fini(&read->scratch);
+    source_close(&read->source);
+    return err;
+}
+
+static void explain(struct read *read, int err)
+{
+    switch (err) {
+    case LT_EUNAVAILABLE:
+        if (read->why[0] == '\0')
+            read_why(read, "storage does not answer: try again, or see STATUS");
+        break;
+    case LT_ELIMIT:
+        read_why(read,
+                 "the read needs more than the %zu bytes that query-memory-bytes-max allows: "
+                 "narrow its time range, hosts or pattern, or raise that option",
+                 read->guard->memory_bytes_max);
+        break;
+    case LT_ENOTFOUND:
+        read_why(read, "this process does not hold the partition of this environment: ask one that "
+                       "has the role store or query for it");
+        break;
+    default:
+        if (read->why[0] == '\0')
+            read_why(read, "%s", error_text(err));
+    }
+}
+
+int read_run(struct read *read)
+{
+    int err = LT_ERETRY;
+    for (int tries = 0; tries < TRIES_MAX && err == LT_ERETRY; tries++)
+        err = run_once(read, read->session);
+    if (err == LT_EUNAVAILABLE && may_be_incomplete(read->spec))
+        err = run_once(read, NULL);
+    if (err != 0 && err != LT_EAGAIN)
+        explain(read, err);
+    return err;
+}

@@ -1,0 +1,49 @@
+#ifndef QUERY_READ_H
+#define QUERY_READ_H
+
+#include "query/query.h"
+#include "query/scratch.h"
+#include "query/source.h"
+
+/* One request on a worker. Filled by query.c, run once or several times, one at a time. */
+
+enum { READ_WHY_BYTES = 256 };
+
+struct read {
+    /* in */
+    struct head *head;
+    struct storage_session *session;
+    const struct query_spec *spec;
+    struct read_guard *guard;
+    pthread_mutex_t *connection_lock;
+    /* out */
+    struct answer *answer; /* when read_run returned 0; the caller's then */
+    uint64_t wait_for;     /* with LT_EAGAIN: run again when the head has applied this */
+    char why[READ_WHY_BYTES];
+    /* while it runs */
+    struct source source;
+    struct scratch scratch; /* dies with the run */
+};
+
+/* What query_result_free gets back from its member. */
+struct answer {
+    struct scratch memory;
+    union query_result result;
+};
+
+/* 0, LT_EAGAIN, or an error with why as a text for the client. Blocks. */
+MUST_USE int read_run(struct read *read);
+
+void read_why(struct read *read, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* The kinds of read: source is open; fill answer->result. */
+MUST_USE int range_read(struct read *read);
+MUST_USE int topq_read(struct read *read);
+MUST_USE int points_read(struct read *read);
+
+static inline struct catalog *read_catalog(struct read *read)
+{
+    return head_catalog(read->head, read->source.view);
+}
+
+#endif

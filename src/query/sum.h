@@ -1,0 +1,28 @@
+#ifndef QUERY_SUM_H
+#define QUERY_SUM_H
+
+#include <math.h>
+
+/* A compensated sum (Neumaier 1974): what each addition rounds away is kept aside. Integers add up
+ * bit for bit in any order while the sum stays within 2^53; other values come out within one
+ * rounding of the true sum, so that the order in which blocks arrive shows in no digit that people
+ * look at. */
+struct sum {
+    double value;
+    double lost;
+};
+
+static inline void sum_add(struct sum *s, double x)
+{
+    double t = s->value + x;
+    s->lost += fabs(s->value) >= fabs(x) ? (s->value - t) + x : (x - t) + s->value;
+    s->value = t;
+}
+
+static inline double sum_total(const struct sum *s)
+{
+    /* Past the largest double the part kept aside is not a number. */
+    return isfinite(s->value) ? s->value + s->lost : s->value;
+}
+
+#endif
