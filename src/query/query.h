@@ -2,6 +2,7 @@
 #define QUERY_QUERY_H
 
 #include "base/attr.h"
+#include "base/option.h"
 #include "base/slice.h"
 #include "model/kind.h"
 #include "port/executor.h"
@@ -33,6 +34,11 @@ struct query_config {
     size_t memory_bytes_max;   /* of a request */
     uint32_t requests_max;     /* in flight; above: LT_EBUSY */
 };
+
+extern const struct option_spec query_options[];
+extern const size_t query_options_count;
+/* Fills all but head and executors. */
+void query_config_load(struct query_config *config, const struct option_set *options);
 
 MUST_USE int query_create(const struct query_config *config, struct query **out);
 

@@ -149,6 +149,9 @@ static void explain(struct read *read, int err)
                  "narrow its time range, hosts or pattern, or raise that option",
                  read->guard->memory_bytes_max);
         break;
+    case LT_ETIMEOUT:
+        read_why(read, "%s", QUERY_TIMEOUT_WHY);
+        break;
     case LT_ENOTFOUND:
         read_why(read, "this process does not hold the partition of this environment: ask one that "
                        "has the role store or query for it");

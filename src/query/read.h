@@ -8,6 +8,8 @@
 /* One request on a worker. Filled by query.c, run once or several times, one at a time. */
 
 enum { READ_WHY_BYTES = 256 };
+#define QUERY_TIMEOUT_WHY                                                                          \
+    "the read took longer than query-deadline allows: narrow its time range, hosts or pattern"
 
 struct read {
     /* in */

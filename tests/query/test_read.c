@@ -1,0 +1,621 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "model/name.h"
+#include "query/sum.h"
+#include "support_world.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Random points, cuts and flushes; every kind of read against sums over plain arrays. */
+
+enum {
+    CASES = 3000,
+    BASE_S = 1424444400,
+    SPAN_S = 7200,
+};
+
+static const char *const hosts[] = {"db1", "db2", "db3", ""};
+static const char *const metrics[] = {
+    "host.queries.c.00000001.time_us",
+    "host.queries.c.00000001.tput",
+    "host.queries.c.00000002.time_us",
+    "host.queries.c.00000002.tput",
+    "host.queries.c.00000003.time_us",
+    "host.queries.q.00000001.time_us",
+    "host.queries.q.0000000a.time_us",
+    "host.queries.q.0000000b.errors",
+    "host.cpu.user",
+    "host.cpu.sys.time_us",
+    "host.net.eth0.bytes",
+    "host.net.eth1.bytes",
+    "plain",
+    "host.net.eth0.tput",
+};
+enum { HOSTS = ARRAY_LEN(hosts), METRICS = ARRAY_LEN(metrics) };
+
+/* A series' points after all writes, in time order: the model. */
+struct model_point {
+    int64_t time_ms;
+    double value;
+};
+struct model {
+    struct world world;
+    struct inline_executor executor;
+    struct query *query;
+    struct query_answer answer;
+    bool narrow; /* few series, times and values: much is written twice, and ranks the same */
+    VEC(struct model_point) series[HOSTS][METRICS];
+    bool reported[HOSTS][3][SPAN_S]; /* by collector: queries, cpu, net */
+};
+
+static const char *const collectors[] = {"queries", "cpu", "net"};
+
+static void model_write(struct model *m, int host, int metric, int64_t time_ms, double value,
+                        uint8_t policy)
+{
+    world_point(&m->world, hosts[host], metrics[metric], time_ms, value, policy);
+    uint32_t at = 0, n = m->series[host][metric].n;
+    struct model_point *points = m->series[host][metric].v;
+    while (at < n && points[at].time_ms < time_ms)
+        at++;
+    if (at < n && points[at].time_ms == time_ms) {
+        points[at].value = policy_fold(policy, points[at].value, value);
+        return;
+    }
+    assert_true(VEC_PUSH(&m->series[host][metric], ((struct model_point){0})));
+    points = m->series[host][metric].v;
+    memmove(&points[at + 1], &points[at], (n - at) * sizeof(*points));
+    points[at] = (struct model_point){time_ms, value};
+}
+
+static void keep_answer(void *arg, const struct query_answer *answer)
+{
+    struct model *m = arg;
+    m->answer = *answer;
+}
+
+static union query_result *ask(struct model *m, struct query_spec *spec)
+{
+    uint64_t id;
+    spec->environment = &m->world.environment;
+    spec->command = "TEST";
+    m->answer.status = 1;
+    assert_int_equal(query_submit(m->query, spec, keep_answer, m, &id), 0);
+    while (inline_run(&m->executor, true))
+        ;
+    if (m->answer.status != 0)
+        print_error("%d %s\n", m->answer.status, m->answer.why);
+    assert_int_equal(m->answer.status, 0);
+    return m->answer.result;
+}
+
+static double random_value(struct model *m)
+{
+    if (world_random(&m->world, 12) == 0)
+        return NAN;
+    if (m->narrow)
+        return world_random(&m->world, 3); /* ties */
+    return (double)world_random(&m->world, 2000000) - 100000;
+}
+
+static void model_fill(struct model *m)
+{
+    struct world *w = &m->world;
+    assert_int_equal(catalog_add_rule(w->catalog, SLICE_LIT("host.net.*"), KIND_COUNTER), 0);
+    uint32_t writes = 1 + world_random(w, 250);
+    uint32_t seconds = 1 + world_random(w, SPAN_S);
+    m->narrow = world_random(w, 2) == 0;
+    if (m->narrow || world_random(w, 2) == 0)
+        seconds = 1 + world_random(w, m->narrow ? 3 : 20);
+    for (uint32_t i = 0; i < writes; i++) {
+        int host = (int)world_random(w, HOSTS), metric = (int)world_random(w, METRICS);
+        if (m->narrow && world_random(w, 4) > 0)
+            host = 0, metric = 2 * (metric % 3);
+        int64_t time_ms = (int64_t)(BASE_S + world_random(w, seconds)) * 1000;
+        if (world_random(w, 10) == 0)
+            time_ms += world_random(w, 1000);
+        model_write(m, host, metric, time_ms, random_value(m), (uint8_t)world_random(w, 5));
+        uint32_t collector = world_random(w, 3);
+        if (world_random(w, 2) == 0 &&
+            catalog_find_collector(w->catalog, slice_str(collectors[collector])) != CATALOG_NONE) {
+            uint32_t second = world_random(w, seconds);
+            m->reported[host][collector][second] = true;
+            world_beat(w, hosts[host], collectors[collector], BASE_S + second);
+        }
+    }
+    world_seal(w, world_random(w, (uint32_t)w->applied + 1));
+}
+
+static void model_init(struct model *m, uint32_t seed)
+{
+    memset(m, 0, sizeof(*m));
+    world_init(&m->world, seed);
+    inline_init(&m->executor, &m->world.session);
+    struct query_config config = {.head = &m->world.head,
+                                  .executor = &m->executor.executor,
+                                  .deadline_ms = 60000,
+                                  .memory_bytes_max = 64 << 20,
+                                  .requests_max = 4};
+    assert_int_equal(query_create(&config, &m->query), 0);
+    model_fill(m);
+}
+
+static void model_fini(struct model *m)
+{
+    query_destroy(&m->query);
+    for (int h = 0; h < HOSTS; h++)
+        for (int k = 0; k < METRICS; k++)
+            VEC_FINI(&m->series[h][k]);
+    world_fini(&m->world);
+}
+
+static void random_range(struct model *m, int64_t *from_ms, int64_t *to_ms)
+{
+    uint32_t a = world_random(&m->world, SPAN_S), b = world_random(&m->world, SPAN_S);
+    if (world_random(&m->world, 2) == 0) {
+        a %= 20;
+        b %= 20;
+    }
+    *from_ms = (int64_t)(BASE_S + (a < b ? a : b)) * 1000;
+    *to_ms = (int64_t)(BASE_S + (a < b ? b : a) + 1) * 1000;
+}
+
+static int make_key(char *out, int host, int metric)
+{
+    return sprintf(out, "%s%s%s", hosts[host], hosts[host][0] != '\0' ? "/" : "", metrics[metric]);
+}
+
+static bool same_double(double a, double b)
+{
+    return a == b || (isnan(a) && isnan(b));
+}
+
+/* ---- POINTS and LAST ---- */
+
+static void check_points(struct model *m)
+{
+    char key[64];
+    int host = (int)world_random(&m->world, HOSTS), metric = (int)world_random(&m->world, METRICS);
+    struct slice keys[] = {slice_make(key, (size_t)make_key(key, host, metric))};
+    struct query_spec spec = {.what = QUERY_POINTS, .keys = keys, .keys_count = 1};
+    random_range(m, &spec.from_ms, &spec.to_ms);
+    spec.limit = world_random(&m->world, 2) == 0 ? 0 : 1 + world_random(&m->world, 5);
+    const struct model_point *points = m->series[host][metric].v;
+    uint32_t n = m->series[host][metric].n, seen = 0;
+
+    union query_result *result = ask(m, &spec);
+    assert_true(result->points.source.complete || m->world.next < m->world.lo);
+    assert_int_equal(result->points.known, n > 0);
+    for (uint32_t i = 0; i < n && (spec.limit == 0 || seen < spec.limit); i++) {
+        if (points[i].time_ms < spec.from_ms || points[i].time_ms >= spec.to_ms)
+            continue;
+        assert_true(seen < result->points.count);
+        assert_int_equal(result->points.times_ms[seen], points[i].time_ms);
+        assert_true(same_double(result->points.values[seen], points[i].value));
+        seen++;
+    }
+    assert_int_equal(seen, result->points.count);
+    query_result_free(&result);
+
+    spec =
+        (struct query_spec){.what = QUERY_LAST, .keys = keys, .keys_count = 1, .to_ms = INT64_MAX};
+    result = ask(m, &spec);
+    assert_int_equal(result->points.known, n > 0);
+    assert_int_equal(result->points.count, n > 0 ? 1 : 0);
+    if (n > 0) {
+        assert_int_equal(result->points.times_ms[0], points[n - 1].time_ms);
+        assert_true(same_double(result->points.values[0], points[n - 1].value));
+    }
+    query_result_free(&result);
+}
+
+/* ---- RANGE ---- */
+
+static enum kind kind_of(int metric)
+{
+    if (strncmp(metrics[metric], "host.queries.", 13) == 0)
+        return KIND_DELTA;
+    return strncmp(metrics[metric], "host.net.", 9) == 0 ? KIND_COUNTER : KIND_GAUGE;
+}
+
+static int collector_of(int metric)
+{
+    struct slice name = name_collector(slice_str(metrics[metric]));
+    for (int i = 0; i < 3; i++)
+        if (slice_eq_str(name, collectors[i]))
+            return i;
+    return -1;
+}
+
+static uint32_t beats_in(const struct model *m, int host, int metric, int64_t from, int64_t to)
+{
+    uint32_t n = 0;
+    int collector = collector_of(metric);
+    for (int s = 0; s < SPAN_S && collector >= 0; s++)
+        n += m->reported[host][collector][s] && (BASE_S + s) * INT64_C(1000) >= from &&
+             (BASE_S + s) * INT64_C(1000) < to;
+    return n;
+}
+
+/* The bucket [from, to) of a read that starts at range_from. */
+static struct result_bucket expect_bucket(const struct model *m, int host, int metric,
+                                          enum aggregate aggregate, int64_t range_from,
+                                          int64_t look_back, int64_t from, int64_t to)
+{
+    const struct model_point *points = m->series[host][metric].v;
+    uint32_t n = m->series[host][metric].n;
+    bool counter_rate = aggregate == AGGREGATE_RATE && kind_of(metric) == KIND_COUNTER;
+    double sum = 0, min = INFINITY, max = -INFINITY, first = 0, last = 0, before = NAN;
+    int64_t before_ms = 0, covered = 0;
+    uint32_t count = 0, beats = beats_in(m, host, metric, from, to);
+    bool any = false;
+    for (uint32_t i = 0; i < n && points[i].time_ms < to; i++) {
+        double value = points[i].value;
+        int64_t time_ms = points[i].time_ms;
+        if (time_ms < range_from - look_back)
+            continue;
+        bool inside = time_ms >= from;
+        any |= inside;
+        if (isnan(value))
+            continue;
+        if (inside && (!counter_rate || !isnan(before))) {
+            sum += !counter_rate ? value : value >= before ? value - before : value;
+            covered += time_ms - before_ms;
+            min = fmin(min, value);
+            max = fmax(max, value);
+            first = count == 0 ? value : first;
+            last = value;
+            count++;
+        }
+        before = value;
+        before_ms = time_ms;
+    }
+    struct result_bucket b = {.time_ms = from, .value = NAN};
+    if (count == 0) {
+        b.state = any ? BUCKET_ABSENT : beats == 0 ? BUCKET_NOT_COLLECTED : BUCKET_ABSENT;
+        if (!any && beats > 0 && kind_of(metric) == KIND_DELTA) {
+            b.state = BUCKET_ZERO;
+            b.value = 0;
+        }
+        return b;
+    }
+    double seconds = counter_rate ? (double)covered / 1000
+                     : beats > 0  ? beats
+                                  : (double)(to - from) / 1000;
+    double values[] = {
+        [AGGREGATE_AVG] = sum / count, [AGGREGATE_SUM] = sum,           [AGGREGATE_MIN] = min,
+        [AGGREGATE_MAX] = max,         [AGGREGATE_COUNT] = count,       [AGGREGATE_FIRST] = first,
+        [AGGREGATE_LAST] = last,       [AGGREGATE_RATE] = sum / seconds};
+    b.value = values[aggregate];
+    b.state = BUCKET_VALUE;
+    return b;
+}
+
+static void check_series(const struct model *m, const struct query_spec *spec, int host, int metric,
+                         const struct result_series *series)
+{
+    static const enum aggregate defaults[] = {AGGREGATE_AVG, AGGREGATE_SUM, AGGREGATE_RATE};
+    bool known = series->known; /* host and metric are, together or not */
+    assert_true(known || m->series[host][metric].n == 0);
+    enum aggregate aggregate =
+        spec->aggregate_given ? spec->aggregate : defaults[known ? kind_of(metric) : KIND_GAUGE];
+    assert_string_equal(series->aggregate, aggregate_text(aggregate));
+    int64_t look_back = spec->step_ms > 60000 ? spec->step_ms : 60000;
+    double before = NAN;
+    uint32_t i = 0;
+    for (int64_t from = spec->from_ms; from < spec->to_ms; from += spec->step_ms, i++) {
+        int64_t to = from + spec->step_ms < spec->to_ms ? from + spec->step_ms : spec->to_ms;
+        struct result_bucket b =
+            expect_bucket(m, host, metric, aggregate, spec->from_ms, look_back, from, to);
+        if (!known && b.state == BUCKET_ZERO)
+            b = (struct result_bucket){from, NAN, BUCKET_ABSENT};
+        if (isnan(b.value))
+            b.value = spec->fill == FILL_ZERO ? 0 : spec->fill == FILL_LAST ? before : NAN;
+        before = b.value;
+        assert_true(i < series->buckets_count);
+        assert_int_equal(series->buckets[i].time_ms, from);
+        assert_string_equal(bucket_state_text(series->buckets[i].state),
+                            bucket_state_text(b.state));
+        if (aggregate == AGGREGATE_RATE && !isnan(b.value))
+            assert_true(fabs(series->buckets[i].value - b.value) <= fabs(b.value) * 1e-12);
+        else
+            assert_true(same_double(series->buckets[i].value, b.value));
+    }
+    assert_int_equal(i, series->buckets_count);
+}
+
+static void check_range(struct model *m)
+{
+    char text[4][64];
+    struct slice keys[4];
+    int host[4], metric[4];
+    struct query_spec spec = {.what = QUERY_RANGE, .keys = keys};
+    random_range(m, &spec.from_ms, &spec.to_ms);
+    spec.keys_count = 1 + world_random(&m->world, 4);
+    spec.step_ms = 1000 * (1 + world_random(&m->world, 40)) *
+                   (spec.to_ms > (BASE_S + 60) * INT64_C(1000) ? 60 : 1);
+    spec.aggregate = (enum aggregate)world_random(&m->world, 8);
+    spec.aggregate_given = world_random(&m->world, 3) > 0;
+    spec.fill = (enum fill)world_random(&m->world, 3);
+    for (uint32_t i = 0; i < spec.keys_count; i++) {
+        host[i] = (int)world_random(&m->world, HOSTS);
+        metric[i] = (int)world_random(&m->world, METRICS);
+        if (spec.aggregate == AGGREGATE_RATE && kind_of(metric[i]) == KIND_GAUGE)
+            spec.aggregate_given = false;
+        keys[i] = slice_make(text[i], (size_t)make_key(text[i], host[i], metric[i]));
+    }
+    union query_result *result = ask(m, &spec);
+    assert_int_equal(result->range.series_count, spec.keys_count);
+    for (uint32_t i = 0; i < spec.keys_count; i++) {
+        assert_true(slice_eq(result->range.series[i].key, keys[i]));
+        check_series(m, &spec, host[i], metric[i], &result->range.series[i]);
+    }
+    query_result_free(&result);
+}
+
+/* ---- TOPQ ---- */
+
+struct expected_row {
+    char item[64];
+    int category, metric_order;
+    double value[3]; /* ranked, time_us, tput */
+    bool ranked;
+    double parts[4];
+};
+
+static const struct {
+    const char *pattern;
+    const char *stem; /* what stands before the label, as the metrics begin */
+    const char *after;
+    const char *dimension;
+} patterns[] = {
+    {"host.queries.*.*.time_us", "host.queries.", "", ".time_us"},
+    {"host.queries.c.*.time_us", "host.queries.c.", "", ".time_us"},
+    {"host.queries.*.00000001.time_us", "host.queries.", ".00000001", ".time_us"},
+    {"host.*.user", "host.", "", ".user"},
+    {"host.net.*.bytes", "host.net.", "", ".bytes"},
+    {"host.none.*.bytes", "host.none.", "", ".bytes"},
+};
+
+/* The label that a metric has under a pattern, if it fits with this dimension. */
+static bool label_of(int pattern, const char *metric, const char *dimension, char *out)
+{
+    size_t n = strlen(metric), head = strlen(patterns[pattern].stem), d = strlen(dimension);
+    size_t after = strlen(patterns[pattern].after);
+    if (n < head + after + d || strncmp(metric, patterns[pattern].stem, head) != 0 ||
+        strcmp(metric + n - d, dimension) != 0 ||
+        strncmp(metric + n - d - after, patterns[pattern].after, after) != 0)
+        return false;
+    sprintf(out, "%.*s", (int)(n - d - after - head), metric + head);
+    int dots = 0, stars = 0;
+    for (const char *p = out; *p != '\0'; p++)
+        dots += *p == '.';
+    for (const char *p = patterns[pattern].pattern; *p != '\0'; p++)
+        stars += *p == '*';
+    return out[0] != '\0' && dots == stars - (stars > 0) && (stars > 0 || out[0] == '\0');
+}
+
+/* sum, count, max or sum again for avg; *points counts. */
+static double value_over(const struct model *m, const struct query_spec *spec, uint32_t host_mask,
+                         int metric, int64_t from, int64_t to, double *sum, double *max,
+                         uint64_t *points)
+{
+    for (int h = 0; h < HOSTS; h++) {
+        for (uint32_t i = 0; i < m->series[h][metric].n && (host_mask >> h & 1) != 0; i++) {
+            struct model_point p = m->series[h][metric].v[i];
+            if (p.time_ms < from || p.time_ms >= to || isnan(p.value))
+                continue;
+            *sum += p.value;
+            *max = *points == 0 ? p.value : fmax(*max, p.value);
+            ++*points;
+        }
+    }
+    switch (spec->rank) {
+    case AGGREGATE_COUNT:
+        return (double)*points;
+    case AGGREGATE_MAX:
+        return *points > 0 ? *max : NAN;
+    case AGGREGATE_AVG:
+        return *points > 0 ? *sum / (double)*points : NAN;
+    default:
+        return *sum;
+    }
+}
+
+static bool contains(const char *text, const char *part)
+{
+    char folded[64];
+    size_t n = strlen(text);
+    for (size_t i = 0; i <= n; i++)
+        folded[i] = (char)tolower((unsigned char)text[i]);
+    return strstr(folded, part) != NULL;
+}
+
+struct topq_case {
+    int pattern;
+    uint32_t host_mask;
+    const char *match;
+};
+
+/* The aggregate of `dimension` over all items of the case but those in skip. */
+static double expect_over_items(const struct model *m, const struct query_spec *spec,
+                                const struct topq_case *c, const char *dimension,
+                                const struct slice *skip, uint32_t skip_count, int64_t from,
+                                int64_t to, uint64_t *items)
+{
+    double sum = 0, max = 0, value = value_over(m, spec, 0, 0, 0, 0, &sum, &max, &(uint64_t){0});
+    uint64_t points = 0;
+    char label[64];
+    for (int metric = 0; metric < METRICS; metric++) {
+        if (!label_of(c->pattern, metrics[metric], dimension, label) || !contains(label, c->match))
+            continue;
+        bool skipped = false;
+        for (uint32_t i = 0; i < skip_count; i++)
+            skipped |= slice_eq_str(skip[i], label);
+        uint64_t before = points;
+        if (!skipped)
+            value = value_over(m, spec, c->host_mask, metric, from, to, &sum, &max, &points);
+        *items += points > before;
+    }
+    return value;
+}
+
+static void check_column(const struct model *m, const struct query_spec *spec,
+                         const struct topq_case *c, const char *dimension,
+                         const struct result_topq *topq, int column)
+{
+    struct slice labels[8];
+    double rows = 0;
+    uint64_t items = 0;
+    for (uint32_t i = 0; i < topq->rows_count; i++)
+        labels[i] = topq->rows[i].item;
+    for (uint32_t i = 0; i < topq->rows_count; i++) {
+        char label[64];
+        double expected = spec->rank == AGGREGATE_SUM || spec->rank == AGGREGATE_COUNT ? 0 : NAN;
+        double got = column < 0 ? topq->rows[i].value : topq->rows[i].with[column];
+        for (int metric = 0; metric < METRICS; metric++)
+            if (label_of(c->pattern, metrics[metric], dimension, label) &&
+                slice_eq_str(labels[i], label))
+                expected = value_over(m, spec, c->host_mask, metric, spec->from_ms, spec->to_ms,
+                                      &(double){0}, &(double){0}, &(uint64_t){0});
+        assert_true(same_double(got, expected));
+        rows += got;
+    }
+    double rest = column < 0 ? topq->rest.value : topq->rest.with[column];
+    double total = column < 0 ? topq->total.value : topq->total.with[column];
+    assert_true(same_double(rest, expect_over_items(m, spec, c, dimension, labels, topq->rows_count,
+                                                    spec->from_ms, spec->to_ms, &items)));
+    if (column < 0)
+        assert_int_equal(items, topq->rest_items);
+    items = 0;
+    assert_true(same_double(total, expect_over_items(m, spec, c, dimension, NULL, 0, spec->from_ms,
+                                                     spec->to_ms, &items)));
+    if (column < 0)
+        assert_int_equal(items, topq->total_items);
+    if (topq->shares)
+        assert_true(rows + rest == total);
+}
+
+static void check_sparklines(const struct model *m, const struct query_spec *spec,
+                             const struct topq_case *c, const char *dimension,
+                             const struct result_topq *topq)
+{
+    for (uint32_t p = 0; p < spec->sparkline; p++) {
+        /* Part p is the times t with floor((t - from) x n / length) = p. */
+        int64_t length = spec->to_ms - spec->from_ms, n = spec->sparkline;
+        int64_t from = spec->from_ms + (p * length + n - 1) / n;
+        int64_t to = spec->from_ms + ((p + 1) * length + n - 1) / n;
+        uint64_t items = 0;
+        char label[64];
+        assert_true(
+            same_double(topq->total.sparkline[p],
+                        expect_over_items(m, spec, c, dimension, NULL, 0, from, to, &items)));
+        for (uint32_t i = 0; i < topq->rows_count; i++)
+            for (int metric = 0; metric < METRICS; metric++)
+                if (label_of(c->pattern, metrics[metric], dimension, label) &&
+                    slice_eq_str(topq->rows[i].item, label))
+                    assert_true(
+                        same_double(topq->rows[i].sparkline[p],
+                                    value_over(m, spec, c->host_mask, metric, from, to,
+                                               &(double){0}, &(double){0}, &(uint64_t){0})));
+    }
+}
+
+/* The series behind a row. */
+static struct catalog_series row_series(const struct model *m, int pattern,
+                                        const struct result_row *row)
+{
+    char metric[128];
+    struct catalog_series series;
+    int n = sprintf(metric, "%s%.*s%s%s", patterns[pattern].stem, (int)row->item.n, row->item.p,
+                    patterns[pattern].after, patterns[pattern].dimension);
+    assert_true(catalog_find_series(m->world.catalog, slice_make(metric, (size_t)n), &series));
+    return series;
+}
+
+static void check_order(const struct model *m, int pattern, const struct result_topq *topq)
+{
+    for (uint32_t i = 1; i < topq->rows_count; i++) {
+        struct catalog_series a = row_series(m, pattern, &topq->rows[i - 1]);
+        struct catalog_series b = row_series(m, pattern, &topq->rows[i]);
+        assert_true(topq->rows[i - 1].value >= topq->rows[i].value);
+        if (topq->rows[i - 1].value == topq->rows[i].value)
+            assert_true(a.category < b.category || (a.category == b.category && a.item < b.item));
+    }
+}
+
+static void check_topq(struct model *m)
+{
+    static const enum aggregate ranks[] = {AGGREGATE_SUM, AGGREGATE_COUNT, AGGREGATE_MAX,
+                                           AGGREGATE_AVG};
+    static const char *const matches[] = {"", "", "", "1", "C.", "eth"};
+    static const char *const folded[] = {"", "", "", "1", "c.", "eth"};
+    struct slice names[HOSTS + 1];
+    const struct slice with[] = {SLICE_LIT("tput"), SLICE_LIT("unknown"), SLICE_LIT("time_us")};
+    uint32_t match = world_random(&m->world, ARRAY_LEN(matches));
+    struct topq_case c = {.pattern = (int)world_random(&m->world, ARRAY_LEN(patterns)),
+                          .host_mask = world_random(&m->world, 16),
+                          .match = folded[match]};
+    struct query_spec spec = {.what = QUERY_TOPQ,
+                              .limit = world_random(&m->world, 5),
+                              .rank = ranks[world_random(&m->world, 4)],
+                              .pattern = slice_str(patterns[c.pattern].pattern),
+                              .match = slice_str(matches[match]),
+                              .with = with,
+                              .with_count = world_random(&m->world, 4),
+                              .hosts = names,
+                              .sparkline = world_random(&m->world, 5)};
+    random_range(m, &spec.from_ms, &spec.to_ms);
+    for (int h = 0; h < HOSTS; h++)
+        if ((c.host_mask >> h & 1) != 0)
+            names[spec.hosts_count++] = slice_str(hosts[h]);
+    if (world_random(&m->world, 2) == 0)
+        names[spec.hosts_count++] = SLICE_LIT("nowhere");
+    if (spec.hosts_count == 0)
+        c.host_mask = 15;
+
+    union query_result *result = ask(m, &spec);
+    const struct result_topq *topq = &result->topq;
+    assert_int_equal(topq->rows_count,
+                     spec.limit < topq->total_items ? spec.limit : topq->total_items);
+    check_column(m, &spec, &c, patterns[c.pattern].dimension, topq, -1);
+    check_sparklines(m, &spec, &c, patterns[c.pattern].dimension, topq);
+    static const char *const with_dimensions[] = {".tput", ".unknown", ".time_us"};
+    for (uint32_t i = 0; i < spec.with_count; i++)
+        check_column(m, &spec, &c, with_dimensions[i], topq, (int)i);
+    check_order(m, c.pattern, topq);
+    query_result_free(&result);
+}
+
+static void test_reads_agree_with_the_model(void **state)
+{
+    (void)state;
+    struct model *m = malloc(sizeof(*m));
+    assert_non_null(m);
+    for (uint32_t seed = 1; seed <= CASES; seed++) {
+        model_init(m, seed * 2654435761u);
+        check_points(m);
+        check_range(m);
+        check_topq(m);
+        check_topq(m);
+        model_fini(m);
+    }
+    free(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reads_agree_with_the_model),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
