@@ -5,68 +5,20 @@
 #include "base/slice.h"
 #include "model/block.h"
 #include "port/guard.h"
+#include "port/storage_ops.h"
 #include "port/storage_types.h"
 
 #include <stdint.h>
 
-/* Durable storage of one shard: progress and lease of each partition, each environment's catalog, and
- * its points in tables per time range. Adapter: mysql/, which alone knows SQL.
+/* Durable storage of one shard: progress and lease of each partition, each environment's catalog,
+ * and its points in tables per time range. Adapter: mysql/, which alone knows SQL.
  *
- * A session is one connection; it belongs to one thread at a time, and each of its calls may block, up to
- * the storage's timeouts. It connects when first used and again after it was lost; no transaction
- * outlives a lost connection. All calls but those that say so return
- *   LT_EUNAVAILABLE  no server, or the connection broke before anything could have been committed
- *   LT_ERETRY        deadlock or lock wait: the whole transaction is rolled back; do it again
- *   LT_EIO           any other error of the server, logged with its text. */
-
-struct storage;
-struct storage_session;
-
-struct storage_ops {
-    int (*session_create)(struct storage *storage, struct storage_session **out);
-    void (*session_destroy)(struct storage_session **session);
-    int (*prepare)(struct storage_session *s, uint32_t partitions, const uint32_t *environments,
-                   uint32_t environments_count);
-    int (*lease_take)(struct storage_session *s, uint32_t partition, struct slice owner, int ttl_ms,
-                      struct storage_progress *out);
-    int (*lease_renew)(struct storage_session *s, uint32_t partition, uint64_t epoch, int ttl_ms);
-    int (*lease_release)(struct storage_session *s, uint32_t partition, uint64_t epoch);
-    int (*load)(struct storage_session *s, uint32_t partition, const uint32_t *environments,
-                uint32_t environments_count, const struct storage_loader *loader,
-                struct storage_progress *out);
-    int (*progress)(struct storage_session *s, uint32_t partition, struct storage_progress *out);
-    int (*tables_ensure)(struct storage_session *s, uint32_t environment,
-                         const struct storage_range *ranges, uint32_t count);
-    int (*flush_begin)(struct storage_session *s, const struct storage_flush *flush);
-    int (*flush_name)(struct storage_session *s, uint32_t environment,
-                      const struct storage_name *name);
-    int (*flush_text)(struct storage_session *s, uint32_t environment,
-                      const struct storage_item_text *text);
-    int (*flush_watermark)(struct storage_session *s, uint32_t environment,
-                           const struct storage_watermark *watermark);
-    int (*flush_block)(struct storage_session *s, uint32_t environment,
-                       struct storage_range range, const struct block *block);
-    int (*flush_beat)(struct storage_session *s, uint32_t environment, struct storage_range range,
-                      const struct beat_block *beat);
-    int (*flush_commit)(struct storage_session *s);
-    void (*flush_abort)(struct storage_session *s);
-    int (*snapshot_begin)(struct storage_session *s, uint32_t environment, uint32_t partition,
-                          struct read_guard *guard, uint64_t *next_out);
-    int (*snapshot_scan)(struct storage_session *s, const struct block_filter *filter,
-                         block_visit *visit, void *arg);
-    int (*snapshot_scan_beats)(struct storage_session *s, const struct beat_filter *filter,
-                               beat_visit *visit, void *arg);
-    void (*snapshot_end)(struct storage_session *s);
-    int (*interrupt)(struct storage_session *s, uint64_t connection);
-    void (*destroy)(struct storage **storage);
-};
-
-struct storage {
-    const struct storage_ops *ops;
-};
-struct storage_session {
-    const struct storage_ops *ops;
-};
+ * A session is one connection; it belongs to one thread at a time, and each of its calls may block,
+ * up to the storage's timeouts. It connects when first used and again after it was lost; no
+ * transaction outlives a lost connection. All calls but those that say so return LT_EUNAVAILABLE no
+ * server, or the connection broke before anything could have been committed LT_ERETRY deadlock or
+ * lock wait: the whole transaction is rolled back; do it again LT_EIO           any other error of
+ * the server, logged with its text. */
 
 /* Never connects. Thread: any. */
 MUST_USE static inline int storage_session_create(struct storage *storage,
@@ -80,7 +32,8 @@ static inline void storage_session_destroy(struct storage_session **session)
         (*session)->ops->session_destroy(session);
 }
 
-/* Creates databases and tables that are missing. Idempotent; safe from several processes at once. */
+/* Creates databases and tables that are missing. Idempotent; safe from several processes at once.
+ */
 MUST_USE static inline int storage_prepare(struct storage_session *s, uint32_t partitions,
                                            const uint32_t *environments,
                                            uint32_t environments_count)
@@ -88,8 +41,8 @@ MUST_USE static inline int storage_prepare(struct storage_session *s, uint32_t p
     return s->ops->prepare(s, partitions, environments, environments_count);
 }
 
-/* Takes a partition whose lease has run out by the database's clock, or is `owner`'s own, and raises the
- * epoch. LT_EHELD: another owner has it. */
+/* Takes a partition whose lease has run out by the database's clock, or is `owner`'s own, and
+ * raises the epoch. LT_EHELD: another owner has it. */
 MUST_USE static inline int storage_lease_take(struct storage_session *s, uint32_t partition,
                                               struct slice owner, int ttl_ms,
                                               struct storage_progress *out)
@@ -123,8 +76,8 @@ MUST_USE static inline int storage_progress_read(struct storage_session *s, uint
     return s->ops->progress(s, partition, out);
 }
 
-/* Makes the range tables that a flush will write, and enters them in the manifest. Commits by itself:
- * never between flush_begin and flush_commit. */
+/* Makes the range tables that a flush will write, and enters them in the manifest. Commits by
+ * itself: never between flush_begin and flush_commit. */
 MUST_USE static inline int storage_tables_ensure(struct storage_session *s, uint32_t environment,
                                                  const struct storage_range *ranges, uint32_t count)
 {
@@ -132,10 +85,11 @@ MUST_USE static inline int storage_tables_ensure(struct storage_session *s, uint
 }
 
 /* One flush is one transaction: begin, any number of puts, commit. begin moves the progress row by
- * compare-and-set (lo and epoch must match) before anything is written, so that a second owner waits on
- * the row or fails. After any error the transaction is rolled back and the caller starts over with begin.
- * begin: LT_EFENCED (another epoch), LT_EDIVERGED (our epoch, but next is not lo).
- * commit: LT_EOUTCOME where the connection broke while COMMIT was on its way: read the progress, then decide. */
+ * compare-and-set (lo and epoch must match) before anything is written, so that a second owner
+ * waits on the row or fails. After any error the transaction is rolled back and the caller starts
+ * over with begin. begin: LT_EFENCED (another epoch), LT_EDIVERGED (our epoch, but next is not lo).
+ * commit: LT_EOUTCOME where the connection broke while COMMIT was on its way: read the progress,
+ * then decide. */
 MUST_USE static inline int storage_flush_begin(struct storage_session *s,
                                                const struct storage_flush *flush)
 {
@@ -157,8 +111,8 @@ MUST_USE static inline int storage_flush_watermark(struct storage_session *s, ui
 {
     return s->ops->flush_watermark(s, environment, watermark);
 }
-/* block->lo must be flush.lo. Blocks of equal (range, category, dimension, host, fresh) are stored, and handed out by
- * scans, in the order of the calls. Any count; the adapter cuts rows to size. */
+/* block->lo must be flush.lo. Blocks of equal (range, category, dimension, host, fresh) are stored,
+ * and handed out by scans, in the order of the calls. Any count; the adapter cuts rows to size. */
 MUST_USE static inline int storage_flush_block(struct storage_session *s, uint32_t environment,
                                                struct storage_range range,
                                                const struct block *block)
@@ -180,9 +134,9 @@ static inline void storage_flush_abort(struct storage_session *s)
     s->ops->flush_abort(s);
 }
 
-/* A read-only view of one moment: its offset `next` and the rows of exactly the offsets below it. guard
- * stops every statement (LT_ECANCELLED, LT_ETIMEOUT) and counts rows and bytes; it must outlive the
- * snapshot. */
+/* A read-only view of one moment: its offset `next` and the rows of exactly the offsets below it.
+ * guard stops every statement (LT_ECANCELLED, LT_ETIMEOUT) and counts rows and bytes; it must
+ * outlive the snapshot. */
 MUST_USE static inline int storage_snapshot_begin(struct storage_session *s, uint32_t environment,
                                                   uint32_t partition, struct read_guard *guard,
                                                   uint64_t *next_out)
@@ -208,7 +162,8 @@ static inline void storage_snapshot_end(struct storage_session *s)
     s->ops->snapshot_end(s);
 }
 
-/* Ends the statement that runs on another session's connection (KILL QUERY). s is a session of the caller's own. */
+/* Ends the statement that runs on another session's connection (KILL QUERY). s is a session of the
+ * caller's own. */
 static inline int storage_interrupt(struct storage_session *s, uint64_t connection)
 {
     return s->ops->interrupt(s, connection);

@@ -31,3 +31,16 @@ void query_config_load(struct query_config *config, const struct option_set *opt
     config->memory_bytes_max = (size_t)option_int(options, "query-memory-bytes-max");
     config->requests_max = (uint32_t)option_int(options, "query-requests-max");
 }
+
+void query_status(void *arg, struct status_sink *sink)
+{
+    struct query_stats s = query_stats(arg);
+    sink->number(sink, "reads_in_flight", s.in_flight);
+    sink->number(sink, "reads_done", (int64_t)s.done);
+    sink->number(sink, "reads_failed", (int64_t)s.failed);
+    sink->number(sink, "reads_killed", (int64_t)s.killed);
+    sink->number(sink, "reads_timed_out", (int64_t)s.timed_out);
+    sink->number(sink, "reads_refused", (int64_t)s.refused);
+    sink->number(sink, "rows_read", (int64_t)s.rows);
+    sink->number(sink, "bytes_read", (int64_t)s.bytes);
+}

@@ -8,6 +8,7 @@
 #include "port/executor.h"
 #include "port/guard.h"
 #include "port/head.h"
+#include "port/status.h"
 #include "query/result.h"
 #include "tenant/tenant.h"
 
@@ -39,6 +40,8 @@ extern const struct option_spec query_options[];
 extern const size_t query_options_count;
 /* Fills all but head and executors. */
 void query_config_load(struct query_config *config, const struct option_set *options);
+/* As a status_provider's write; arg is the struct query. */
+void query_status(void *arg, struct status_sink *sink);
 
 MUST_USE int query_create(const struct query_config *config, struct query **out);
 
