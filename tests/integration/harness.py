@@ -19,7 +19,7 @@ PORTS = range(10000, 19999)  # below the range of outgoing connections: free aga
 
 
 class Longtaild:
-    """Options are flags with underscores: Longtaild(folder, log="local", flush_age_ms=100)."""
+    """Options are flags with underscores: Longtaild(folder, log="local", flush_interval="200ms")."""
 
     def __init__(self, folder, **options):
         self.port = free_port()

@@ -41,7 +41,7 @@ class Process:
 
     def exit_text(self):
         """How it ended, as far as is known: only its own parent is told."""
-        code = self._child.returncode if self._child else None
+        code = self._child.poll() if self._child else None
         if code is None:
             return "ended"
         if code < 0:
@@ -93,25 +93,28 @@ class Process:
 
     def stop(self, limit_s):
         """TERM, then KILL after limit_s. Returns "stopped", "killed" or None when it did not run."""
+        pid = self.pid()
         if not self.signal(signal.SIGTERM):
             self._forget()
             return None
         self.signal(signal.SIGCONT)  # a frozen process cannot hear TERM
         how = "stopped"
-        if not self.wait_gone(limit_s):
+        if not self.wait_gone(pid, limit_s):
             how = "killed"
             self.kill()
         self._forget()
         return how
 
     def kill(self):
+        pid = self.pid()
         self.signal(signal.SIGKILL)
-        if not self.wait_gone(30):
-            raise StackError(f"{self.name} (pid {self.pid()}) does not die, even by SIGKILL")
+        if not self.wait_gone(pid, 30):
+            raise StackError(f"{self.name} (pid {pid}) does not die, even by SIGKILL")
 
-    def wait_gone(self, limit_s):
+    def wait_gone(self, pid, limit_s):
+        """Whether that one is gone in time; tools/run may have started the next by then."""
         deadline = time.monotonic() + limit_s
-        while self.pid() is not None:
+        while pid is not None and self.pid() == pid:
             if time.monotonic() >= deadline:
                 return False
             time.sleep(0.02)
