@@ -231,10 +231,8 @@ static const char *refusal_text(int err)
     }
 }
 
-void ingest_turn_end(struct ingest *g)
+static void report_refused(struct ingest *g)
 {
-    while (g->open != NULL)
-        batch_close(g->open);
     while (g->refused != NULL) {
         struct ingest_batch *b = g->refused;
         g->refused = b->next;
@@ -243,6 +241,17 @@ void ingest_turn_end(struct ingest *g)
         struct log_report report = {
             .outcome = LOG_FAILED, .partition = b->partition, .reason = refusal_text(b->refused)};
         batch_report(b, &report);
+    }
+}
+
+void ingest_turn_end(struct ingest *g)
+{
+    /* A client that is answered may go on with its next command at once, and nothing else may wake
+     * the loop after this. It ends, because clients have limited input that was read already. */
+    while (g->open != NULL || g->refused != NULL) {
+        while (g->open != NULL)
+            batch_close(g->open);
+        report_refused(g);
     }
 }
 
