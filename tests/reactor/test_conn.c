@@ -168,8 +168,10 @@ static void call_measure(struct rig *rig)
 static void test_a_blocked_connection_waits_with_bounded_input(void **state)
 {
     (void)state;
+    struct conn_limits limits = rig_limits();
+    limits.output_bytes_max = 64 << 20; /* all replies at once, should we be slow to read them */
     struct rig rig;
-    start(&rig);
+    rig_start(&rig, anywhere, &limits);
     int fd = client_connect(&rig);
     client_send(fd, "trust\nblock\necho first\n");
     char *line = long_echo(1000);
@@ -214,9 +216,14 @@ static void test_a_half_closed_client_gets_what_is_queued(void **state)
     (void)state;
     struct rig rig;
     start(&rig);
-    int fd = client_connect(&rig);
+    int fd = client_socket();
+    int little = 4096; /* so that the kernel cannot take all at once, and the end comes first */
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof(little));
+    client_connect_with(&rig, fd);
     client_send(fd, "trust\nflood 3000000\necho end\n");
     shutdown(fd, SHUT_WR);
+    rig_wait(&rig.inputs, 1);
+    sleep_ms(50);
     assert_int_equal(client_drain(fd), 3000004);
     rig_stop(&rig);
 }
