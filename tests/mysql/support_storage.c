@@ -183,7 +183,7 @@ int flush_simple(struct storage_session *s, struct storage_progress *progress, u
     assert_true(items != NULL && times_ms != NULL && values != NULL);
     for (uint32_t i = 0; i < count; i++) {
         items[i] = first + i;
-        times_ms[i] = hour0_s * 1000 + i % 3600000;
+        times_ms[i] = hour0_s * 1000 + i * 2654435761U % 3600000; /* so that they do not compress */
         values[i] = first + i;
     }
     struct storage_flush flush = flush_of(progress, 10);

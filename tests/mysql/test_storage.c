@@ -12,6 +12,8 @@
 #include "mysql/support_storage.h"
 #include "support_mariadb.h"
 
+#include <math.h>
+#include <mysql.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,13 +28,15 @@ struct fixture {
     struct storage *storage;
     struct storage_session *s;
     struct storage_progress progress;
+    char prefix[32];
 };
 
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
     assert_non_null(f);
-    f->storage = storage_open(test_mariadb_address(db), fresh_prefix(), 3000);
+    snprintf(f->prefix, sizeof(f->prefix), "%s", fresh_prefix());
+    f->storage = storage_open(test_mariadb_address(db), f->prefix, 3000);
     f->s = session_open(f->storage);
     prepare(f->s);
     assert_int_equal(storage_lease_take(f->s, PARTITION, SLICE_LIT("me"), 60000, &f->progress), 0);
@@ -305,6 +309,55 @@ static void test_a_snapshot_does_not_move(void **state)
     assert_int_equal(seen.n, 20);
     points_free(&seen);
     storage_session_destroy(&reader);
+}
+
+/* What later queries will add up without opening bodies. */
+static void test_rows_carry_their_summaries(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        double values[2];
+        const char *total;
+    } cases[] = {
+        {{1.5, -4}, "-2.5"}, {{1, NAN}, NULL}, {{1e308, 1e308}, NULL}, {{INFINITY, 1}, NULL}};
+    static const uint32_t items[] = {1, 2};
+    static const int64_t times_ms[] = {INT64_MAX, 7};
+    struct storage_range range = {0, 0};
+    assert_int_equal(storage_tables_ensure(f->s, ENVIRONMENT, &range, 1), 0);
+    struct storage_flush flush = flush_of(&f->progress, 1);
+    assert_int_equal(storage_flush_begin(f->s, &flush), 0);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct block block = {.lo = flush.lo,
+                              .count = 2,
+                              .items = items,
+                              .times_ms = times_ms,
+                              .values = cases[i].values};
+        assert_int_equal(storage_flush_block(f->s, ENVIRONMENT, range, &block), 0);
+    }
+    assert_int_equal(storage_flush_commit(f->s), 0);
+
+    MYSQL *raw = mysql_init(NULL);
+    assert_non_null(mysql_real_connect(raw, NULL, "root", "", NULL, 0,
+                                       test_mariadb_address(db) + strlen("unix:"), 0));
+    char sql[200];
+    snprintf(sql, sizeof(sql),
+             "SELECT total, points, min_ms, max_ms FROM `%s7`.arrival_1_s_0_0 ORDER BY lo, seq",
+             f->prefix);
+    assert_int_equal(mysql_query(raw, sql), 0);
+    MYSQL_RES *result = mysql_store_result(raw);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        MYSQL_ROW row = mysql_fetch_row(result);
+        assert_non_null(row);
+        if (cases[i].total != NULL)
+            assert_string_equal(row[0], cases[i].total);
+        else
+            assert_null(row[0]);
+        assert_string_equal(row[1], "2");
+        assert_string_equal(row[2], "7");
+        assert_string_equal(row[3], "9223372036854775807");
+    }
+    mysql_free_result(result);
+    mysql_close(raw);
 }
 
 /* ---- heartbeats ---- */
@@ -598,6 +651,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_visitor_may_stop_and_the_snapshot_goes_on, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_snapshot_does_not_move, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rows_carry_their_summaries, setup, teardown),
         cmocka_unit_test_setup_teardown(test_heartbeats_add_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names_texts_and_watermarks_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_lease_has_one_owner, setup, teardown),
