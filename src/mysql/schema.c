@@ -180,32 +180,16 @@ static bool is_ensured(const struct mysql_session *s, const struct schema_table 
     return false;
 }
 
-static int manifest_has(void *arg, const struct slice *columns)
-{
-    (void)columns;
-    *(bool *)arg = true;
-    return 0;
-}
-
-/* A table in the manifest is there. Asking first keeps CREATE TABLE, which would wait for the
- * readers of a table that exists, for tables that nobody can have opened. */
+/* First the table, then the manifest: a table in the manifest is there. Neither waits for readers
+ * of a table that exists. */
 static int table_ensure(struct mysql_session *s, const struct schema_table *table)
 {
     const char *prefix = s->storage->prefix;
     struct buffer *sql = session_sql(s);
-    buffer_append_str(sql, "SELECT 1 FROM ");
-    schema_put_table(sql, prefix, table->environment, "manifest_1 WHERE name = '");
-    put_range_name(sql, table);
-    buffer_append_str(sql, "'");
-    bool there = false;
-    int err = session_query(s, "ensure.look", NULL, manifest_has, &there);
-    if (err != 0 || there)
-        return err;
-    sql = session_sql(s);
     buffer_append_str(sql, "CREATE TABLE IF NOT EXISTS ");
     schema_put_range_table(sql, prefix, table);
     buffer_append_str(sql, table->kind == SCHEMA_ARRIVAL ? arrival_columns : heartbeat_columns);
-    err = session_exec(s, "ensure.create", NULL);
+    int err = session_exec(s, "ensure.create", NULL);
     if (err != 0)
         return err;
     sql = session_sql(s);
