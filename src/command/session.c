@@ -108,15 +108,17 @@ static void flush(struct session *session)
         buffer_reset(&replies->out, 0);
         return;
     }
+    size_t unread = replies->out.len + replies->held_bytes + conn_output_bytes(session->conn);
+    if (replies->failed || unread > session->all->output_bytes_max) {
+        session->all->cut_slow++;
+        session_close(session, "its replies take more than client-output-bytes-max");
+        return;
+    }
     if (replies->out.len > 0) {
         conn_write(session->conn, buffer_slice(&replies->out));
         buffer_reset(&replies->out, SESSION_KEPT_BYTES);
     }
-    if (replies->failed ||
-        replies->held_bytes + conn_output_bytes(session->conn) > session->all->output_bytes_max) {
-        session->all->cut_slow++;
-        session_close(session, "its replies take more than client-output-bytes-max");
-    } else if (session->state == SESSION_DRAINING && replies->open == 0) {
+    if (session->state == SESSION_DRAINING && replies->open == 0) {
         set_state(session, SESSION_CLOSING);
         conn_close(session->conn, "drained", true);
     }
