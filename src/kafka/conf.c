@@ -114,6 +114,7 @@ static int set_producer(rd_kafka_conf_t *conf, const struct kafka_config *config
 
 int conf_handle(const struct kafka_config *config, rd_kafka_type_t type, rd_kafka_t **out)
 {
+    tsan_link();
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, on_log);
     int status = set(conf, "bootstrap.servers", config->brokers);

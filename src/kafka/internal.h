@@ -100,6 +100,9 @@ void *keeper_run(void *arg);
  */
 MUST_USE int conf_handle(const struct kafka_config *config, rd_kafka_type_t type, rd_kafka_t **out);
 
+/* Does nothing; makes the linker take tsan.c, whose symbols only librdkafka wants. */
+void tsan_link(void);
+
 /* ---- admin: blocking, any thread but the loop ---- */
 
 /* The topic is there with enough partitions, or has been created just now. Logs what it does. */

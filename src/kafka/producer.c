@@ -24,10 +24,8 @@ enum {
 
 /* ---- life of an append ---- */
 
-static void append_free_if_done(struct kafka *k, struct append *a)
+static void append_free(struct kafka *k, struct append *a)
 {
-    if (a->held || !a->reported)
-        return;
     k->partitions[a->report.partition].bytes -= a->bytes;
     free(a);
 }
@@ -51,7 +49,8 @@ static void append_let_go(struct kafka *k, struct producer *p, struct append *a)
         a->held_prev->held_next = a->held_next;
     else
         p->held = a->held_next;
-    append_free_if_done(k, a);
+    if (a->reported)
+        append_free(k, a);
 }
 
 static void count_report(struct counters *c, const struct append *a)
@@ -85,7 +84,8 @@ static void report_decided(struct kafka *k, struct partition *partition)
         count_report(&k->counters, a);
         a->done(a->arg, &a->report);
         a->reported = true;
-        append_free_if_done(k, a);
+        if (!a->held)
+            append_free(k, a);
     }
 }
 
@@ -226,10 +226,17 @@ static struct producer *give_up_producer(struct kafka *k)
     struct producer *p = k->producer;
     k->producer = NULL;
     k->drain_until_ms = 0;
-    while (p->held != NULL) {
-        struct append *a = p->held;
-        decide(k, a, LOG_UNKNOWN, 0, "the producer was closed before the acknowledgement");
-        append_let_go(k, p, a);
+    /* Newest first; each partition's reports all leave, in order, when its oldest is decided. */
+    struct append *rest = p->held;
+    p->held = NULL;
+    while (rest != NULL) {
+        struct append *a = rest;
+        rest = a->held_next;
+        a->held = false;
+        if (a->reported)
+            append_free(k, a);
+        else
+            decide(k, a, LOG_UNKNOWN, 0, "the producer was closed before the acknowledgement");
     }
     return p;
 }
@@ -260,8 +267,9 @@ void kafka_dispatch(struct log *log)
     (void)ignored; /* nothing there is fine */
     if (k->producer == NULL)
         take_built(k);
-    if (k->producer != NULL)
-        serve_events(k, 0);
+    if (k->producer == NULL)
+        return; /* then nothing is in flight, either */
+    serve_events(k, 0);
     expire(k);
     if (k->drain_until_ms != 0 &&
         (k->producer->held == NULL || clock_mono_ms() >= k->drain_until_ms))

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* The log: numbered partitions of records, each with an offset, dense from 0. What is acknowledged is
- * durable. Adapters: kafka/ and locallog/; tests/port/test_log.c is the contract that both pass.
+ * durable. Adapters: kafka/ and locallog/; tests/port/support_conformance.c is the contract that both pass.
  *
  * Writing belongs to the loop thread. Reports are collected by the adapter's own threads; event_fd
  * becomes readable, and dispatch() calls each done on the loop. */
