@@ -17,6 +17,14 @@ const struct option_spec ingest_options[] = {
      .help = "bytes that wait for the log: at 3/4 of it sockets are not read, above it writes are "
              "answered BUSY",
      .section = "ingest"},
+    {.name = "inflight-records-max",
+     .type = OPTION_INT,
+     .default_text = "4",
+     .min = 1,
+     .max = 1000000,
+     .help = "records that the log works on at once, a partition: above it the next batch grows "
+             "instead. Kafka takes 5 requests at once, and librdkafka spins while more wait",
+     .section = "ingest"},
     {.name = "batch-bytes-max",
      .type = OPTION_BYTES,
      .default_text = "512kb",
@@ -33,6 +41,8 @@ const struct option_spec ingest_options[] = {
      .section = "ingest"},
 };
 const size_t ingest_options_count = ARRAY_LEN(ingest_options);
+
+enum { HOLD_MS = 50 };
 
 struct waiter { /* a command in a batch */
     ingest_done *done;
@@ -51,6 +61,7 @@ struct ingest_batch {
     VEC(struct waiter) waiters;
     size_t record_bytes;
     uint32_t points;
+    int64_t opened_mono_ms;
     int refused; /* why the log did not take it */
 };
 
@@ -61,6 +72,7 @@ struct ingest {
     struct ingest_batch *pool;
     struct ingest_batch *refused, **refused_end; /* answered at the turn's end, in order */
     uint64_t *acked;                             /* a partition */
+    uint32_t *inflight;                          /* records, a partition */
     bool paused;
     struct ingest_batch *command; /* between begin and end: where the points go */
     const struct tenant_environment *command_environment;
@@ -95,6 +107,7 @@ static struct ingest_batch *batch_take(struct ingest *g, const struct tenant_env
     b->environment = e->id;
     b->partition = e->partition;
     b->refused = 0;
+    b->opened_mono_ms = clock_mono_ms();
     return b;
 }
 
@@ -183,6 +196,7 @@ static void on_report(void *arg, const struct log_report *report)
     struct ingest *g = b->ingest;
     g->stats.inflight_bytes -= b->record_bytes;
     g->stats.inflight_records--;
+    g->inflight[b->partition]--;
     update_paused(g);
     batch_report(b, report);
 }
@@ -203,6 +217,7 @@ static void batch_append(struct ingest_batch *b, int err, struct slice record)
     }
     g->stats.inflight_bytes += record.n;
     g->stats.inflight_records++;
+    g->inflight[b->partition]++;
     update_paused(g);
 }
 
@@ -244,15 +259,37 @@ static void report_refused(struct ingest *g)
     }
 }
 
+/* While the log has its fill of this partition's records, a further one would only stand in its
+ * queue: the batch grows instead. HOLD_MS bounds that where the log has stopped answering, so that
+ * what is held starts its own time limit there. */
+static bool batch_holds(const struct ingest_batch *b)
+{
+    const struct ingest *g = b->ingest;
+    return g->inflight[b->partition] >= g->config.inflight_records_max &&
+           clock_mono_ms() - b->opened_mono_ms < HOLD_MS;
+}
+
+/* Closes what is due. True: something was closed. */
+static bool close_due(struct ingest *g)
+{
+    bool closed = false;
+    struct ingest_batch *next;
+    for (struct ingest_batch *b = g->open; b != NULL; b = next) {
+        next = b->next;
+        if (batch_holds(b))
+            continue;
+        batch_close(b);
+        closed = true;
+    }
+    return closed;
+}
+
 void ingest_turn_end(struct ingest *g)
 {
     /* A client that is answered may go on with its next command at once, and nothing else may wake
      * the loop after this. It ends, because clients have limited input that was read already. */
-    while (g->open != NULL || g->refused != NULL) {
-        while (g->open != NULL)
-            batch_close(g->open);
+    while (close_due(g) || g->refused != NULL)
         report_refused(g);
-    }
 }
 
 /* ---- commands ---- */
@@ -408,7 +445,10 @@ int ingest_create(const struct ingest_config *config, struct ingest **out)
     g->config = *config;
     g->refused_end = &g->refused;
     g->acked = calloc(tenant_partitions(config->tenant), sizeof(g->acked[0]));
-    if (g->acked == NULL) {
+    g->inflight = calloc(tenant_partitions(config->tenant), sizeof(g->inflight[0]));
+    if (g->acked == NULL || g->inflight == NULL) {
+        free(g->acked);
+        free(g->inflight);
         free(g);
         return LT_ENOMEM;
     }
@@ -430,6 +470,7 @@ void ingest_destroy(struct ingest **ingest)
         g->pool = next;
     }
     free(g->acked);
+    free(g->inflight);
     free(g);
 }
 
@@ -464,6 +505,7 @@ void ingest_config_load(struct ingest_config *config, const struct option_set *o
         .inflight_bytes_max = (size_t)option_int(options, "inflight-bytes-max"),
         .batch_bytes_max = (size_t)option_int(options, "batch-bytes-max"),
         .command_bytes_max = (size_t)option_int(options, "command-bytes-max"),
+        .inflight_records_max = (uint32_t)option_int(options, "inflight-records-max"),
     };
 }
 

@@ -19,17 +19,18 @@
  *   bytes:  connection's input  --copied once-->  open batch (columns)  --encoded once-->  record
  *           --the log's copy-->  librdkafka's queue | LMDB
  *
- * Limits: bytes in flight. From pause_bytes on ingest_paused() is true (the listener stops reading);
- * above max_bytes a command is refused with LT_EBUSY. */
+ * Limits: bytes in flight. From pause_bytes on ingest_paused() is true (the listener stops
+ * reading); above max_bytes a command is refused with LT_EBUSY. */
 
 struct ingest;
 
 struct ingest_config {
     struct log *log;
     const struct tenant *tenant;
-    size_t inflight_bytes_max; /* LT_EBUSY above; pausing begins at 3/4 of it */
-    size_t batch_bytes_max;    /* a batch is closed early at this size */
-    size_t command_bytes_max;  /* a command larger than this is LT_ELIMIT */
+    size_t inflight_bytes_max;     /* LT_EBUSY above; pausing begins at 3/4 of it */
+    size_t batch_bytes_max;        /* a batch is closed early at this size */
+    size_t command_bytes_max;      /* a command larger than this is LT_ELIMIT */
+    uint32_t inflight_records_max; /* a partition; above it batches wait and grow, for 50 ms */
 };
 
 extern const struct option_spec ingest_options[];
@@ -54,8 +55,8 @@ int64_t ingest_written_time_ms(const struct ingest_written *written, uint32_t i)
 typedef void ingest_done(void *arg, const struct ingest_written *written);
 
 /* One command: begin, points, then end or abort. Until end nothing of it counts; abort undoes it.
- * Commands do not nest. begin: LT_EBUSY. point: LT_ELIMIT (the command is too large), LT_ENOMEM; then abort.
- * Names, times and values are the caller's to check (ingest_check_*). */
+ * Commands do not nest. begin: LT_EBUSY. point: LT_ELIMIT (the command is too large), LT_ENOMEM;
+ * then abort. Names, times and values are the caller's to check (ingest_check_*). */
 MUST_USE int ingest_begin(struct ingest *ingest, const struct tenant_environment *environment);
 MUST_USE int ingest_point(struct ingest *ingest, bool observed, struct slice host,
                           struct slice metric, int64_t time_ms, double value, enum policy policy);
@@ -71,7 +72,8 @@ MUST_USE int ingest_text(struct ingest *ingest, const struct tenant_environment 
 MUST_USE int ingest_probe(struct ingest *ingest, const struct tenant_environment *environment,
                           ingest_done *done, void *arg);
 
-/* At the end of each loop turn: closes the open batches and hands them to the log. */
+/* At the end of each loop turn, and at least every 50 ms: closes the open batches that are due and
+ * hands them to the log. */
 void ingest_turn_end(struct ingest *ingest);
 
 bool ingest_paused(const struct ingest *ingest);

@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { COMMANDS_MAX = 4000, POINTS_MAX = 30, INFLIGHT_MAX = 8000, NEVER = -1 };
 
@@ -52,6 +53,7 @@ static struct ingest_config default_config(struct fixture *f)
         .inflight_bytes_max = INFLIGHT_MAX,
         .batch_bytes_max = 3000,
         .command_bytes_max = 900000,
+        .inflight_records_max = 1000,
     };
 }
 
@@ -319,6 +321,37 @@ static void test_a_turn_is_one_record(void **state)
     check_log(f);
 }
 
+/* While the log is at its limit the batch grows; a report, or 50 ms, lets it go. */
+static void test_a_batch_grows_while_the_log_has_its_fill(void **state)
+{
+    struct fixture *f = *state;
+    struct ingest_config config = default_config(f);
+    config.inflight_records_max = 1;
+    ingest_destroy(&f->ingest);
+    assert_int_equal(ingest_create(&config, &f->ingest), 0);
+    write_points(f, 0, 2, false);
+    ingest_turn_end(f->ingest);
+    for (int i = 0; i < 3; i++) {
+        write_points(f, 0, 2, false);
+        ingest_turn_end(f->ingest);
+    }
+    /* On a machine that stands still for 50 ms between these lines some may have left. */
+    assert_in_range(f->memlog.waiting, 1, 3);
+    memlog_decide(&f->memlog, LOG_STORED, true);
+    ingest_turn_end(f->ingest);
+    drain(f);
+    assert_int_equal(f->commands[1].offset, 1);
+    usleep(60000);
+    write_points(f, 0, 2, false);
+    ingest_turn_end(f->ingest);
+    write_points(f, 0, 2, false);
+    usleep(60000);
+    ingest_turn_end(f->ingest);
+    assert_int_equal(f->memlog.waiting, 2);
+    drain(f);
+    check_log(f);
+}
+
 static void test_an_aborted_command_leaves_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -464,6 +497,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(test_each_command_is_told_once_and_the_truth),
         TEST(test_a_turn_is_one_record),
+        TEST(test_a_batch_grows_while_the_log_has_its_fill),
         TEST(test_an_aborted_command_leaves_nothing),
         TEST(test_a_large_batch_leaves_early),
         TEST(test_a_command_is_never_split),
