@@ -1,0 +1,252 @@
+#include "command/render.h"
+
+#include "base/number.h"
+
+#include <math.h>
+
+/* RENDER_NESTED and RENDER_FLAT. Times are Unix seconds, as RANGE and TOPQ are asked. A value that
+ * does not exist is null. */
+
+static void put_value(struct resp_writer w, double x)
+{
+    if (isnan(x))
+        resp_null(w);
+    else
+        resp_double(w, x);
+}
+
+static void put_values(struct resp_writer w, const double *values, uint32_t count)
+{
+    resp_array(w, count);
+    for (uint32_t i = 0; i < count; i++)
+        put_value(w, values[i]);
+}
+
+static void put_key_integer(struct resp_writer w, const char *key, int64_t x)
+{
+    resp_bulk_str(w, key);
+    resp_integer(w, x);
+}
+
+static void put_key_slice(struct resp_writer w, const char *key, struct slice text)
+{
+    resp_bulk_str(w, key);
+    resp_bulk(w, text);
+}
+
+/* What both results say about what they rest on. */
+enum { SOURCE_PAIRS = 6 };
+static void put_source(struct resp_writer w, const struct result_source *source)
+{
+    resp_bulk_str(w, "complete");
+    resp_bool(w, source->complete);
+    put_key_slice(w, "why", slice_str(source->why));
+    put_key_integer(w, "complete_until_ms", source->complete_until_ms);
+    put_key_integer(w, "offset", (int64_t)source->offset);
+    put_key_integer(w, "rows_read", (int64_t)source->rows);
+    put_key_integer(w, "bytes_read", (int64_t)source->bytes);
+}
+
+/* ---- RANGE ---- */
+
+static void put_series(struct resp_writer w, const struct result_series *series)
+{
+    resp_map(w, 5);
+    put_key_slice(w, "key", series->key);
+    resp_bulk_str(w, "known");
+    resp_bool(w, series->known);
+    put_key_slice(w, "kind", slice_str(kind_text(series->kind)));
+    put_key_slice(w, "aggregate", slice_str(series->aggregate));
+    resp_bulk_str(w, "buckets");
+    resp_array(w, series->buckets_count);
+    for (uint32_t i = 0; i < series->buckets_count; i++) {
+        const struct result_bucket *b = &series->buckets[i];
+        resp_array(w, 3);
+        resp_integer(w, b->time_ms / 1000);
+        put_value(w, b->value);
+        resp_bulk_str(w, bucket_state_text(b->state));
+    }
+}
+
+static void range_nested(struct resp_writer w, const struct result_range *range)
+{
+    resp_map(w, 5 + SOURCE_PAIRS);
+    put_key_integer(w, "from", range->from_ms / 1000);
+    put_key_integer(w, "to", range->to_ms / 1000);
+    put_key_integer(w, "step", range->step_ms / 1000);
+    put_key_integer(w, "resolution", range->resolution_ms / 1000);
+    put_source(w, &range->source);
+    resp_bulk_str(w, "series");
+    resp_array(w, range->series_count);
+    for (uint32_t i = 0; i < range->series_count; i++)
+        put_series(w, &range->series[i]);
+}
+
+/* time, a value a key, complete */
+static void range_flat(struct resp_writer w, const struct result_range *range)
+{
+    uint32_t rows = range->series_count > 0 ? range->series[0].buckets_count : 0;
+    resp_array(w, 1 + rows);
+    resp_array(w, range->series_count + 2);
+    resp_bulk_str(w, "time");
+    for (uint32_t k = 0; k < range->series_count; k++)
+        resp_bulk(w, range->series[k].key);
+    resp_bulk_str(w, "complete");
+    for (uint32_t i = 0; i < rows; i++) {
+        resp_array(w, range->series_count + 2);
+        resp_integer(w, range->series[0].buckets[i].time_ms / 1000);
+        for (uint32_t k = 0; k < range->series_count; k++)
+            put_value(w, range->series[k].buckets[i].value);
+        resp_integer(w, range->source.complete);
+    }
+}
+
+void render_range(struct resp_writer w, const struct result_range *range, enum render_format format)
+{
+    switch (format) {
+    case RENDER_NESTED:
+        range_nested(w, range);
+        break;
+    case RENDER_FLAT:
+        range_flat(w, range);
+        break;
+    case RENDER_TABLE:
+        render_range_table(w, range);
+        break;
+    }
+}
+
+/* ---- TOPQ ---- */
+
+static double share_of(const struct result_topq *topq, double value)
+{
+    return topq->shares && topq->total.value != 0 ? value / topq->total.value : NAN;
+}
+
+/* value, share, with, sparkline */
+enum { VALUE_PAIRS = 4 };
+static void put_row_values(struct resp_writer w, const struct result_topq *topq,
+                           const struct result_row *row)
+{
+    resp_bulk_str(w, "value");
+    put_value(w, row->value);
+    resp_bulk_str(w, "share");
+    put_value(w, share_of(topq, row->value));
+    resp_bulk_str(w, "with");
+    resp_map(w, topq->with_count);
+    for (uint32_t i = 0; i < topq->with_count; i++) {
+        resp_bulk(w, topq->with[i]);
+        put_value(w, row->with[i]);
+    }
+    resp_bulk_str(w, "sparkline");
+    put_values(w, row->sparkline, topq->sparkline_count);
+}
+
+static void put_ranked_row(struct resp_writer w, const struct result_topq *topq, uint32_t i)
+{
+    const struct result_row *row = &topq->rows[i];
+    resp_map(w, 4 + VALUE_PAIRS);
+    put_key_integer(w, "rank", i + 1);
+    put_key_slice(w, "item", row->item);
+    put_key_slice(w, "text", row->text);
+    put_key_slice(w, "category", row->category);
+    put_row_values(w, topq, row);
+}
+
+static void put_sum_row(struct resp_writer w, const char *name, const struct result_topq *topq,
+                        uint64_t items, const struct result_row *row)
+{
+    resp_bulk_str(w, name);
+    resp_map(w, 1 + VALUE_PAIRS);
+    put_key_integer(w, "items", (int64_t)items);
+    put_row_values(w, topq, row);
+}
+
+static void topq_nested(struct resp_writer w, const struct result_topq *topq)
+{
+    resp_map(w, 8 + SOURCE_PAIRS);
+    put_key_integer(w, "from", topq->from_ms / 1000);
+    put_key_integer(w, "to", topq->to_ms / 1000);
+    put_key_slice(w, "dimension", topq->dimension);
+    put_key_slice(w, "rank_by", slice_str(topq->rank));
+    put_key_slice(w, "plan", slice_str(topq->plan));
+    put_source(w, &topq->source);
+    resp_bulk_str(w, "rows");
+    resp_array(w, topq->rows_count);
+    for (uint32_t i = 0; i < topq->rows_count; i++)
+        put_ranked_row(w, topq, i);
+    put_sum_row(w, "rest", topq, topq->rest_items, &topq->rest);
+    put_sum_row(w, "total", topq, topq->total_items, &topq->total);
+}
+
+/* row, rank, item, text, category, items, <dimension>, share, <with> ..., part_1 ..., complete */
+static void put_flat_header(struct resp_writer w, const struct result_topq *topq)
+{
+    static const char *const names[] = {"row", "rank", "item", "text", "category", "items"};
+    char part[32];
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        resp_bulk_str(w, names[i]);
+    resp_bulk(w, topq->dimension);
+    resp_bulk_str(w, "share");
+    for (uint32_t i = 0; i < topq->with_count; i++)
+        resp_bulk(w, topq->with[i]);
+    for (uint32_t i = 0; i < topq->sparkline_count; i++) {
+        struct slice name = SLICE_LIT("part_");
+        memcpy(part, name.p, name.n);
+        size_t n = number_format_i64((int64_t)i + 1, part + name.n);
+        resp_bulk(w, slice_make(part, name.n + n));
+    }
+    resp_bulk_str(w, "complete");
+}
+
+static void put_flat_row(struct resp_writer w, const struct result_topq *topq, const char *name,
+                         uint32_t rank, uint64_t items, const struct result_row *row)
+{
+    resp_bulk_str(w, name);
+    if (rank > 0)
+        resp_integer(w, rank);
+    else
+        resp_null(w);
+    resp_bulk(w, row->item);
+    resp_bulk(w, row->text);
+    resp_bulk(w, row->category);
+    resp_integer(w, (int64_t)items);
+    put_value(w, row->value);
+    put_value(w, share_of(topq, row->value));
+    for (uint32_t i = 0; i < topq->with_count; i++)
+        put_value(w, row->with[i]);
+    for (uint32_t i = 0; i < topq->sparkline_count; i++)
+        put_value(w, row->sparkline[i]);
+    resp_integer(w, topq->source.complete);
+}
+
+static void topq_flat(struct resp_writer w, const struct result_topq *topq)
+{
+    uint32_t columns = 9 + topq->with_count + topq->sparkline_count;
+    resp_array(w, topq->rows_count + 3);
+    resp_array(w, columns);
+    put_flat_header(w, topq);
+    for (uint32_t i = 0; i < topq->rows_count; i++) {
+        resp_array(w, columns);
+        put_flat_row(w, topq, "item", i + 1, 1, &topq->rows[i]);
+    }
+    resp_array(w, columns);
+    put_flat_row(w, topq, "rest", 0, topq->rest_items, &topq->rest);
+    resp_array(w, columns);
+    put_flat_row(w, topq, "total", 0, topq->total_items, &topq->total);
+}
+
+void render_topq(struct resp_writer w, const struct result_topq *topq, enum render_format format)
+{
+    switch (format) {
+    case RENDER_NESTED:
+        topq_nested(w, topq);
+        break;
+    case RENDER_FLAT:
+        topq_flat(w, topq);
+        break;
+    case RENDER_TABLE:
+        render_topq_table(w, topq);
+        break;
+    }
+}
