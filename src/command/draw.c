@@ -91,7 +91,8 @@ size_t draw_number(double x, char *out)
         return number_format_f64(x, out);
     if (fabs(x) >= 1e15 || fabs(x) < 1e-3)
         return (size_t)snprintf(out, DRAW_NUMBER_BYTES_MAX, "%.3g", x);
-    return (size_t)snprintf(out, DRAW_NUMBER_BYTES_MAX, "%.*f", fabs(x) < 1 ? 3 : 2, x);
+    int digits = fabs(x) < 1 ? 3 : fabs(x) < 100 ? 2 : fabs(x) < 10000 ? 1 : 0;
+    return (size_t)snprintf(out, DRAW_NUMBER_BYTES_MAX, "%.*f", digits, x);
 }
 
 const char *draw_block(int level)

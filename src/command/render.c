@@ -41,7 +41,11 @@ static void put_source(struct resp_writer w, const struct result_source *source)
     resp_bulk_str(w, "complete");
     resp_bool(w, source->complete);
     put_key_slice(w, "why", slice_str(source->why));
-    put_key_integer(w, "complete_until_ms", source->complete_until_ms);
+    resp_bulk_str(w, "complete_until_ms");
+    if (source->complete_until_ms > 0)
+        resp_integer(w, source->complete_until_ms);
+    else
+        resp_null(w); /* nothing was appended since this process began */
     put_key_integer(w, "offset", (int64_t)source->offset);
     put_key_integer(w, "rows_read", (int64_t)source->rows);
     put_key_integer(w, "bytes_read", (int64_t)source->bytes);

@@ -187,7 +187,8 @@ void render_topq_table(struct resp_writer w, const struct result_topq *topq)
 enum {
     CHART_ROWS = 5,
     CHART_COLUMNS_MAX = 120,
-    CHART_LEVELS = 8, /* a character cell */
+    CHART_LEVELS = 8,     /* a character cell */
+    LABEL_WIDTH_MIN = 10, /* so that the charts of most keys stand one below the other */
 };
 
 /* Several buckets share a column where there are too many. */
@@ -254,6 +255,14 @@ static int level_of(const struct chart *chart, uint32_t column, int row_from_bot
     return level < 0 ? 0 : level > CHART_LEVELS ? CHART_LEVELS : level;
 }
 
+static size_t label_width(const struct chart *chart)
+{
+    char text[DRAW_NUMBER_BYTES_MAX];
+    size_t low = draw_number(chart->low, text), high = draw_number(chart->high, text);
+    size_t widest = low > high ? low : high;
+    return widest > LABEL_WIDTH_MIN ? widest : LABEL_WIDTH_MIN;
+}
+
 static void put_chart(struct buffer *out, const struct chart *chart)
 {
     char text[DRAW_NUMBER_BYTES_MAX];
@@ -261,7 +270,7 @@ static void put_chart(struct buffer *out, const struct chart *chart)
         struct slice label = SLICE_LIT("");
         if (row == CHART_ROWS - 1 || row == 0)
             label = slice_make(text, draw_number(row == 0 ? chart->low : chart->high, text));
-        draw_right(out, label, 12);
+        draw_right(out, label, label_width(chart));
         buffer_append_str(out, label.n > 0 ? " ┤" : " │");
         for (uint32_t i = 0; i < chart->columns; i++)
             buffer_append_str(out, draw_block(level_of(chart, i, row)));
@@ -271,7 +280,7 @@ static void put_chart(struct buffer *out, const struct chart *chart)
 
 static void put_states(struct buffer *out, const struct chart *chart)
 {
-    draw_right(out, SLICE_LIT(""), 14);
+    draw_right(out, SLICE_LIT(""), label_width(chart) + 2);
     for (uint32_t i = 0; i < chart->columns; i++)
         buffer_append_str(out, chart->states[i] == BUCKET_ABSENT          ? "·"
                                : chart->states[i] == BUCKET_NOT_COLLECTED ? "?"
