@@ -267,7 +267,8 @@ static void session_context_destroy(void **context)
 static void on_tick(void *arg)
 {
     struct process *p = arg;
-    query_tick(p->query, clock_mono_ms());
+    if (p->query != NULL)
+        query_tick(p->query, clock_mono_ms());
 }
 
 static int build_query(struct process *p)
@@ -296,12 +297,8 @@ static int build_query(struct process *p)
     config.control = pool_executor(p->control);
     err = query_create(&config, &p->query);
     if (err == 0)
-        err = reactor_timer_create(p->reactor, on_tick, p, &p->tick);
-    if (err != 0)
-        return err;
-    reactor_timer_start(p->tick, TICK_MS, TICK_MS);
-    add_provider(p, "query", query_status, p->query);
-    return 0;
+        add_provider(p, "query", query_status, p->query);
+    return err;
 }
 
 static int build_ingest(struct process *p)
@@ -398,6 +395,8 @@ static int build(struct process *p, struct buffer *message)
     if (err == 0)
         err = build_server(p);
     if (err == 0)
+        err = reactor_timer_create(p->reactor, on_tick, p, &p->tick);
+    if (err == 0)
         err = reactor_on_signal(p->reactor, on_signal, p);
     if (err == 0 && p->store != NULL)
         err = store_start(p->store);
@@ -412,6 +411,7 @@ static int serve(const struct option_set *options, struct buffer *message)
     p->options = options;
     int err = build(p, message);
     if (err == 0) {
+        reactor_timer_start(p->tick, TICK_MS, TICK_MS);
         log_info("main", "longtaild " VERSION " serves on %s", option_text(options, "listen"));
         reactor_run(p->reactor);
     }
