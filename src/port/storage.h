@@ -15,10 +15,11 @@
  *
  * A session is one connection; it belongs to one thread at a time, and each of its calls may block,
  * up to the storage's timeouts. It connects when first used and again after it was lost; no
- * transaction outlives a lost connection. All calls but those that say so return LT_EUNAVAILABLE no
- * server, or the connection broke before anything could have been committed LT_ERETRY deadlock or
- * lock wait: the whole transaction is rolled back; do it again LT_EIO           any other error of
- * the server, logged with its text. */
+ * transaction outlives a lost connection. All calls but those that say so return
+ * - LT_EUNAVAILABLE: no server, or the connection broke before anything could have been committed
+ * - LT_ERETRY: deadlock or lock wait: the whole transaction is rolled back; do it again
+ * - LT_EFULL: the server has no space left; nothing of the transaction is stored
+ * - LT_EIO: any other error of the server, logged with its text. */
 
 /* Never connects. Thread: any. */
 MUST_USE static inline int storage_session_create(struct storage *storage,

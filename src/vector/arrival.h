@@ -25,10 +25,11 @@
  *
  *   items     the id, <= 2^32-1
  *   times_ms  two's complement
- *   values    form 0, 1: an integer within +-2^53, two's complement: used where every value of the
- * row is one (and none is -0); form 2, 3: the bits of the double, coded as form 0, 1 policies  enum
- * policy
+ *   values    form 0, 1: an integer within +-2^53, two's complement
+ *             form 2, 3: the bits of the double, coded as form 0, 1
+ *   policies  enum policy
  *
+ * Values are integers where every one of the row is, and none is -0.
  * Lossless for every double, but that all NaNs become one. */
 enum { ARRIVAL_POINTS_MAX = 1 << 16 };
 

@@ -11,9 +11,9 @@
 /* Catalog entries with consecutive ids, the first of which the row knows. A frame (frame.h) of
  * version 1 around, for each entry:
  *
- *   | varint detail | varint bytes | text |       varint: 7 bits a byte, low first, high bit: more
- * follow
- */
+ *   | varint detail | varint bytes | text |
+ *
+ * varint: 7 bits a byte, low ones first; the high bit says that more follow. */
 
 /* Appends one entry to the raw form; frame_seal with NAMES_VERSION makes the body. The caller
  * checks raw->error. */
