@@ -119,8 +119,12 @@ static void flush(struct session *session)
         buffer_reset(&replies->out, SESSION_KEPT_BYTES);
     }
     if (session->state == SESSION_DRAINING && replies->open == 0) {
+        /* Waiting until the client has seen its last replies matters to one that is still sending;
+         * one that has been quiet has seen them, and waiting for it would only hold up the end. */
+        bool quiet = conn_output_bytes(session->conn) == 0 &&
+                     conn_idle_ms(session->conn) >= SESSION_QUIET_MS;
         set_state(session, SESSION_CLOSING);
-        conn_close(session->conn, "drained", true);
+        conn_close(session->conn, "drained", !quiet);
     }
 }
 

@@ -13,6 +13,7 @@ enum {
     SESSION_NAME_BYTES_MAX = 64,
     SESSION_AUTH_FAILURES_MAX = 5,
     SESSION_SLOTS_MAX = 65536, /* open for one client; above, its input waits */
+    SESSION_QUIET_MS = 50,
     SESSION_FLUSH_BYTES = 64 * 1024, /* replies leave at this size, or at the input's end */
     SESSION_KEPT_BYTES = 4 * 1024,   /* of the memory for them: there are many idle clients */
 };

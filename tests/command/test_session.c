@@ -18,7 +18,8 @@
 
 struct conn {
     struct buffer input, output;
-    bool blocked, closed;
+    int64_t idle_ms;
+    bool blocked, closed, lingers;
 };
 
 struct test {
@@ -55,6 +56,7 @@ void conn_block(struct conn *conn, bool blocked)
 void conn_close(struct conn *conn, const char *why, bool after_output)
 {
     conn->closed = true;
+    conn->lingers = after_output;
 }
 
 void conn_trust(struct conn *conn)
@@ -64,6 +66,11 @@ void conn_trust(struct conn *conn)
 size_t conn_output_bytes(const struct conn *conn)
 {
     return conn->output.len;
+}
+
+int64_t conn_idle_ms(const struct conn *conn)
+{
+    return conn->idle_ms;
 }
 
 const char *conn_address(const struct conn *conn)
@@ -326,6 +333,21 @@ static void test_quit_waits_for_earlier_replies(void **state)
     tear_down(&t);
 }
 
+static void test_draining_waits_for_who_is_busy_only(void **state)
+{
+    (void)state;
+    for (int quiet = 0; quiet < 2; quiet++) {
+        struct test t;
+        set_up(&t);
+        t.conn.idle_ms = quiet ? SESSION_QUIET_MS : SESSION_QUIET_MS - 1;
+        session_drain(t.session, "shutdown");
+        assert_true(t.conn.closed);
+        assert_int_equal(t.conn.lingers, !quiet);
+        session_gone(t.session);
+        tear_down(&t);
+    }
+}
+
 static void test_what_is_malformed_closes_after_earlier_replies(void **state)
 {
     (void)state;
@@ -422,6 +444,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_pipelines),
         cmocka_unit_test(test_quit_waits_for_earlier_replies),
+        cmocka_unit_test(test_draining_waits_for_who_is_busy_only),
         cmocka_unit_test(test_what_is_malformed_closes_after_earlier_replies),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_a_client_with_too_many_open_replies_waits),

@@ -246,3 +246,36 @@ def test_a_command_byte_by_byte(server):
         for byte in b"*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n":
             s.sendall(bytes([byte]))
         assert s.recv(100) == b"$2\r\nhi\r\n"
+
+
+# ---- the end ----
+
+
+def test_term_answers_what_is_in_flight(server):
+    """Each reply is the point's time; none is cut in the middle; a quiet client does not hold up the end."""
+    quiet = server.client()
+    quiet.ping()
+    count = 2000
+    with socket.create_connection(("127.0.0.1", server.port), 10) as s:
+        s.sendall(b"".join(b"TS.ADD h/app.n %d 1\r\n" % (1700000000000 + i) for i in range(count)))
+        first = s.recv(1)
+        began = time.monotonic()
+        server.process.terminate()
+        answer = first
+        while more := s.recv(65536):
+            answer += more
+    assert server.process.wait(20) == 0
+    assert time.monotonic() - began < 10
+    replies = answer.split(b"\r\n")
+    assert replies.pop() == b"", "cut in the middle"
+    assert replies == [b":%d" % (1700000000000 + i) for i in range(len(replies))]
+
+
+def test_term_with_quiet_clients_is_quick(server):
+    clients = [server.client() for _ in range(3)]
+    for client in clients:
+        client.ping()
+    time.sleep(0.2)
+    began = time.monotonic()
+    assert server.terminate() == 0
+    assert time.monotonic() - began < 1.5
