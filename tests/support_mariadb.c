@@ -159,6 +159,8 @@ void test_mariadb_stop(struct test_mariadb **db)
 void test_mariadb_freeze(struct test_mariadb *db, bool frozen)
 {
     kill(db->pid, frozen ? SIGSTOP : SIGCONT);
+    if (frozen)
+        waitpid(db->pid, NULL, WUNTRACED); /* until its last thread has stopped */
 }
 
 bool test_mariadb_is_private(const struct test_mariadb *db)

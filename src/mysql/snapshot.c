@@ -14,6 +14,7 @@
 enum {
     HOSTS_LISTED_MAX = 1000, /* more are read as a span; the reader checks */
     STATEMENT_S_MAX = 86400,
+    END_MS = 500,
 };
 
 static void put_select(struct mysql_session *s, struct buffer *sql)
@@ -28,6 +29,16 @@ static void put_select(struct mysql_session *s, struct buffer *sql)
 }
 
 /* ---- begin, end ---- */
+
+/* Ends the transaction. A server that does not answer even this in time loses the connection, and
+ * with it the transaction: the reader is not kept beyond its deadline. */
+static void snapshot_close(struct mysql_session *s)
+{
+    struct read_guard guard = {.deadline_mono_ms = clock_mono_ms() + END_MS};
+    if (s->conn.mysql != NULL &&
+        conn_query(&s->conn, "snapshot.end", SLICE_LIT("ROLLBACK"), &guard, NULL, NULL) != 0)
+        conn_close(&s->conn);
+}
 
 static int manifest_row(void *arg, const struct slice *columns)
 {
@@ -77,7 +88,7 @@ int mysql_snapshot_begin(struct storage_session *base, uint32_t environment, uin
     if (err == 0)
         err = manifest_read(s);
     if (err != 0) {
-        session_rollback(s);
+        snapshot_close(s);
         return err;
     }
     s->reading = true;
@@ -90,7 +101,7 @@ void mysql_snapshot_end(struct storage_session *base)
     struct mysql_session *s = session_of(base);
     if (!s->reading)
         return;
-    session_rollback(s);
+    snapshot_close(s);
     s->reading = false;
     s->guard = NULL;
 }

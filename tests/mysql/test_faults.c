@@ -499,7 +499,16 @@ static void test_a_frozen_server_holds_no_read_beyond_its_deadline(void **state)
     test_mariadb_freeze(db, false);
     assert_int_equal(err, LT_ETIMEOUT);
     assert_true(took_ms < 1500);
+    /* Nor when it freezes after the rows. */
     guard = guard_of(5000);
+    uint64_t next;
+    assert_int_equal(storage_snapshot_begin(f->s, ENVIRONMENT, PARTITION, &guard, &next), 0);
+    test_mariadb_freeze(db, true);
+    start_ms = clock_mono_ms();
+    storage_snapshot_end(f->s);
+    took_ms = clock_mono_ms() - start_ms;
+    test_mariadb_freeze(db, false);
+    assert_true(took_ms < 2500);
     assert_int_equal(read_everything(f->s, &guard, &blocks), 0);
 }
 
