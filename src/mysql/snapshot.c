@@ -37,7 +37,7 @@ static void snapshot_close(struct mysql_session *s)
     struct read_guard guard = {.deadline_mono_ms = clock_mono_ms() + END_MS};
     if (s->conn.mysql != NULL &&
         conn_query(&s->conn, "snapshot.end", SLICE_LIT("ROLLBACK"), &guard, NULL, NULL) != 0)
-        conn_close(&s->conn);
+        conn_disconnect(&s->conn);
 }
 
 static int manifest_row(void *arg, const struct slice *columns)
