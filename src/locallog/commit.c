@@ -172,7 +172,7 @@ static int trim_step_even_if_full(struct locallog *l, uint32_t partition, uint64
                                   bool *broken_out)
 {
     int status = trim_step(l, partition, before, broken_out);
-    if (status != LT_EFULL)
+    if ((status != LT_EFULL && status != LT_EIO) || *broken_out)
         return status;
     mdb_reader_check(l->env.handle, NULL);
     status = env_lend(&l->env);

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ENV_READERS_MAX = 512, ENV_LEND_BYTES = 1 << 20 };
+enum { ENV_READERS_MAX = 512, ENV_LEND_BYTES = 1 << 20, ENV_LEND_BYTES_MIN = 1 << 16 };
 
 int env_error(int rc)
 {
@@ -105,6 +105,27 @@ static int lock_writer(const char *dir, int *fd_out)
     return 0;
 }
 
+/* As much of the disk as there is for a trim on a full one. Each use may leave it a few pages
+ * smaller, because LMDB's file has grown by them. */
+static void fill_reserve(struct env *env)
+{
+    for (off_t bytes = ENV_LEND_BYTES; bytes >= ENV_LEND_BYTES_MIN; bytes /= 2)
+        if (posix_fallocate(env->reserve_fd, 0, bytes) == 0)
+            return;
+    log_warn(MODULE, "no room in %s for the reserve that trimming a full disk needs", env->dir);
+}
+
+static int open_reserve(struct env *env)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/reserve", env->dir);
+    env->reserve_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (env->reserve_fd < 0)
+        return env_error(errno);
+    fill_reserve(env);
+    return 0;
+}
+
 /* Keys are sorted by partition, so that the last one tells how many there are. */
 static int check_partitions(struct env *env, MDB_txn *txn)
 {
@@ -179,6 +200,7 @@ int env_init(struct env *env, const struct locallog_config *config)
         .partitions = config->partitions,
         .read_only = config->read_only,
         .writer_fd = -1,
+        .reserve_fd = -1,
     };
     if (env->dir == NULL)
         return LT_ENOMEM;
@@ -198,10 +220,13 @@ int env_init(struct env *env, const struct locallog_config *config)
     status = env_open(env);
     if (status != 0)
         goto fail;
-    if (!env->read_only && sync_dir(env->dir) != 0) {
-        status = LT_EIO;
+    if (env->read_only)
+        return 0;
+    status = open_reserve(env);
+    if (status == 0)
+        status = env_error(sync_dir(env->dir));
+    if (status != 0)
         goto fail;
-    }
     return 0;
 
 fail:
@@ -213,11 +238,13 @@ void env_fini(struct env *env)
 {
     if (env->handle != NULL)
         mdb_env_close(env->handle);
+    if (env->reserve_fd >= 0)
+        close(env->reserve_fd);
     if (env->writer_fd >= 0)
         close(env->writer_fd);
     pthread_rwlock_destroy(&env->lock);
     free(env->dir);
-    *env = (struct env){.writer_fd = -1};
+    *env = (struct env){.writer_fd = -1, .reserve_fd = -1};
 }
 
 bool env_is_broken(struct env *env)
@@ -255,6 +282,8 @@ int env_lend(struct env *env)
     MDB_envinfo info;
     mdb_env_info(env->handle, &info);
     int rc = mdb_env_set_mapsize(env->handle, info.me_mapsize + ENV_LEND_BYTES);
+    if (rc == 0 && ftruncate(env->reserve_fd, 0) != 0)
+        rc = errno;
     pthread_rwlock_unlock(&env->lock);
     return env_error(rc);
 }
@@ -266,6 +295,7 @@ void env_take_back(struct env *env)
     int rc = mdb_env_set_mapsize(env->handle, env->bytes_max);
     if (rc != 0)
         log_warn(MODULE, "cannot shrink the map back: %s", mdb_strerror(rc));
+    fill_reserve(env);
     pthread_rwlock_unlock(&env->lock);
 }
 

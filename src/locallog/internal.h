@@ -47,7 +47,8 @@ struct env {
     uint64_t bytes_max;
     uint32_t partitions;
     bool read_only;
-    int writer_fd; /* holds the flock; -1 for read_only */
+    int writer_fd;  /* holds the flock; -1 for read_only */
+    int reserve_fd; /* a file that only takes up room; -1 for read_only */
 };
 
 MUST_USE int env_init(struct env *env, const struct locallog_config *config);

@@ -86,8 +86,6 @@ bool ledger_settle(struct ledger *l, int timeout_ms)
     int64_t until = clock_mono_ms() + timeout_ms;
     while (l->pending > 0 && clock_mono_ms() < until)
         ledger_turn(l, (int)(until - clock_mono_ms()));
-    if (l->failed + l->unknown > 0)
-        print_message("not stored: %s\n", l->reason);
     return l->pending == 0;
 }
 

@@ -61,7 +61,7 @@ struct local {
 
 static void remove_log(const char *dir)
 {
-    const char *const names[] = {"data.mdb", "lock.mdb", "writer.pid"};
+    const char *const names[] = {"data.mdb", "lock.mdb", "writer.pid", "reserve"};
     char path[256];
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
@@ -164,9 +164,13 @@ static void test_format_is_pinned(void **state)
     }
 }
 
-/* Appends for ever and tells the pipe each acknowledged offset. */
-static void append_until_killed(int pipe_fd)
+/* Another program (this one, so that it reads LONGTAIL_FAILPOINT): appends for ever and tells the
+ * pipe how many are acknowledged. */
+static void append_until_killed(const char *dir, int pipe_fd)
 {
+    local_fresh(&harness);
+    local_clean(&harness);
+    local.config.dir = dir;
     struct ledger l = {.log = local_open(&harness)};
     for (int i = 0;; i++) {
         char text[64];
@@ -181,27 +185,45 @@ static void append_until_killed(int pipe_fd)
     }
 }
 
+static pid_t start_appending(const char *failpoint, int *pipe_out)
+{
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        char fd[16];
+        snprintf(fd, sizeof(fd), "%d", fds[1]);
+        setenv("LONGTAIL_FAILPOINT", failpoint, 1);
+        execl("/proc/self/exe", "test_locallog", "append", local.dir, fd, (char *)NULL);
+        _exit(1);
+    }
+    close(fds[1]);
+    *pipe_out = fds[0];
+    return child;
+}
+
 static void test_what_was_acknowledged_survives_sigkill(void **state)
 {
+    (void)state;
+    const char *const failpoints[] = {"", "locallog.before-commit:30",
+                                      "", "locallog.after-commit:30",
+                                      "", "locallog.after-commit:7"};
     local_fresh(&harness);
-    for (int round = 0; round < 5; round++) {
-        int fds[2];
-        assert_int_equal(pipe(fds), 0);
-        pid_t child = fork();
-        if (child == 0) {
-            close(fds[0]);
-            append_until_killed(fds[1]);
-        }
-        close(fds[1]);
+    for (int round = 0; round < (int)ARRAY_LEN(failpoints); round++) {
+        int fd;
+        pid_t child = start_appending(failpoints[round], &fd);
         uint64_t acked = 0, n;
-        int64_t until = clock_mono_ms() + 120 + round * 37;
-        while (clock_mono_ms() < until && read(fds[0], &n, sizeof(n)) == sizeof(n))
+        int64_t until = clock_mono_ms() + 150 + round * 37;
+        bool by_hand = *failpoints[round] == '\0';
+        while (read(fd, &n, sizeof(n)) == sizeof(n)) {
             acked = n;
-        kill(child, SIGKILL);
-        while (read(fds[0], &n, sizeof(n)) == sizeof(n))
-            acked = n;
-        waitpid(child, NULL, 0);
-        close(fds[0]);
+            if (by_hand && clock_mono_ms() > until)
+                kill(child, SIGKILL);
+        }
+        int status;
+        waitpid(child, &status, 0);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        close(fd);
         assert_true(acked > 0);
         struct log *log = local_open(&harness);
         struct log_bounds bounds;
@@ -311,22 +333,29 @@ static void test_read_only_needs_a_log(void **state)
     local_clean(&harness);
 }
 
-/* Fills the log until an append fails, which must be a clear failure; then trims, and goes on. */
+/* Appends records of that size until one fails; it must be a clear failure. */
+static void fill(struct ledger *l, size_t bytes)
+{
+    char block[50000];
+    memset(block, 'b', sizeof(block));
+    uint64_t failed = l->failed;
+    for (int i = 0; i < 5000 && l->failed == failed; i++) {
+        assert_int_equal(ledger_append(l, 0, slice_make(block, bytes)), 0);
+        if (l->pending > (bytes > 4096 ? 8 : 0))
+            assert_true(ledger_settle(l, 6000));
+    }
+    assert_true(ledger_settle(l, 6000));
+    assert_true(l->failed > failed);
+    assert_int_equal(l->unknown, 0);
+}
+
+/* To the last page; then trims, and goes on. */
 static void fill_trim_and_go_on(void)
 {
     struct ledger l = {.log = local_open(&harness)};
-    char block[50000];
-    memset(block, 'b', sizeof(block));
     for (int round = 0; round < 4; round++) {
-        uint64_t failed = l.failed;
-        for (int i = 0; i < 2000 && l.failed == failed; i++) {
-            assert_int_equal(ledger_append(&l, 0, slice_make(block, sizeof(block))), 0);
-            if (l.pending > 8)
-                assert_true(ledger_settle(&l, 6000));
-        }
-        assert_true(ledger_settle(&l, 6000));
-        assert_true(l.failed > failed);
-        assert_int_equal(l.unknown, 0);
+        fill(&l, 50000);
+        fill(&l, 3000);
         struct log_bounds bounds;
         assert_int_equal(log_bounds(l.log, 0, 0, &bounds), 0);
         assert_int_equal(bounds.end, l.stored);
@@ -340,7 +369,7 @@ static void fill_trim_and_go_on(void)
 static void test_a_full_map_fails_and_heals_by_trimming(void **state)
 {
     local_fresh(&harness);
-    local.config.map_bytes_max = 8 << 20;
+    local.config.map_bytes_max = 4 << 20;
     fill_trim_and_go_on();
     local_clean(&harness);
 }
@@ -350,13 +379,19 @@ static void test_a_full_disk_fails_and_heals_by_trimming(void **state)
     local_fresh(&harness);
     if (mount("tmpfs", local.root, "tmpfs", 0, "size=8m") != 0) {
         print_message("[ SKIPPED  ] cannot mount a tmpfs: %s\n", strerror(errno));
-        local_clean(&harness);
         skip();
     }
     fill_trim_and_go_on();
+}
+
+/* Also after a failed assertion. */
+static int unmount(void **state)
+{
+    (void)state;
     remove_log(local.dir);
-    assert_int_equal(umount(local.root), 0);
+    umount2(local.root, MNT_DETACH);
     rmdir(local.root);
+    return 0;
 }
 
 static void test_a_failed_sync_is_a_failure(void **state)
@@ -434,8 +469,10 @@ static void test_status_counts(void **state)
     local_clean(&harness);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 4 && strcmp(argv[1], "append") == 0)
+        append_until_killed(argv[2], atoi(argv[3]));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format_is_pinned),
         cmocka_unit_test(test_what_was_acknowledged_survives_sigkill),
@@ -444,7 +481,7 @@ int main(void)
         cmocka_unit_test(test_another_process_tails_it),
         cmocka_unit_test(test_read_only_needs_a_log),
         cmocka_unit_test(test_a_full_map_fails_and_heals_by_trimming),
-        cmocka_unit_test(test_a_full_disk_fails_and_heals_by_trimming),
+        cmocka_unit_test_teardown(test_a_full_disk_fails_and_heals_by_trimming, unmount),
         cmocka_unit_test(test_a_failed_sync_is_a_failure),
         cmocka_unit_test(test_a_failed_root_write_is_unknown_and_heals),
         cmocka_unit_test(test_status_counts),
