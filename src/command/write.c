@@ -260,23 +260,32 @@ static const char *parse_ts_point(const struct slice *args, int64_t now_ms, stru
 }
 
 /* False: the reply is composed. */
+static bool parse_policy(struct command_call *call, const struct slice *text, enum policy *policy)
+{
+    if (text != NULL && policy_parse(*text, policy) == 0)
+        return true;
+    resp_error_printf(call->reply,
+                      "ERR TSDB: %s, expected LAST, FIRST, MIN, MAX or SUM; nothing is stored",
+                      text != NULL && slice_ieq_str(*text, "BLOCK")
+                          ? "ON_DUPLICATE BLOCK is not taken by this version"
+                          : "Unknown ON_DUPLICATE policy");
+    return false;
+}
+
+/* False: the reply is composed. What this version does not do is refused, never ignored. */
 static bool parse_add_options(struct command_call *call, enum policy *policy)
 {
     for (uint32_t i = 4; i < call->argc; i += 2) {
         struct slice option = call->argv[i];
-        bool known = slice_ieq_str(option, "ON_DUPLICATE");
-        if (!known) {
+        if (!slice_ieq_str(option, "ON_DUPLICATE")) {
             resp_error_printf(call->reply,
                               "ERR TSDB: TS.ADD in this version takes ON_DUPLICATE and no other "
                               "option, got '%.*s'; nothing is stored",
                               (int)(option.n > 64 ? 64 : option.n), option.p);
             return false;
         }
-        if (i + 1 == call->argc || policy_parse(call->argv[i + 1], policy) != 0) {
-            resp_error_printf(call->reply, "ERR TSDB: Unknown ON_DUPLICATE policy, expected LAST, "
-                                           "FIRST, MIN, MAX or SUM; nothing is stored");
+        if (!parse_policy(call, i + 1 < call->argc ? &call->argv[i + 1] : NULL, policy))
             return false;
-        }
     }
     return true;
 }
