@@ -42,8 +42,7 @@ struct world {
 
     int pin_error, begin_error, scan_error; /* what the next calls return instead */
     int begin_errors_left;                  /* that often; -1: always */
-    uint64_t next_after_pin; /* nonzero: `applied` becomes this once a snapshot was found ahead */
-    uint64_t jumps_to;       /* nonzero: storage flushes up to here between pin and snapshot */
+    uint64_t jumps_to; /* nonzero: storage flushes up to here between pin and snapshot */
     struct head_wait *waits;
 
     /* A scan stops in the middle until this is cleared (or the guard says so), as a slow statement
