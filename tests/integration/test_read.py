@@ -40,7 +40,7 @@ def number(x):
 
 def settle(server):
     """Time for a flush, where there are to be some."""
-    if server.flushed:
+    if getattr(server, "flushed", False):
         time.sleep(0.4)
 
 
@@ -102,7 +102,7 @@ def test_topq_options(server, protocol):
     _, rows, _, total = topq_rows(run(*args, "RANK", "count"))
     assert [number(row["value"]) for row in rows] == [120, 60, 40, 30] and number(total["value"]) == 250
     _, rows, rest, total = topq_rows(run(*args, "RANK", "max", "LIMIT", 1))
-    assert number(rows[0]["value"]) == 457 and number(rest["value"]) == 358 and number(total["value"]) == 457
+    assert number(rows[0]["value"]) == 457 and number(rest["value"]) == 357 and number(total["value"]) == 457
     assert rows[0]["share"] is None
     _, rows, rest, total = topq_rows(run(*args, "RANK", "avg", "LIMIT", 0))
     assert rows == [] and rest["items"] == 4 and number(rest["value"]) == number(total["value"])
@@ -334,7 +334,7 @@ def test_reads_while_the_database_is_down(longtaild, private_stack):
     client = connect(server)
     client.execute_command("OBSERVE", "db1", NOW, "a.b.c", 1)
     time.sleep(0.5)
-    stack.mariadb.kill9()
+    stack.mariadb.process.kill()
     client.execute_command("OBSERVE", "db1", NOW + 1, "a.b.c", 10)
     reply, rows, _, _ = topq_rows(client.execute_command("TOPQ", NOW, NOW + 9, "a.*.c"))
     assert reply["complete"] == 0 and "storage does not answer" in reply["why"]
