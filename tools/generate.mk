@@ -1,13 +1,13 @@
 # Sources that are made, not written. Included by the Makefile before its rules for libraries.
 #
 # The stamp carries the dependencies, because the generator leaves files alone that would not change:
-# then nothing is compiled again. The handlers' sources count too: they say which commands there are.
+# then nothing is compiled again.
 
 COMMAND_STAMP := $(BUILD)/generated/command_table.stamp
 GENERATED     += $(COMMAND_STAMP)
 GENERATED_OBJ_command := $(BUILD)/obj/generated/command_table.o
 
-$(COMMAND_STAMP): tools/generate-commands $(wildcard redis-compat/commands/*.json src/command/*.c)
+$(COMMAND_STAMP): tools/generate-commands $(wildcard redis-compat/commands/*.json)
 	@mkdir -p $(@D)
 	@echo "  GEN   $(@D)/command_table.c"
 	@tools/generate-commands table $(@D) && touch $@

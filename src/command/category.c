@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "command/handlers.h"
+#include "command_table.h"
 #include "model/name.h"
 
 #include <stdlib.h>

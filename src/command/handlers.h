@@ -11,12 +11,4 @@ void write_receipt_done(void *arg, const struct ingest_written *written);
 /* A deferred write that ingest refused at once: replies and sends. */
 void write_refused(struct command_call *call, struct slot *slot, int err);
 
-void write_observe(struct command_call *call);
-void write_ts_add(struct command_call *call);
-void write_ts_madd(struct command_call *call);
-void write_item_text(struct command_call *call);
-void write_ready(struct command_call *call);
-void write_category_add(struct command_call *call);
-void write_category_list(struct command_call *call);
-
 #endif

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/number.h"
 #include "command/handlers.h"
+#include "command_table.h"
 #include "model/name.h"
 
 #include <math.h>
