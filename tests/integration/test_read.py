@@ -1,6 +1,7 @@
 """RANGE, TOPQ, TS.RANGE, TS.GET, REQUESTS over a running server, by redis-py (RESP2, RESP3) and redis-cli."""
 
 import math
+import signal
 import subprocess
 import threading
 import time
@@ -353,3 +354,45 @@ def test_reads_while_the_database_is_down(longtaild, private_stack):
         time.sleep(0.1)
     assert number(rows[0]["value"]) == 11
     client.close()
+
+
+def test_reads_end_while_the_database_is_frozen(longtaild, private_stack):
+    stack = private_stack()
+    server = longtaild(stack=stack, flush_interval="50ms", query_deadline="2s")
+    client, admin = connect(server), connect(server)
+    topq = ("TOPQ", NOW, NOW + 9, "a.*.c")
+    client.execute_command("OBSERVE", "db1", NOW, "a.b.c", 1)
+    time.sleep(0.5)
+    client.execute_command(*topq)
+    stack.mariadb.process.signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        with pytest.raises(redis.ResponseError, match="query-deadline"):
+            client.execute_command(*topq)
+        assert 1.9 < time.monotonic() - began < 2.5
+        errors = []
+
+        def read():
+            try:
+                client.execute_command(*topq)
+            except redis.ResponseError as error:
+                errors.append(str(error))
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        running = []
+        while not running:
+            requests = [as_map(r) for r in admin.execute_command("REQUESTS")]
+            running = [r for r in requests if r["phase"] == "running"]
+        killed = time.monotonic()
+        admin.execute_command("REQUEST", "KILL", running[0]["id"])
+        thread.join()
+        assert "killed" in errors[0] and time.monotonic() - killed < 0.5
+    finally:
+        stack.mariadb.process.signal(signal.SIGCONT)
+    deadline = time.monotonic() + 10
+    while admin.execute_command("REQUESTS"):
+        assert time.monotonic() < deadline
+    assert number(topq_rows(client.execute_command(*topq))[1][0]["value"]) == 1
+    client.close()
+    admin.close()
