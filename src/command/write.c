@@ -467,8 +467,28 @@ void write_item_text(struct command_call *call)
         write_refused(call, slot, err);
 }
 
+/* A process that takes no writes is ready when it can read. */
+static void ready_to_read(struct command_call *call)
+{
+    struct head *head = call->deps->head;
+    struct head_view *view;
+    int err = head == NULL ? 0 : head_pin(head, call->environment->id, &view);
+    if (err != 0) {
+        resp_error_printf(call->reply, "ERR nothing can be read yet: %s; see STATUS",
+                          error_text(err));
+        return;
+    }
+    if (head != NULL)
+        head_unpin(head, &view);
+    resp_simple(call->reply, SLICE_LIT("OK"));
+}
+
 void write_ready(struct command_call *call)
 {
+    if (call->deps->ingest == NULL) {
+        ready_to_read(call);
+        return;
+    }
     struct slot *slot = call_defer(call);
     if (slot == NULL)
         return;

@@ -1,0 +1,79 @@
+"""One log and one database, several processes: who reads, who owns, who takes over."""
+
+import time
+
+import redis
+
+MINUTE = 60
+
+
+def total(client, begin, pattern="app.*.n", **options):
+    arguments = [word for pair in options.items() for word in pair]
+    rows = client.execute_command("TOPQ", begin, begin + MINUTE, pattern, "LIMIT", 1, "FORMAT", "flat", *arguments)
+    header = rows[0]
+    last = dict(zip(header, rows[-1]))
+    assert last["row"] == "total"
+    return int(last["items"]), float(last["n"])
+
+
+def state(client):
+    return client.execute_command("STATUS", "partition")
+
+
+def wait_for_state(server, wanted, limit_s=20):
+    deadline = time.monotonic() + limit_s
+    while True:
+        text = str(server.client().execute_command("STATUS", "partition"))
+        if wanted in text:
+            return
+        assert time.monotonic() < deadline, f"not '{wanted}' in {limit_s} s:\n{text}"
+        time.sleep(0.05)
+
+
+def test_a_query_process_sees_what_a_receipt_names(longtaild):
+    """It numbers names by itself, from the log; rows come from another process, which flushes all the time."""
+    writer = longtaild(log="kafka", roles="ingest,store", flush_interval="100ms")
+    reader = longtaild(**writer.shared, roles="query", flush_interval="150ms")
+    w, r = writer.client(), reader.client()
+    begin = int(time.time())
+    for n in range(1, 301):
+        receipt = w.execute_command("OBSERVE", f"h{n % 3}", begin + n % 50, f"app.{n:08d}.n", n)
+        if n % 7 == 0:  # a retry counts once
+            receipt = w.execute_command("OBSERVE", f"h{n % 3}", begin + n % 50, f"app.{n:08d}.n", n)
+        assert total(r, begin, AFTER=receipt) == (n, n * (n + 1) / 2)
+    try:
+        r.execute_command("OBSERVE", "h", 1, "a.b", 1)
+        raise AssertionError("a query process took a write")
+    except redis.ResponseError as error:
+        assert "role ingest" in str(error)
+
+
+def test_another_owner_takes_over_and_a_thawed_one_changes_nothing(longtaild):
+    options = {"flush_interval": "100ms", "lease": "1s", "roles": "ingest,store,query"}
+    first = longtaild(log="kafka", **options)
+    begin = int(time.time())
+    c = first.client()
+    written = 0
+    for n in range(200):
+        c.execute_command("OBSERVE", "h", begin + n % 50, f"app.{n:08d}.n", 1)
+        written += 1
+    second = longtaild(**first.shared, **options)
+    wait_for_state(second, "following")
+    receipt = c.execute_command("OBSERVE", "h", begin, "app.90000000.n", 1)
+    written += 1
+    assert total(second.client(), begin, AFTER=receipt) == (written, written)
+    first.freeze()
+    wait_for_state(second, "owning")
+    c2 = second.client()
+    for n in range(200, 400):
+        receipt = c2.execute_command("OBSERVE", "h", begin + n % 50, f"app.{n:08d}.n", 1)
+        written += 1
+    assert total(c2, begin, AFTER=receipt) == (written, written)
+    time.sleep(0.5)  # lets the second flush some of it; nothing depends on how much
+    first.thaw()
+    wait_for_state(first, "following")
+    assert total(first.client(), begin, AFTER=receipt) == (written, written)
+    assert total(c2, begin, AFTER=receipt) == (written, written)
+    second.kill9()
+    wait_for_state(first, "owning")
+    assert total(first.client(), begin, AFTER=receipt) == (written, written)
