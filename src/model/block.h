@@ -34,7 +34,7 @@ struct block_filter {
     const uint32_t *hosts; /* ascending; NULL: all */
     uint32_t hosts_count;
     int64_t from_ms; /* inclusive */
-    int64_t to_ms;   /* exclusive */
+    int64_t to_ms;   /* exclusive; INT64_MAX: no end */
     bool fresh;      /* only fresh blocks, or only the others: a source is asked for each in turn */
 };
 
@@ -54,6 +54,12 @@ struct beat_filter {
     int64_t to_ms;
 };
 enum { BEAT_SECONDS = 3600, BEAT_BYTES = 450 };
+
+/* The last time before to_ms. A point may stand at INT64_MAX, so that as an end means none. */
+static inline int64_t block_last_ms(int64_t to_ms)
+{
+    return to_ms == INT64_MAX ? to_ms : to_ms - 1;
+}
 
 /* Return 0 to go on; anything else stops the scan, which returns it. */
 typedef int block_visit(void *arg, const struct block *block);

@@ -115,7 +115,7 @@ static bool table_matters(const struct schema_table *table, enum schema_kind kin
     if (table->kind != kind || from_ms >= to_ms)
         return false;
     return schema_is_catch_all(table->range) ||
-           (table->range.from_s <= (to_ms - 1) / 1000 && table->range.to_s > from_ms / 1000);
+           (table->range.from_s <= block_last_ms(to_ms) / 1000 && table->range.to_s > from_ms / 1000);
 }
 
 static void put_list(struct buffer *sql, const char *column, const uint32_t *ids, uint32_t count)
@@ -196,9 +196,9 @@ static void put_arrival_select(struct mysql_session *s, const struct schema_tabl
     buffer_printf(sql, " AND fresh = %d", filter->fresh ? 1 : 0);
     put_hosts(sql, filter->hosts, filter->hosts_count);
     buffer_printf(sql,
-                  " AND max_ms >= %" PRId64 " AND min_ms < %" PRId64
+                  " AND max_ms >= %" PRId64 " AND min_ms <= %" PRId64
                   " ORDER BY category, dimension, fresh, host, lo, seq",
-                  filter->from_ms, filter->to_ms);
+                  filter->from_ms, block_last_ms(filter->to_ms));
 }
 
 int mysql_snapshot_scan(struct storage_session *base, const struct block_filter *filter,

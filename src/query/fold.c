@@ -100,7 +100,8 @@ static int collect(struct fold *fold, const struct block *block, uint32_t i, uin
 
 static bool is_wanted(const struct fold *fold, const struct block *block, uint32_t i)
 {
-    return block->times_ms[i] >= fold->filter.from_ms && block->times_ms[i] < fold->filter.to_ms &&
+    return block->times_ms[i] >= fold->filter.from_ms &&
+           block->times_ms[i] <= block_last_ms(fold->filter.to_ms) &&
            (fold->sink->wants == NULL || fold->sink->wants(fold->sink->arg, block->items[i]));
 }
 
