@@ -218,31 +218,36 @@ static void drain(struct agent *a, int stop_fd)
         log_warn("agent", "leaving with %" PRIu32 " commands that were not acknowledged", held);
 }
 
-int agent_run(struct agent *a, int stop_fd)
+static void measure_and_send(struct agent *a, int stop_fd)
 {
-    pthread_t thread;
     struct delivery v;
     delivery_init(&v, a, NULL);
-    if (a->database != NULL && pthread_create(&thread, NULL, database_main, a) != 0)
-        return LT_ENOMEM;
     int64_t last = clock_wall_ms() / 1000;
-    for (;;) {
-        int64_t wait_ms = until_due(a->config.interval_s, last, &v.second);
+    int64_t wait_ms;
+    do {
+        wait_ms = until_due(a->config.interval_s, last, &v.second);
         if (wait_ms == 0) {
             last = v.second;
             machine_collect(a->machine, emit, name_process, &v);
         }
-        if (wait_and_send(a, stop_fd, wait_ms))
-            break;
-    }
+    } while (!wait_and_send(a, stop_fd, wait_ms));
+    buffer_fini(&v.command);
+}
+
+int agent_run(struct agent *a, int stop_fd)
+{
+    pthread_t thread = 0;
+    bool threaded = a->database != NULL;
+    if (threaded && pthread_create(&thread, NULL, database_main, a) != 0)
+        return LT_ENOMEM;
+    measure_and_send(a, stop_fd);
     eventfd_t signals;
     eventfd_read(stop_fd, &signals);
-    if (a->database != NULL) {
+    if (threaded) {
         eventfd_write(a->stop_fd, 1);
         pthread_join(thread, NULL);
     }
     drain(a, stop_fd);
-    buffer_fini(&v.command);
     return 0;
 }
 

@@ -14,8 +14,6 @@
 
 #define VERSION "0.1.0"
 
-extern char **environ;
-
 /* A signal handler has no other way to its descriptor. */
 static int stop_fd = -1;
 
