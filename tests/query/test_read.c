@@ -612,10 +612,65 @@ static void test_reads_agree_with_the_model(void **state)
     free(m);
 }
 
+/* Each allocation in turn is the one too many. */
+static void test_any_budget_gives_an_answer_or_the_limit(void **state)
+{
+    (void)state;
+    struct model *m = malloc(sizeof(*m));
+    assert_non_null(m);
+    const struct slice with[] = {SLICE_LIT("tput"), SLICE_LIT("errors")};
+    struct slice keys[] = {SLICE_LIT("db1/host.net.eth0.bytes"), SLICE_LIT("db2/host.cpu.user"),
+                           SLICE_LIT("db1/host.queries.c.00000001.time_us")};
+    struct query_spec specs[] = {
+        {.what = QUERY_TOPQ,
+         .pattern = SLICE_LIT("host.queries.*.*.time_us"),
+         .match = SLICE_LIT("c"),
+         .limit = 2,
+         .sparkline = 3,
+         .with = with,
+         .with_count = 2,
+         .hosts = keys,
+         .hosts_count = 0},
+        {.what = QUERY_RANGE, .keys = keys, .keys_count = 3, .step_ms = 600000},
+        {.what = QUERY_POINTS, .keys = keys, .keys_count = 1},
+        {.what = QUERY_LAST, .keys = keys, .keys_count = 1},
+    };
+    model_init(m, 99);
+    query_destroy(&m->query);
+    for (size_t i = 0; i < ARRAY_LEN(specs); i++) {
+        int status = LT_ELIMIT;
+        uint32_t limits = 0;
+        specs[i].environment = &m->world.environment;
+        specs[i].command = "TEST";
+        specs[i].from_ms = BASE_S * INT64_C(1000);
+        specs[i].to_ms = specs[i].from_ms + SPAN_S * INT64_C(1000);
+        for (size_t budget = 1; status == LT_ELIMIT; budget += 1 + budget / 64) {
+            struct query_config config = {.head = &m->world.head,
+                                          .executor = &m->executor.executor,
+                                          .deadline_ms = 60000,
+                                          .memory_bytes_max = budget,
+                                          .requests_max = 1};
+            uint64_t id;
+            assert_int_equal(query_create(&config, &m->query), 0);
+            assert_int_equal(query_submit(m->query, &specs[i], keep_answer, m, &id), 0);
+            assert_true(inline_run(&m->executor, true));
+            status = m->answer.status;
+            limits += status == LT_ELIMIT;
+            query_result_free(&m->answer.result);
+            query_destroy(&m->query);
+        }
+        assert_int_equal(status, 0);
+        assert_true(limits > 50);
+    }
+    model_fini(m);
+    free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_agree_with_the_model),
+        cmocka_unit_test(test_any_budget_gives_an_answer_or_the_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
