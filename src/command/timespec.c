@@ -111,11 +111,10 @@ static int parse_rfc3339(struct slice text, int64_t *out_s)
 
 int timespec_parse(struct slice text, int64_t now_s, int64_t *out_s)
 {
-    int64_t s;
+    int64_t s = 0;
     uint64_t unix_s;
     int err = 0;
     if (text.n >= 3 && slice_ieq_str(slice_upto(text, 3), "now")) {
-        s = 0;
         if (text.n > 3)
             err = parse_offset(slice_from(text, 3), &s);
         s += now_s;

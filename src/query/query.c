@@ -77,8 +77,15 @@ static void request_link(struct request *r)
 static void request_unlink(struct request *r)
 {
     struct query *query = r->query;
-    *(r->before != NULL ? &r->before->after : &query->oldest) = r->after;
-    *(r->after != NULL ? &r->after->before : &query->newest) = r->before;
+    if (r->before != NULL)
+        r->before->after = r->after;
+    else
+        query->oldest = r->after;
+    if (r->after != NULL)
+        r->after->before = r->before;
+    else
+        query->newest = r->before;
+    assert(query->oldest != r && query->newest != r);
     query->stats.in_flight--;
     query->stats.rows += atomic_load(&r->guard.rows);
     query->stats.bytes += atomic_load(&r->guard.bytes);
@@ -237,18 +244,20 @@ static bool is_stoppable(const struct request *r)
     return r->phase == PHASE_WAITING || r->phase == PHASE_WORKING;
 }
 
+static struct request *find_stoppable(const struct query *query, int64_t started_before_ms)
+{
+    struct request *r = query->oldest;
+    while (r != NULL && (!is_stoppable(r) || r->started_mono_ms > started_before_ms))
+        r = r->after;
+    return r;
+}
+
 /* Answers run other code, which may end any request: so the search starts over after each. */
 static void stop_all(struct query *query, int64_t started_before_ms, int status, const char *why)
 {
-    struct request *r = query->oldest;
-    while (r != NULL) {
-        if (is_stoppable(r) && r->started_mono_ms <= started_before_ms) {
-            request_stop(r, status, why);
-            r = query->oldest;
-        } else {
-            r = r->after;
-        }
-    }
+    struct request *r;
+    while ((r = find_stoppable(query, started_before_ms)) != NULL)
+        request_stop(r, status, why);
 }
 
 /* ---- interface ---- */

@@ -110,15 +110,19 @@ static int plan_categories(struct topq *t)
         if (err == 0)
             ids.v[ids.n++] = id;
     }
-    if (err == 0) {
-        t->categories = scratch_take(scratch, ids.n, sizeof(*t->categories));
-        err = t->categories == NULL ? scratch->error : 0;
+    if (err != 0)
+        goto free_ids;
+    t->categories = scratch_take(scratch, ids.n, sizeof(*t->categories));
+    if (t->categories == NULL) {
+        err = scratch->error;
+        goto free_ids;
     }
-    for (uint32_t i = 0; i < ids.n && err == 0; i++) {
+    for (uint32_t i = 0; i < ids.n; i++) {
         struct topq_category *c = &t->categories[t->categories_count++];
         (void)catalog_category_at(t->catalog, ids.v[i], &c->info);
         (void)pattern_fits(&t->pattern, c->info.name, &c->fit);
     }
+free_ids:
     SCRATCH_FREE(t->read->guard, &ids);
     return err;
 }
@@ -158,7 +162,8 @@ static struct topq_page *find_page(const struct topq_category *c, uint32_t item)
     return at < c->pages_count ? c->pages[at] : NULL;
 }
 
-static int add_page(struct topq *t, struct topq_category *c, uint32_t item, struct topq_page **out)
+/* NULL: see scratch.error. */
+static struct topq_page *add_page(struct topq *t, struct topq_category *c, uint32_t item)
 {
     struct scratch *scratch = &t->read->scratch;
     uint32_t at = item / TOPQ_PAGE_ITEMS;
@@ -169,20 +174,15 @@ static int add_page(struct topq *t, struct topq_category *c, uint32_t item, stru
             count = at + at / 2 + 1;
         struct topq_page **pages = scratch_take(scratch, count, sizeof(struct topq_page *));
         if (pages == NULL)
-            return scratch->error;
+            return NULL;
         if (c->pages_count > 0)
             memcpy(pages, c->pages, c->pages_count * sizeof(struct topq_page *));
         c->pages = pages;
         c->pages_count = count;
     }
-    c->pages[at] =
-        scratch_take(scratch, 1,
-                     sizeof(struct topq_page) +
-                         (size_t)TOPQ_PAGE_ITEMS * t->columns_count * sizeof(struct cell));
-    if (c->pages[at] == NULL)
-        return scratch->error;
-    *out = c->pages[at];
-    return 0;
+    size_t cells = (size_t)TOPQ_PAGE_ITEMS * t->columns_count;
+    c->pages[at] = scratch_take(scratch, 1, sizeof(struct topq_page) + cells * sizeof(struct cell));
+    return c->pages[at];
 }
 
 static uint32_t column_of(const struct topq *t, uint32_t dimension)
@@ -199,11 +199,10 @@ static int add_point(void *arg, const struct fold_series *series, int64_t time_m
     if (isnan(value))
         return 0;
     struct topq_page *page = find_page(t->category, series->item);
-    if (page == NULL) {
-        int err = add_page(t, t->category, series->item, &page);
-        if (err != 0)
-            return err;
-    }
+    if (page == NULL)
+        page = add_page(t, t->category, series->item);
+    if (page == NULL)
+        return t->read->scratch.error;
     cell_add(&page->cells[series->item % TOPQ_PAGE_ITEMS * t->columns_count +
                           column_of(t, series->dimension)],
              value);
