@@ -12,8 +12,9 @@
 
 enum {
     FILE_BYTES_MAX = 1024 * 1024,
-    NAME_BYTES_MAX = 64, /* of an option */
-    TYPO_EDITS_MAX = 2,  /* so near a name that it is meant */
+    NAME_BYTES_MAX = 64,    /* of an option */
+    TYPO_EDITS_MAX = 2,     /* so near a name that it is meant */
+    VARIABLE_EDITS_MAX = 1, /* foreign names are common there: LONGTAIL_PORT is two from host */
     SUGGEST_EDITS_MAX = 4,
 };
 
@@ -390,7 +391,7 @@ static int load_environment(struct option_set *set, char **environment, bool con
         int err = 0;
         if (option != NULL)
             err = assign(set, "environment", option, value, message);
-        else if (nearest(set, slice_str(name), TYPO_EDITS_MAX) != NULL)
+        else if (nearest(set, slice_str(name), VARIABLE_EDITS_MAX) != NULL)
             err = unknown(set, "environment", slice_str(name), message);
         if (err != 0)
             return err;

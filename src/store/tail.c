@@ -305,6 +305,8 @@ static int verify_log(struct partition *p)
     err = n == 1 ? 0 : n < 0 ? n : LT_EUNAVAILABLE;
     if (n == 1 && hash_bytes(record.bytes) != at->checksum)
         err = LT_ECORRUPT;
+    if (err == 0)
+        atomic_store(&p->applied_ms, record.append_ms);
     log_reader_close(log, &reader);
     return err;
 }

@@ -176,7 +176,9 @@ static void test_file_errors_name_the_line(void **state)
 static void test_foreign_variables_pass_and_typos_do_not(void **state)
 {
     struct fixture *f = *state;
-    const char *foreign[2] = {"LONGTAIL_SERVICE_HOST=10.0.0.1", "PATH=/bin"};
+    /* LONGTAIL_LISTENED is two letters from listen, as Kubernetes' LONGTAIL_PORT is from the
+     * agent's host */
+    const char *foreign[2] = {"LONGTAIL_SERVICE_HOST=10.0.0.1", "LONGTAIL_LISTENED=tcp://10.0.0.1"};
     assert_int_equal(load(f, NULL, foreign), 0);
     const char *typo[2] = {"LONGTAIL_LISTN=x"};
     assert_int_equal(load(f, NULL, typo), LT_EINVALID);
