@@ -148,8 +148,8 @@ static void trim_memory(struct resp_parser *parser)
     }
 }
 
-/* "*<count>\r\n". *empty_out where there is nothing to run ("*0", "*-1"). */
-static int parse_array_header(struct scan *scan, bool *empty_out)
+/* "*<count>\r\n". parser->expected stays 0 where there is nothing to run ("*0", "*-1"). */
+static int parse_array_header(struct scan *scan)
 {
     const struct resp_limits *limits = scan->limits;
     int64_t count;
@@ -166,8 +166,7 @@ static int parse_array_header(struct scan *scan, bool *empty_out)
                     limits->trusted ? "invalid" : "unauthenticated", limits->args_max,
                     limits->trusted ? "" : " before AUTH");
     scan->parser->offset = (size_t)(after - scan->start);
-    *empty_out = count <= 0;
-    scan->parser->expected = *empty_out ? 0 : (uint32_t)count;
+    scan->parser->expected = count <= 0 ? 0 : (uint32_t)count;
     return 0;
 }
 
@@ -229,9 +228,8 @@ static int parse_array(struct scan *scan, uint32_t *argc_out)
 {
     struct resp_parser *parser = scan->parser;
     if (parser->expected == 0) {
-        bool empty;
-        int status = parse_array_header(scan, &empty);
-        if (status != 0 || empty) {
+        int status = parse_array_header(scan);
+        if (status != 0 || parser->expected == 0) {
             *argc_out = 0;
             return status;
         }
