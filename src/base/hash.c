@@ -61,7 +61,7 @@ static int index_grow(struct hash_index *h)
     uint32_t cap = h->cap == 0 ? INDEX_SLOTS_MIN : h->cap * 2;
     if (cap < h->cap)
         return LT_ELIMIT;
-    struct hash_index bigger = {.cap = cap, .count = h->count};
+    struct hash_index bigger = {.cap = cap};
     bigger.hashes = malloc((size_t)cap * sizeof(bigger.hashes[0]));
     bigger.positions = malloc((size_t)cap * sizeof(bigger.positions[0]));
     if (bigger.hashes == NULL || bigger.positions == NULL) {
@@ -75,7 +75,9 @@ static int index_grow(struct hash_index *h)
             index_place(&bigger, h->hashes[i], h->positions[i]);
     free(h->hashes);
     free(h->positions);
-    *h = bigger;
+    h->hashes = bigger.hashes;
+    h->positions = bigger.positions;
+    h->cap = cap;
     return 0;
 }
 

@@ -24,7 +24,7 @@ const struct command_spec *table_find(struct command_table table, struct slice w
         uint32_t mid = (lo + hi) / 2;
         int c = slice_cmp(slice_make(name, word.n), table.specs[mid].word);
         if (c == 0)
-            return &table.specs[mid];
+            return table.specs + mid;
         if (c < 0)
             hi = mid;
         else

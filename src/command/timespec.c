@@ -120,7 +120,8 @@ int timespec_parse(struct slice text, int64_t now_s, int64_t *out_s)
         s += now_s;
     } else if (text.n > 0 && text.p[0] == '-') {
         err = parse_offset(text, &s);
-        s += err == 0 ? now_s : 0;
+        if (err == 0)
+            s += now_s;
     } else if (number_parse_u64(text, &unix_s) == 0) {
         s = unix_s <= UINT32_MAX ? (int64_t)unix_s : -1;
     } else {

@@ -437,10 +437,10 @@ void write_ts_madd(struct command_call *call)
         return;
     }
     ingest_abort(call->deps->ingest);
-    if (err != 0)
-        reply_refused(call->reply, call, err);
-    else
+    if (err == 0 && madd.mixed != NULL)
         madd_all_bad(call, madd.mixed);
+    else
+        reply_refused(call->reply, call, err);
     free(madd.mixed);
 }
 

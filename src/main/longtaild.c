@@ -90,8 +90,6 @@ struct process {
     bool draining;
 };
 
-extern char **environ;
-
 /* ---- options ---- */
 
 static const struct {

@@ -28,7 +28,7 @@ static int load_names_row(void *arg, const struct slice *columns)
 {
     struct load *load = arg;
     uint64_t n[4];
-    struct slice raw;
+    struct slice raw = {0};
     int err = parse_numbers(columns, 4, n);
     if (err == 0)
         err = frame_open(load->s->frame, NAMES_VERSION, columns[4], NAMES_RAW_BYTES_MAX, &raw);

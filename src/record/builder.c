@@ -99,11 +99,13 @@ static bool point_is_valid(struct slice host, struct slice metric, int64_t time_
 static int run_extend(struct record_builder *b, bool observed, uint32_t host, int64_t time_ms,
                       enum policy policy)
 {
-    struct record_run *last = b->runs.n > 0 ? &b->runs.v[b->runs.n - 1] : NULL;
-    if (last != NULL && last->host == host && last->time_ms == time_ms &&
-        last->observed == observed && last->policy == policy) {
-        last->count++;
-        return 0;
+    if (b->runs.n > 0) {
+        struct record_run *last = &b->runs.v[b->runs.n - 1];
+        if (last->host == host && last->time_ms == time_ms && last->observed == observed &&
+            last->policy == policy) {
+            last->count++;
+            return 0;
+        }
     }
     struct record_run run = {
         .observed = observed,

@@ -51,6 +51,19 @@ def private_stack(tmp_path):
         stack.down(quiet)
 
 
+def faults_of(server):
+    """Ends the server. What it did wrong, that a test need not have looked at."""
+    if server.process is None:
+        return
+    try:
+        server.end()
+    except AssertionError as fault:
+        yield f"{fault}; see {server.log_path}"
+    report = server.sanitizer_report()
+    if report:
+        yield report
+
+
 @pytest.fixture
 def longtaild(request, tmp_path):
     """longtaild(log="local"|"kafka", stack=None, partitions=1, start=True, **flags): a running server.
@@ -85,8 +98,8 @@ def longtaild(request, tmp_path):
 
     request.node.longtaild_servers = servers
     yield make
-    for server in servers:
-        server.end()
+    faults = [fault for server in servers for fault in faults_of(server)]
+    assert not faults, "\n".join(faults)
 
 
 @pytest.hookimpl(hookwrapper=True)

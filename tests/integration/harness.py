@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -15,6 +16,8 @@ from stacklib.resp import is_ready
 from stacklib.stack import port_free
 
 BINARY = os.path.join(os.environ.get("BUILD", "build"), "longtaild")
+SANITIZER = re.compile(r"(Address|Leak|Thread)Sanitizer|: runtime error: ")
+END_S = 30  # a drain, a last flush, and a search for leaks
 PORTS = range(10000, 19999)  # below the range of outgoing connections: free again after a restart
 
 
@@ -77,14 +80,24 @@ class Longtaild:
         return self.process is not None and self.process.poll() is None
 
     def end(self):
-        """For the fixture: whatever state it is in."""
+        """For the fixture, whatever state it is in. A server that still runs must end cleanly, in time."""
         if not self.running():
             return
         self.thaw()
         try:
-            self.terminate(20)
+            status = self.terminate(END_S)
         except subprocess.TimeoutExpired:
-            self.kill9()
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait(30)
+            raise AssertionError(f"longtaild did not end within {END_S} s of a TERM") from None
+        assert status == 0, f"longtaild ended with status {status} after a TERM, expected 0"
+
+    def sanitizer_report(self):
+        """What a build with SANITIZE= has found while it ran, from its first line on; '' is good."""
+        with open(self.log_path, errors="replace") as log:
+            lines = log.readlines()
+        first = next((i for i, line in enumerate(lines) if SANITIZER.search(line)), len(lines))
+        return "".join(lines[first:first + 80])
 
     # ---- talking to it ----
 

@@ -49,3 +49,24 @@ def test_a_client_sends_a_command_once(longtaild):
     server.kill9()
     with pytest.raises(redis.ConnectionError):
         client.execute_command("TS.ADD", "h/x", 1000, 7)
+
+
+def test_a_sanitizer_report_is_found(longtaild):
+    server = longtaild(start=False)
+    with open(server.log_path, "w") as log:
+        log.write("2026-01-01T00:00:00.000Z info main: longtaild serves\n"
+                  "==7==ERROR: LeakSanitizer: detected memory leaks\nDirect leak of 1 byte(s)\n")
+    assert server.sanitizer_report().startswith("==7==ERROR: LeakSanitizer")
+    with open(server.log_path, "w") as log:
+        log.write("src/a.c:1:2: runtime error: signed integer overflow\n")
+    assert "overflow" in server.sanitizer_report()
+    with open(server.log_path, "w") as log:
+        log.write("2026-01-01T00:00:00.000Z info main: longtaild serves\n")
+    assert server.sanitizer_report() == ""
+
+
+def test_a_frozen_server_is_ended_cleanly(longtaild):
+    server = longtaild()
+    server.freeze()
+    server.end()
+    assert server.process.returncode == 0
