@@ -99,8 +99,8 @@ void hash_index_remove(struct hash_index *h, uint64_t hash, uint32_t position)
     uint32_t hole = (uint32_t)hash & mask;
     while (h->positions[hole] != position)
         hole = (hole + 1) & mask;
-    /* What stands behind the hole moves into it, unless that is before its own first slot: so a search,
-     * which ends at a free slot, still finds everything. */
+    /* What stands behind the hole moves into it, unless that is before its own first slot: so a
+     * search, which ends at a free slot, still finds everything. */
     for (uint32_t i = (hole + 1) & mask; h->positions[i] != HASH_NONE; i = (i + 1) & mask) {
         uint32_t home = (uint32_t)h->hashes[i] & mask;
         if (((i - home) & mask) < ((i - hole) & mask))

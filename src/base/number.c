@@ -73,8 +73,8 @@ static bool f64_grammar(const char *p, const char *end)
  * rounded by one IEEE division (Clinger 1990). */
 static bool f64_fast(struct slice s, double *out)
 {
-    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
     if (s.n > 16)
         return false;
     size_t i = s.n > 0 && s.p[0] == '-' ? 1 : 0;

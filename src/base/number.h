@@ -18,7 +18,8 @@ MUST_USE int number_parse_u64(struct slice s, uint64_t *out);
 MUST_USE int number_parse_f64(struct slice s, double *out);
 
 /* The shortest text that parses back to the same double; "nan" for NaN, "-0" for -0. Integers up to
- * 2^53 have no exponent. out takes at least NUMBER_F64_BYTES_MAX; returns the length, terminated. */
+ * 2^53 have no exponent. out takes at least NUMBER_F64_BYTES_MAX; returns the length, terminated.
+ */
 enum { NUMBER_F64_BYTES_MAX = 32, NUMBER_I64_BYTES_MAX = 24 };
 size_t number_format_f64(double x, char *out);
 size_t number_format_i64(int64_t x, char *out);

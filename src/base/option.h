@@ -13,9 +13,9 @@
  *       X(ingest, inflight_bytes_max, OPTION_BYTES, "64mb", "bytes that wait for the log ...")
  *   const struct option_spec ingest_options[] = {...};  size_t ingest_options_count;
  *
- * main/ hands all tables to one option_set, from which come flags (--inflight-bytes-max), environment
- * variables (LONGTAIL_INFLIGHT_BYTES_MAX), the file's `inflight-bytes-max = 64mb`, --help, CONFIG GET
- * and the README's table. Flags win over the environment, that over the file. */
+ * main/ hands all tables to one option_set, from which come flags (--inflight-bytes-max),
+ * environment variables (LONGTAIL_INFLIGHT_BYTES_MAX), the file's `inflight-bytes-max = 64mb`,
+ * --help, CONFIG GET and the README's table. Flags win over the environment, that over the file. */
 enum option_type {
     OPTION_TEXT,
     OPTION_BOOL,        /* yes, no */
@@ -42,9 +42,10 @@ void option_set_destroy(struct option_set **set);
 /* specs must outlive the set. */
 MUST_USE int option_set_add(struct option_set *set, const struct option_spec *specs, size_t count);
 
-/* Reads LONGTAIL_CONFIG's or --config's file, the environment and the flags, in that order. Unknown names and bad
- * values: LT_EINVALID, and message says what was expected (a text for people, one line). An unknown LONGTAIL_
- * variable is an error only if it is within two letters of an option: others are another program's. LT_ENOMEM.
+/* Reads LONGTAIL_CONFIG's or --config's file, the environment and the flags, in that order. Unknown
+ * names and bad values: LT_EINVALID, and message says what was expected (a text for people, one
+ * line). An unknown LONGTAIL_ variable is an error only if it is within two letters of an option:
+ * others are another program's. LT_ENOMEM.
  * `--help` and `--version` are the caller's: *stop_at_out is set to that flag. */
 MUST_USE int option_set_load(struct option_set *set, int argc, char **argv, char **environment,
                              struct buffer *message, const char **stop_at_out);

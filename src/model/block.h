@@ -4,14 +4,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Points of one (category, dimension, host), in log order, as columns. The one shape in which points
- * leave the head and MySQL alike, so that readers have a single path. Borrowed: valid during the call
- * that hands it over.
+/* Points of one (category, dimension, host), in log order, as columns. The one shape in which
+ * points leave the head and MySQL alike, so that readers have a single path. Borrowed: valid during
+ * the call that hands it over.
  *
- * fresh: each point is the first ever of its (series, time), and no later offset in fresh blocks has the
- * same (series, time): such points may be added up as they are. In blocks that are not fresh a point may
- * repeat a (series, time) seen before; all points of such an item have to be folded by policy, in log
- * order: a fresh point first, then by lo, then by the order of hand-over and position. */
+ * fresh: each point is the first ever of its (series, time), and no later offset in fresh blocks
+ * has the same (series, time): such points may be added up as they are. In blocks that are not
+ * fresh a point may repeat a (series, time) seen before; all points of such an item have to be
+ * folded by policy, in log order: a fresh point first, then by lo, then by the order of hand-over
+ * and position. */
 struct block {
     uint32_t category;
     uint32_t dimension;
@@ -25,8 +26,8 @@ struct block {
     const uint8_t *policies; /* enum policy; NULL: all LAST */
 };
 
-/* Which points a reader wants. Sources use it to leave out what cannot matter and may hand over more:
- * the reader checks items and times itself. Borrowed. */
+/* Which points a reader wants. Sources use it to leave out what cannot matter and may hand over
+ * more: the reader checks items and times itself. Borrowed. */
 struct block_filter {
     uint32_t category;
     const uint32_t *dimensions;
@@ -42,7 +43,7 @@ struct block_filter {
 struct beat_block {
     uint32_t host;
     uint32_t collector;
-    uint32_t from_s; /* the hour's first second */
+    uint32_t from_s;     /* the hour's first second */
     const uint8_t *bits; /* 450 bytes: second i is bits[i / 8] >> (i % 8) & 1 */
 };
 

@@ -10,8 +10,8 @@
 
 /* What a category's values are. */
 enum kind {
-    KIND_GAUGE = 0,   /* a level: the default */
-    KIND_DELTA = 1,   /* what happened since the last point: sums make sense, zeros may be inferred */
+    KIND_GAUGE = 0, /* a level: the default */
+    KIND_DELTA = 1, /* what happened since the last point: sums make sense, zeros may be inferred */
     KIND_COUNTER = 2, /* a total that grows and may restart */
 };
 
@@ -32,8 +32,8 @@ const char *policy_text(enum policy policy);
 MUST_USE int kind_parse(struct slice text, enum kind *out);
 MUST_USE int policy_parse(struct slice text, enum policy *out);
 
-/* The value after `next` arrives for a point that holds `now`. NaN: MIN, MAX and SUM keep the number;
- * LAST and FIRST treat it as any value. */
+/* The value after `next` arrives for a point that holds `now`. NaN: MIN, MAX and SUM keep the
+ * number; LAST and FIRST treat it as any value. */
 double policy_fold(enum policy policy, double now, double next);
 
 #endif

@@ -32,8 +32,8 @@ struct name_metric {
     bool has_dimension;
 };
 
-/* At the first '/'; without one the host is empty. So `/cpu` and `cpu` are two spellings of one series,
- * host '' and metric `cpu`; name_join_key gives the one without '/'. */
+/* At the first '/'; without one the host is empty. So `/cpu` and `cpu` are two spellings of one
+ * series, host '' and metric `cpu`; name_join_key gives the one without '/'. */
 void name_split_key(struct slice key, struct slice *host_out, struct slice *metric_out);
 
 struct name_metric name_split_metric(struct slice metric);
@@ -52,18 +52,19 @@ MUST_USE int name_components(struct slice text, struct slice *components, int ma
 bool name_matches(struct slice pattern, struct slice text);
 
 /* Recognises a stem: with pattern (one that name_matches it) the pattern is the category, else the
- * variable components become '*'. The same for a stem of one component: `cpu` is its own category, and
- * `1374c6821ead6f47` an item of category `*`. Appends to both buffers; the caller checks their errors. */
+ * variable components become '*'. The same for a stem of one component: `cpu` is its own category,
+ * and `1374c6821ead6f47` an item of category `*`. Appends to both buffers; the caller checks their
+ * errors. */
 void name_recognise(struct slice stem, const struct slice *pattern, struct buffer *category,
                     struct buffer *item);
 
 /* The inverse: category's '*' components replaced by the item's, in order. */
 void name_join_stem(struct slice category, struct slice item, struct buffer *stem);
 
-/* host, '/', stem and dimension as they were. With an empty host the '/' is left out, unless the metric
- * holds a '/' itself, where the split would else find another host: `/a/b` keeps it, `/a` becomes `a`.
- * Splitting the result always gives back the same host and metric, and joining those of a key gives
- * back the key, but for that second spelling. */
+/* host, '/', stem and dimension as they were. With an empty host the '/' is left out, unless the
+ * metric holds a '/' itself, where the split would else find another host: `/a/b` keeps it, `/a`
+ * becomes `a`. Splitting the result always gives back the same host and metric, and joining those
+ * of a key gives back the key, but for that second spelling. */
 void name_join_key(struct slice host, struct slice stem, bool has_dimension, struct slice dimension,
                    struct buffer *key);
 

@@ -115,7 +115,8 @@ static bool table_matters(const struct schema_table *table, enum schema_kind kin
     if (table->kind != kind || from_ms >= to_ms)
         return false;
     return schema_is_catch_all(table->range) ||
-           (table->range.from_s <= block_last_ms(to_ms) / 1000 && table->range.to_s > from_ms / 1000);
+           (table->range.from_s <= block_last_ms(to_ms) / 1000 &&
+            table->range.to_s > from_ms / 1000);
 }
 
 static void put_list(struct buffer *sql, const char *column, const uint32_t *ids, uint32_t count)

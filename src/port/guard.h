@@ -16,9 +16,9 @@ struct read_guard {
     int64_t deadline_mono_ms;
     size_t memory_bytes_max;
     _Atomic size_t memory_bytes;
-    _Atomic uint64_t rows;        /* rows read from storage */
-    _Atomic uint64_t bytes;       /* their bodies' bytes */
-    _Atomic uint64_t connection;  /* the database's id of the connection in use, 0: none */
+    _Atomic uint64_t rows;           /* rows read from storage */
+    _Atomic uint64_t bytes;          /* their bodies' bytes */
+    _Atomic uint64_t connection;     /* the database's id of the connection in use, 0: none */
     _Atomic(const char *) statement; /* a literal: what runs there */
 };
 
@@ -29,7 +29,8 @@ static inline int read_guard_check(struct read_guard *g)
     return clock_mono_ms() >= g->deadline_mono_ms ? LT_ETIMEOUT : 0;
 }
 
-/* Before taking n more bytes: LT_ELIMIT, and nothing is charged, where the budget would be passed. */
+/* Before taking n more bytes: LT_ELIMIT, and nothing is charged, where the budget would be passed.
+ */
 static inline int read_guard_charge(struct read_guard *g, size_t n)
 {
     size_t now = atomic_fetch_add_explicit(&g->memory_bytes, n, memory_order_relaxed);

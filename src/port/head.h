@@ -10,8 +10,8 @@
 /* The newest points, as readers see them. Implemented by store/; used by query/ and command/.
  *
  * The cut (DESIGN section 4): a reader first pins a view, then opens a storage snapshot, reads that
- * snapshot's `next`, and scans the view from exactly that offset. Flushed segments stay in memory until
- * the views that pinned them are gone, so nothing is missed, and nothing is counted twice. */
+ * snapshot's `next`, and scans the view from exactly that offset. Flushed segments stay in memory
+ * until the views that pinned them are gone, so nothing is missed, and nothing is counted twice. */
 
 struct catalog; /* catalog/catalog.h */
 struct head;
@@ -53,10 +53,9 @@ struct head {
     const struct head_ops *ops;
 };
 
-/* Thread: any. Takes a short lock. LT_EUNAVAILABLE: nothing is loaded yet (storage does not answer).
- * LT_ENOTFOUND: the partition is not consumed by this process. */
-MUST_USE static inline int head_pin(struct head *head, uint32_t environment,
-                                    struct head_view **out)
+/* Thread: any. Takes a short lock. LT_EUNAVAILABLE: nothing is loaded yet (storage does not
+ * answer). LT_ENOTFOUND: the partition is not consumed by this process. */
+MUST_USE static inline int head_pin(struct head *head, uint32_t environment, struct head_view **out)
 {
     return head->ops->pin(head, environment, out);
 }
@@ -79,8 +78,8 @@ static inline struct catalog *head_catalog(struct head *head, const struct head_
     return head->ops->catalog(view);
 }
 
-/* Thread: any, one at a time for a view. Never blocks on the consumer: what is appended meanwhile is cut off. Points with
- * offset >= from_offset and below the view's applied. */
+/* Thread: any, one at a time for a view. Never blocks on the consumer: what is appended meanwhile
+ * is cut off. Points with offset >= from_offset and below the view's applied. */
 MUST_USE static inline int head_scan(struct head *head, struct head_view *view,
                                      uint64_t from_offset, const struct block_filter *filter,
                                      block_visit *visit, void *arg)

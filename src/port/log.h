@@ -6,8 +6,9 @@
 
 #include <stdint.h>
 
-/* The log: numbered partitions of records, each with an offset, dense from 0. What is acknowledged is
- * durable. Adapters: kafka/ and locallog/; tests/port/support_conformance.c is the contract that both pass.
+/* The log: numbered partitions of records, each with an offset, dense from 0. What is acknowledged
+ * is durable. Adapters: kafka/ and locallog/; tests/port/support_conformance.c is the contract that
+ * both pass.
  *
  * Writing belongs to the loop thread. Reports are collected by the adapter's own threads; event_fd
  * becomes readable, and dispatch() calls each done on the loop. */
@@ -21,8 +22,8 @@ enum log_outcome {
 struct log_report {
     enum log_outcome outcome;
     uint32_t partition;
-    uint64_t offset;     /* LOG_STORED only */
-    const char *reason;  /* else: a short text for the client; valid during the call */
+    uint64_t offset;    /* LOG_STORED only */
+    const char *reason; /* else: a short text for the client; valid during the call */
 };
 
 /* Thread: loop, from log_dispatch. Called exactly once for each append that returned 0. */
@@ -50,8 +51,7 @@ struct log_ops {
     void (*dispatch)(struct log *log);
     int (*bounds)(struct log *log, uint32_t partition, int timeout_ms, struct log_bounds *out);
     int (*trim)(struct log *log, uint32_t partition, uint64_t before, int timeout_ms);
-    int (*reader_open)(struct log *log, uint32_t partition, uint64_t from,
-                       struct log_reader **out);
+    int (*reader_open)(struct log *log, uint32_t partition, uint64_t from, struct log_reader **out);
     int (*reader_next)(struct log_reader *reader, int timeout_ms, struct log_record *records,
                        int max);
     void (*reader_wake)(struct log_reader *reader);
@@ -65,9 +65,9 @@ struct log {
     uint32_t partitions;
 };
 
-/* Appends one record. Thread: loop. Never blocks. Copies record. Records of one partition are stored in
- * the order of the calls; the reports of a partition come in that order too.
- * LT_EBUSY: the adapter's queue is full, nothing was taken. LT_ELIMIT: larger than LOG_RECORD_BYTES_MAX.
+/* Appends one record. Thread: loop. Never blocks. Copies record. Records of one partition are
+ * stored in the order of the calls; the reports of a partition come in that order too. LT_EBUSY:
+ * the adapter's queue is full, nothing was taken. LT_ELIMIT: larger than LOG_RECORD_BYTES_MAX.
  * LT_EUNAVAILABLE: certainly not taken (no usable producer at the moment). */
 enum { LOG_RECORD_BYTES_MAX = 1000 * 1000 };
 MUST_USE static inline int log_append(struct log *log, uint32_t partition, struct slice record,
@@ -76,7 +76,8 @@ MUST_USE static inline int log_append(struct log *log, uint32_t partition, struc
     return log->ops->append(log, partition, record, done, arg);
 }
 
-/* Readable when log_dispatch has work. Level or edge: dispatch drains it. Valid while the log lives. */
+/* Readable when log_dispatch has work. Level or edge: dispatch drains it. Valid while the log
+ * lives. */
 static inline int log_event_fd(const struct log *log)
 {
     return log->ops->event_fd(log);
@@ -110,11 +111,11 @@ MUST_USE static inline int log_reader_open(struct log *log, uint32_t partition, 
     return log->ops->reader_open(log, partition, from, out);
 }
 
-/* Up to max records in offset order without a hole; waits up to timeout_ms for the first. The count; 0
- * after the timeout or a wake. Bytes are valid until the next call on this reader.
- * LT_ETRIMMED: the offset is below the start, or above the end (the log was recreated or truncated).
- * LT_EGAP: the next offset is not the one that was due. LT_ECORRUPT: the bytes are damaged. All three are
- * sticky: the reader never skips. LT_EUNAVAILABLE: for now; call again. */
+/* Up to max records in offset order without a hole; waits up to timeout_ms for the first. The
+ * count; 0 after the timeout or a wake. Bytes are valid until the next call on this reader.
+ * LT_ETRIMMED: the offset is below the start, or above the end (the log was recreated or
+ * truncated). LT_EGAP: the next offset is not the one that was due. LT_ECORRUPT: the bytes are
+ * damaged. All three are sticky: the reader never skips. LT_EUNAVAILABLE: for now; call again. */
 MUST_USE static inline int log_reader_next(struct log *log, struct log_reader *reader,
                                            int timeout_ms, struct log_record *records, int max)
 {
@@ -132,8 +133,8 @@ static inline void log_reader_close(struct log *log, struct log_reader **reader)
     log->ops->reader_close(reader);
 }
 
-/* Thread: loop. May block for up to some seconds: stops the adapter's threads. Appends still without a
- * report get one, LOG_UNKNOWN, before it returns. Readers must be closed first. */
+/* Thread: loop. May block for up to some seconds: stops the adapter's threads. Appends still
+ * without a report get one, LOG_UNKNOWN, before it returns. Readers must be closed first. */
 static inline void log_destroy(struct log **log)
 {
     if (*log != NULL)

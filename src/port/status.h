@@ -3,8 +3,9 @@
 
 #include <stdint.h>
 
-/* How modules say how they are. A module offers one function that writes its lines into a sink; main/
- * collects these as providers; STATUS, INFO and later the HTTP shim are sinks. Thread: loop; must not block. Texts are copied. */
+/* How modules say how they are. A module offers one function that writes its lines into a sink;
+ * main/ collects these as providers; STATUS, INFO and later the HTTP shim are sinks. Thread: loop;
+ * must not block. Texts are copied. */
 struct status_sink {
     void (*number)(struct status_sink *sink, const char *name, int64_t value);
     void (*text)(struct status_sink *sink, const char *name, const char *value);
