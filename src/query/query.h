@@ -56,7 +56,7 @@ void query_destroy(struct query **query);
  * were ended. To be called every 50 ms or so. */
 void query_tick(struct query *query, int64_t now_mono_ms);
 
-enum query_what { QUERY_RANGE, QUERY_TOPQ, QUERY_POINTS, QUERY_LAST };
+enum query_what { QUERY_RANGE, QUERY_TOPQ, QUERY_POINTS, QUERY_LAST, QUERY_CATEGORIES };
 
 enum aggregate {
     AGGREGATE_AVG,

@@ -36,7 +36,8 @@ void query_result_free(union query_result **result)
  * have no place to say so. */
 static bool may_be_incomplete(const struct query_spec *spec)
 {
-    return spec->what == QUERY_RANGE || spec->what == QUERY_TOPQ;
+    return spec->what == QUERY_RANGE || spec->what == QUERY_TOPQ ||
+           spec->what == QUERY_CATEGORIES; /* the catalog is in memory */
 }
 
 static struct result_source *source_of(struct read *read)
@@ -47,6 +48,8 @@ static struct result_source *source_of(struct read *read)
         return &result->range.source;
     case QUERY_TOPQ:
         return &result->topq.source;
+    case QUERY_CATEGORIES:
+        return &result->categories.source;
     case QUERY_POINTS:
     case QUERY_LAST:
         break;
@@ -92,6 +95,8 @@ static int run_kind(struct read *read)
         return range_read(read);
     case QUERY_TOPQ:
         return topq_read(read);
+    case QUERY_CATEGORIES:
+        return categories_read(read);
     case QUERY_POINTS:
     case QUERY_LAST:
         break;

@@ -42,6 +42,7 @@ void read_why(struct read *read, const char *format, ...) PRINTF_LIKE(2, 3);
 MUST_USE int range_read(struct read *read);
 MUST_USE int topq_read(struct read *read);
 MUST_USE int points_read(struct read *read);
+MUST_USE int categories_read(struct read *read);
 
 static inline struct catalog *read_catalog(struct read *read)
 {

@@ -85,9 +85,23 @@ struct result_points {
     uint32_t count;
 };
 
+/* A category in use, or a declared pattern that nothing has matched yet (items 0). */
+struct result_category {
+    struct slice name;
+    enum kind kind;
+    uint32_t items;
+};
+
+struct result_categories {
+    struct result_source source;
+    const struct result_category *categories;
+    uint32_t count;
+};
+
 union query_result {
     struct result_range range;
     struct result_topq topq;
+    struct result_categories categories;
     struct result_points points; /* POINTS; LAST: count is 0 or 1 */
 };
 
