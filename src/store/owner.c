@@ -19,12 +19,18 @@ enum {
     FOLLOW_MS = 500,
     TRIM_MS = 10 * 60 * 1000,
     BOUNDS_MS = 1000,
+    HALTED_MS = 5000, /* between looks whether somebody has mended the log */
 };
+
+#define HALTED_WHY                                                                                 \
+    "the log does not continue what is stored; nothing is skipped. Restore the log, or the "       \
+    "database to where the log begins"
 
 struct owner {
     struct partition *p;
     struct storage_session *session;
     bool owns;
+    bool halted; /* the generation before this one ended so: not mended until the tail says so */
     uint64_t epoch;
     int64_t renew_mono_ms; /* next time */
     int64_t trim_mono_ms;
@@ -49,7 +55,7 @@ static bool edge_allowed(enum partition_state from, enum partition_state to)
         [PARTITION_UNREACHABLE] = TO(STARTING) | TO(UNREACHABLE),
         [PARTITION_FOLLOWING] = TO(STARTING) | TO(FOLLOWING) | TO(HALTED),
         [PARTITION_OWNING] = TO(STARTING) | TO(OWNING) | TO(HALTED),
-        [PARTITION_HALTED] = TO(STARTING) | TO(HALTED),
+        [PARTITION_HALTED] = TO(STARTING) | TO(HALTED) | TO(FOLLOWING) | TO(OWNING),
         [PARTITION_STOPPED] = 0,
 #undef TO
     };
@@ -73,8 +79,9 @@ void partition_set_state(struct partition *p, enum partition_state state, const 
         log_error("store", "partition %u: %s -> %s is not a step that exists", p->number,
                   partition_state_text(old), partition_state_text(state));
     if (news && state != PARTITION_STARTING)
-        log_info("store", "partition %u: %s%s%s", p->number, partition_state_text(state),
-                 *why != '\0' ? ": " : "", why);
+        logger_write(state == PARTITION_HALTED ? LOGGER_ERROR : LOGGER_INFO, "store",
+                     "partition %u: %s%s%s", p->number, partition_state_text(state),
+                     *why != '\0' ? ": " : "", why);
     partition_wake_waiters(p, UINT64_MAX);
 }
 
@@ -282,6 +289,15 @@ static void trim(struct owner *o)
     trim_log(p, stored);
 }
 
+static void show_state(struct owner *o, const char *why)
+{
+    o->halted = o->halted && !atomic_load(&o->p->tail_verified);
+    if (o->halted)
+        partition_set_state(o->p, PARTITION_HALTED, HALTED_WHY);
+    else
+        partition_set_state(o->p, o->owns ? PARTITION_OWNING : PARTITION_FOLLOWING, why);
+}
+
 /* Serves one generation. Returns why it ended; 0: the process stops. */
 static int serve(struct owner *o)
 {
@@ -298,11 +314,10 @@ static int serve(struct owner *o)
             trim(o);
         if (err == 0) {
             sample_log(o);
-            partition_set_state(p, o->owns ? PARTITION_OWNING : PARTITION_FOLLOWING, "");
+            show_state(o, "");
             partition_pause(p, FOLLOW_MS);
         } else if (!is_lost(err)) {
-            partition_set_state(p, o->owns ? PARTITION_OWNING : PARTITION_FOLLOWING,
-                                error_text(err));
+            show_state(o, error_text(err));
             back_off(o);
         }
     }
@@ -345,7 +360,7 @@ static int generation(struct owner *o)
         return err;
     err = tail_start(p);
     if (err == 0) {
-        partition_set_state(p, o->owns ? PARTITION_OWNING : PARTITION_FOLLOWING, "");
+        show_state(o, "");
         o->retry_ms = RETRY_MS_MIN;
         err = serve(o);
         if (err == 0)
@@ -367,9 +382,9 @@ static void explain(struct owner *o, int err)
     case LT_ETRIMMED:
     case LT_EGAP:
     case LT_ECORRUPT:
-        partition_set_state(p, PARTITION_HALTED,
-                            "the log does not continue what is stored; nothing is skipped. "
-                            "Restore the log, or the database to where the log begins");
+        partition_set_state(p, PARTITION_HALTED, HALTED_WHY);
+        o->halted = true;
+        o->retry_ms = HALTED_MS;
         back_off(o);
         break;
     default:

@@ -62,6 +62,7 @@ struct partition {
     _Atomic uint64_t wake_at; /* the loop waits for this offset; UINT64_MAX: for none */
     _Atomic bool tail_stop;
     _Atomic bool seal_now;
+    _Atomic bool tail_verified; /* the log continues what is stored */
     _Atomic int tail_error; /* why the tail ended by itself, 0: it has not */
     struct partition_stats stats;
 

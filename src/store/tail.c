@@ -321,6 +321,8 @@ static void *tail_main(void *arg)
     int err;
     while ((err = verify_log(p)) == LT_EUNAVAILABLE && !atomic_load(&p->tail_stop))
         partition_pause(p, UNAVAILABLE_PAUSE_MS);
+    if (err == 0)
+        atomic_store(&p->tail_verified, true);
     if (err == LT_EUNAVAILABLE)
         err = 0; /* stopped before the log answered */
     while (err == 0 && !atomic_load(&p->tail_stop))
@@ -345,6 +347,7 @@ int tail_start(struct partition *p)
     atomic_store(&p->tail_stop, false);
     atomic_store(&p->seal_now, false);
     atomic_store(&p->tail_error, 0);
+    atomic_store(&p->tail_verified, false);
     if (pthread_create(&p->tail_thread, NULL, tail_main, p) != 0) {
         log_reader_close(p->store->config.log, &p->reader);
         return LT_ENOMEM;
