@@ -215,18 +215,6 @@ static int flush_one(struct owner *o, struct segment *s)
     return 0;
 }
 
-/* Flushes all that is sealed. */
-static int flush_sealed(struct owner *o)
-{
-    int err = 0;
-    struct segment *s;
-    while (err == 0 && (s = sealed_segment(o->p)) != NULL) {
-        err = flush_one(o, s);
-        segment_unref(&s);
-    }
-    return err;
-}
-
 static int renew(struct owner *o)
 {
     const struct store_config *config = &o->p->store->config;
@@ -235,6 +223,20 @@ static int renew(struct owner *o)
     int err = storage_lease_renew(o->session, o->p->number, o->epoch, (int)config->lease_ms);
     if (err == 0)
         o->renew_mono_ms = clock_mono_ms() + config->lease_ms / 3;
+    return err;
+}
+
+/* Flushes all that is sealed; a backlog may take longer than the lease lasts. */
+static int flush_sealed(struct owner *o)
+{
+    int err = 0;
+    struct segment *s;
+    while (err == 0 && (s = sealed_segment(o->p)) != NULL) {
+        err = flush_one(o, s);
+        segment_unref(&s);
+        if (err == 0)
+            err = renew(o);
+    }
     return err;
 }
 
@@ -298,6 +300,13 @@ static void show_state(struct owner *o, const char *why)
         partition_set_state(o->p, o->owns ? PARTITION_OWNING : PARTITION_FOLLOWING, why);
 }
 
+/* Until there is something to do again, unless a sealed segment wakes us earlier. */
+static int64_t idle_ms(const struct owner *o)
+{
+    int64_t left = o->owns ? o->renew_mono_ms - clock_mono_ms() : FOLLOW_MS;
+    return left > FOLLOW_MS ? FOLLOW_MS : left < 1 ? 1 : left;
+}
+
 /* Serves one generation. Returns why it ended; 0: the process stops. */
 static int serve(struct owner *o)
 {
@@ -315,7 +324,7 @@ static int serve(struct owner *o)
         if (err == 0) {
             sample_log(o);
             show_state(o, "");
-            partition_pause(p, FOLLOW_MS);
+            partition_pause(p, idle_ms(o));
         } else if (!is_lost(err)) {
             show_state(o, error_text(err));
             back_off(o);

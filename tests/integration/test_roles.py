@@ -1,5 +1,6 @@
 """One log and one database, several processes: who reads, who owns, who takes over."""
 
+import subprocess
 import time
 
 import redis
@@ -77,3 +78,15 @@ def test_another_owner_takes_over_and_a_thawed_one_changes_nothing(longtaild):
     second.kill9()
     wait_for_state(first, "owning")
     assert total(first.client(), begin, AFTER=receipt) == (written, written)
+
+
+def test_the_shortest_lease_does_not_lapse_while_nothing_happens(longtaild):
+    """An owner that only renews when its pause is over is late by what comes between."""
+    server = longtaild(lease="500ms", roles="ingest,store")
+    wait_for_state(server, "owning")
+    look = (f"SELECT lease_until <= NOW(6) FROM `{server.options['mysql_prefix']}meta`.progress_1 WHERE part = 0;"
+            "DO SLEEP(0.001);")
+    done = subprocess.run(["mariadb", "--no-defaults", f"--socket={server.stack.mariadb.socket_path}", "-uroot",
+                           "--batch", "--skip-column-names"], input=look * 3000, text=True, check=True,
+                          stdout=subprocess.PIPE)
+    assert set(done.stdout.split()) == {"0"}
