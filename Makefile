@@ -27,7 +27,7 @@ PROGRAMS  := $(patsubst src/main/%.c,$(BUILD)/%,$(wildcard src/main/*.c))
 UNIT      := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*/test_*.c))
 
 .DEFAULT_GOAL := all
-all: $(PROGRAMS) $(BUILD)/longtail-load ## Build the programs into $(BUILD)/
+all: $(PROGRAMS) $(BUILD)/longtail-load ## Build the programs into build/
 
 # ---- generated sources: each generator adds its files to GENERATED ----
 include tools/generate.mk

@@ -42,6 +42,11 @@ class Process:
     def exit_text(self):
         """How it ended, as far as is known: only its own parent is told."""
         code = self._child.poll() if self._child else None
+        if self._child and code is None and self.pid() is None:
+            try:
+                code = self._child.wait(5)  # its memory is gone already, its status comes a moment later
+            except subprocess.TimeoutExpired:
+                pass
         if code is None:
             return "ended"
         if code < 0:
