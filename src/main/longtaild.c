@@ -360,8 +360,11 @@ static void teardown(struct process *p)
     pool_destroy(&p->control);
     query_destroy(&p->query);
     reactor_timer_destroy(&p->tick);
-    if (p->store != NULL)
-        store_stop(p->store, STORE_STOP_MS);
+    if (p->store != NULL && !store_stop(p->store, STORE_STOP_MS)) {
+        log_warn("main", "the database does not answer: leaving without it; the log has all that "
+                         "was acknowledged");
+        _exit(EXIT_SUCCESS);
+    }
     store_destroy(&p->store);
     reactor_unwatch(&p->head_watch);
     reactor_unwatch(&p->log_watch);

@@ -9,6 +9,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+enum { STOP_GRACE_MS = 1000 }; /* for the statement that runs when the time is over */
+
 const struct option_spec store_options[] = {
     {.name = "node",
      .type = OPTION_TEXT,
@@ -125,9 +127,8 @@ int store_start(struct store *store)
     return 0;
 }
 
-void store_stop(struct store *store, int64_t timeout_ms)
+static void request_stop(struct store *store, int64_t until)
 {
-    int64_t until = clock_mono_ms() + timeout_ms;
     for (uint32_t i = 0; i < store->partitions_count; i++) {
         struct partition *p = &store->partitions[i];
         pthread_mutex_lock(&p->lock);
@@ -136,12 +137,21 @@ void store_stop(struct store *store, int64_t timeout_ms)
         pthread_cond_broadcast(&p->changed);
         pthread_mutex_unlock(&p->lock);
     }
+}
+
+bool store_stop(struct store *store, int64_t timeout_ms)
+{
+    request_stop(store, clock_mono_ms() + timeout_ms);
+    int64_t until_ms = clock_wall_ms() + timeout_ms + STOP_GRACE_MS;
+    struct timespec until = {until_ms / 1000, until_ms % 1000 * 1000000};
+    bool stopped = true;
     for (uint32_t i = 0; i < store->partitions_count; i++) {
         struct partition *p = &store->partitions[i];
-        if (p->owner_running)
-            pthread_join(p->owner_thread, NULL);
-        p->owner_running = false;
+        if (p->owner_running && pthread_timedjoin_np(p->owner_thread, NULL, &until) == 0)
+            p->owner_running = false;
+        stopped = stopped && !p->owner_running;
     }
+    return stopped;
 }
 
 void store_destroy(struct store **store)
@@ -150,9 +160,11 @@ void store_destroy(struct store **store)
     *store = NULL;
     if (s == NULL)
         return;
-    store_stop(s, 0);
+    request_stop(s, clock_mono_ms());
     for (uint32_t i = 0; i < s->partitions_count; i++) {
         struct partition *p = &s->partitions[i];
+        if (p->owner_running)
+            pthread_join(p->owner_thread, NULL);
         VEC_FINI(&p->segments);
         record_reader_destroy(&p->decoder);
         pthread_cond_destroy(&p->changed);

@@ -9,6 +9,7 @@
 #include "port/storage.h"
 #include "tenant/tenant.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The store: log -> head -> tables, exactly once (DESIGN section 4).
@@ -49,8 +50,10 @@ MUST_USE int store_create(const struct store_config *config, struct store **out)
 MUST_USE int store_start(struct store *store);
 
 /* Flushes what the head holds, for up to timeout_ms, gives the leases back and ends the threads.
- * Thread: loop; blocks. Views may still be pinned; they must be gone before store_destroy. */
-void store_stop(struct store *store, int64_t timeout_ms);
+ * False: one still waits for storage, and nothing may be destroyed that it uses; store_destroy
+ * would wait for it. Thread: loop; blocks. Views may still be pinned; they must be gone before
+ * store_destroy. */
+MUST_USE bool store_stop(struct store *store, int64_t timeout_ms);
 void store_destroy(struct store **store);
 
 struct head *store_head(struct store *store);

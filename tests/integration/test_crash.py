@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import time
 
 import pytest
@@ -144,3 +145,19 @@ def test_kill_both(private_stack, longtaild, tmp_path):
     wait_ok(history, time.monotonic(), RESUME_S)
     wait_complete(history, server)
     finish_and_check(writers, history, server)
+
+
+def test_term_does_not_wait_for_a_frozen_database(longtaild, private_stack):
+    """A statement waits up to 30 s for its answer; a supervisor's patience may end earlier."""
+    stack = private_stack()
+    server = longtaild(stack=stack, flush_interval="100ms")
+    client = server.client()
+    client.execute_command("OBSERVE", "h", 1700000000, "host.load.load1", 1)
+    assert stack.mariadb.process.signal(signal.SIGSTOP)
+    client.execute_command("OBSERVE", "h", 1700000001, "host.load.load1", 2)
+    time.sleep(0.5)  # its flush waits by now
+    assert server.terminate(15) == 0
+    stack.mariadb.process.signal(signal.SIGCONT)
+    server.start()
+    points = server.client().execute_command("TS.RANGE", "h/host.load.load1", "-", "+")
+    assert [float(value) for _, value in points] == [1, 2]
