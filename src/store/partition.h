@@ -63,7 +63,7 @@ struct partition {
     _Atomic bool tail_stop;
     _Atomic bool seal_now;
     _Atomic bool tail_verified; /* the log continues what is stored */
-    _Atomic int tail_error; /* why the tail ended by itself, 0: it has not */
+    _Atomic int tail_error;     /* why the tail ended by itself, 0: it has not */
     struct partition_stats stats;
 
     pthread_t owner_thread, tail_thread;
