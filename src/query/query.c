@@ -230,8 +230,8 @@ static void request_stop(struct request *r, int status, const char *why)
     if (r->phase == PHASE_WAITING) {
         head_wait_cancel(r->query->config.head, &r->wait);
         if (status == LT_ETIMEOUT)
-            why = "memory and tables are behind the log: the newest acknowledged write cannot be "
-                  "read yet; see partition in STATUS";
+            why = "the read waited as long as query-deadline allows: memory and tables are behind "
+                  "the log, a write that it must see is not there yet; see partition in STATUS";
         request_end(r, status, why, NULL);
         return;
     }
