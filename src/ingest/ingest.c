@@ -19,11 +19,11 @@ const struct option_spec ingest_options[] = {
      .section = "ingest"},
     {.name = "inflight-records-max",
      .type = OPTION_INT,
-     .default_text = "4",
+     .default_text = "1",
      .min = 1,
      .max = 1000000,
      .help = "records that the log works on at once, a partition: above it the next batch grows "
-             "instead. Kafka takes 5 requests at once, and librdkafka spins while more wait",
+             "instead, for up to 50 ms. Up to 4 pays where brokers are milliseconds away",
      .section = "ingest"},
     {.name = "batch-bytes-max",
      .type = OPTION_BYTES,
