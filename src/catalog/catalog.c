@@ -127,21 +127,6 @@ uint32_t catalog_environment(const struct catalog *c)
     return c->environment;
 }
 
-size_t catalog_bytes(struct catalog *c)
-{
-    pthread_rwlock_rdlock(&c->lock);
-    size_t bytes =
-        sizeof(*c) + c->arena.bytes + name_list_bytes(&c->hosts) + name_list_bytes(&c->dimensions) +
-        name_list_bytes(&c->collectors) + hash_index_bytes(&c->category_index) +
-        hash_index_bytes(&c->stem_index) + hash_index_bytes(&c->text_index) +
-        c->categories.cap * sizeof(c->categories.v[0]) + c->stems.cap * sizeof(c->stems.v[0]) +
-        c->texts.cap * sizeof(c->texts.v[0]) + c->changes.cap * sizeof(c->changes.v[0]);
-    for (uint32_t i = 0; i < c->categories.n; i++)
-        bytes += c->categories.v[i].items.cap * sizeof(struct slice);
-    pthread_rwlock_unlock(&c->lock);
-    return bytes;
-}
-
 /* ---- look-ups, under the shared lock or by the writer ---- */
 
 static bool category_eq(const void *context, const void *key, uint32_t position)
@@ -638,11 +623,6 @@ static struct slice locked_text(struct catalog *c, const struct name_list *names
     return text;
 }
 
-struct slice catalog_host_name(struct catalog *c, uint32_t host)
-{
-    return locked_text(c, &c->hosts, host);
-}
-
 struct slice catalog_dimension_name(struct catalog *c, uint32_t dimension)
 {
     return locked_text(c, &c->dimensions, dimension);
@@ -707,12 +687,4 @@ bool catalog_rule_at(struct catalog *c, uint32_t rule, struct catalog_rule *out)
         *out = c->rules.v[rule];
     pthread_rwlock_unlock(&c->lock);
     return known;
-}
-
-uint32_t catalog_hosts(struct catalog *c)
-{
-    pthread_rwlock_rdlock(&c->lock);
-    uint32_t n = name_list_count(&c->hosts);
-    pthread_rwlock_unlock(&c->lock);
-    return n;
 }

@@ -27,7 +27,6 @@ MUST_USE int catalog_create(uint32_t environment, struct catalog **out);
 struct catalog *catalog_ref(struct catalog *catalog);
 void catalog_unref(struct catalog **catalog);
 uint32_t catalog_environment(const struct catalog *catalog);
-size_t catalog_bytes(struct catalog *catalog);
 
 /* ---- writer ---- */
 
@@ -81,7 +80,6 @@ uint32_t catalog_find_collector(struct catalog *catalog, struct slice collector)
 /* false: this metric was never seen. */
 bool catalog_find_series(struct catalog *catalog, struct slice metric, struct catalog_series *out);
 
-struct slice catalog_host_name(struct catalog *catalog, uint32_t host);
 struct slice catalog_dimension_name(struct catalog *catalog, uint32_t dimension);
 struct slice catalog_item_name(struct catalog *catalog, uint32_t category, uint32_t item);
 struct slice catalog_item_text(struct catalog *catalog, uint32_t category, uint32_t item);
@@ -102,7 +100,5 @@ struct catalog_rule {
 };
 uint32_t catalog_rules(struct catalog *catalog);
 bool catalog_rule_at(struct catalog *catalog, uint32_t rule, struct catalog_rule *out);
-
-uint32_t catalog_hosts(struct catalog *catalog);
 
 #endif

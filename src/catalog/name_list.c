@@ -43,8 +43,3 @@ int name_list_add(struct name_list *names, struct arena *arena, struct slice tex
     *id_out = names->texts.n - 1;
     return 0;
 }
-
-size_t name_list_bytes(const struct name_list *names)
-{
-    return names->texts.cap * sizeof(names->texts.v[0]) + hash_index_bytes(&names->index);
-}

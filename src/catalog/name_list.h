@@ -38,6 +38,4 @@ static inline uint32_t name_list_count(const struct name_list *names)
     return names->texts.n;
 }
 
-size_t name_list_bytes(const struct name_list *names);
-
 #endif

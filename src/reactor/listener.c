@@ -275,11 +275,6 @@ void listener_each(struct listener *listener, void (*visit)(void *arg, struct co
     }
 }
 
-uint32_t listener_conns(const struct listener *listener)
-{
-    return listener->conns_count;
-}
-
 void listener_pause(struct listener *listener, bool paused)
 {
     if (listener->paused == paused)

@@ -92,7 +92,6 @@ int listener_port(const struct listener *listener);
 /* Calls visit for each open connection; visit may close it. */
 void listener_each(struct listener *listener, void (*visit)(void *arg, struct conn *conn),
                    void *arg);
-uint32_t listener_conns(const struct listener *listener);
 
 /* Stop (true) or go on reading all of a listener's sockets: the first stage of back-pressure. */
 void listener_pause(struct listener *listener, bool paused);

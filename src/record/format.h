@@ -9,10 +9,12 @@
  *   runs             [way, host, time, count,  way, host, time, count, ...]
  *                      way:  policy | 16 if observed;  host: index into hosts
  *                      time: ms, less the time of the run before (of the first: as it is)
- *   metric_index     bin: a varint a point. Names mostly follow each other in the order of their
- * first appearance, so what stands here is the distance from the place behind the point before:
- * zigzag(index - (index before + 1)), nearly always the one byte 0. values           bin: an IEEE
- * 754 double a point, little-endian */
+ *   metric_index     bin: a varint a point, see below
+ *   values           bin: an IEEE 754 double a point, little-endian
+ *
+ * Names mostly follow each other in the order of their first appearance, so what stands for a point
+ * is the distance from the place behind the point before: zigzag(index - (index before + 1)),
+ * nearly always the one byte 0. */
 
 enum {
     RECORD_VERSION = 1,
