@@ -20,7 +20,7 @@ LDLIBS    := -luv -lrdkafka -llmdb -lmariadb -lmsgpackc -lxxhash -lzstd -llz4 -l
              -lsodium -lcrypto -lpthread -lm
 
 # Top to bottom: a folder may include what stands to the right of it.
-MODULES   := command agent query store ingest catalog tenant mysql locallog kafka reactor \
+MODULES   := command agent jobs query store ingest catalog tenant mysql locallog kafka reactor \
              record vector resp model port base
 LIBS      := $(foreach m,$(MODULES),$(if $(wildcard src/$(m)/*.c),$(BUILD)/lib$(m).a))
 PROGRAMS  := $(patsubst src/main/%.c,$(BUILD)/%,$(wildcard src/main/*.c))

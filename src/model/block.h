@@ -34,6 +34,8 @@ struct block_filter {
     uint32_t dimensions_count;
     const uint32_t *hosts; /* ascending; NULL: all */
     uint32_t hosts_count;
+    const uint32_t *items; /* ascending; NULL: all */
+    uint32_t items_count;
     int64_t from_ms; /* inclusive */
     int64_t to_ms;   /* exclusive; INT64_MAX: no end */
     bool fresh;      /* only fresh blocks, or only the others: a source is asked for each in turn */

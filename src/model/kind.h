@@ -4,6 +4,7 @@
 #include "base/attr.h"
 #include "base/slice.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The values of these enums stand in records and rows: they are never renumbered. */
@@ -22,8 +23,9 @@ enum policy {
     POLICY_MIN = 2,
     POLICY_MAX = 3,
     POLICY_SUM = 4,
+    POLICY_ERASE = 5, /* a deletion: what was there before it is gone; its value means nothing */
 };
-enum { POLICY_COUNT = 5 };
+enum { POLICY_COUNT = 5, POLICY_STORED_COUNT = 6 }; /* ERASE is no client's to ask for */
 
 const char *kind_text(enum kind kind);
 const char *policy_text(enum policy policy);
@@ -35,5 +37,18 @@ MUST_USE int policy_parse(struct slice text, enum policy *out);
 /* The value after `next` arrives for a point that holds `now`. NaN: MIN, MAX and SUM keep the
  * number; LAST and FIRST treat it as any value. */
 double policy_fold(enum policy policy, double now, double next);
+
+/* One step of folding a (series, time) in log order: *present_inout and *value_inout are what it
+ * holds before and after. The first to arrive is taken as it is, whatever its policy. */
+static inline void policy_step(enum policy policy, double next, bool *present_inout,
+                               double *value_inout)
+{
+    if (policy == POLICY_ERASE) {
+        *present_inout = false;
+        return;
+    }
+    *value_inout = *present_inout ? policy_fold(policy, *value_inout, next) : next;
+    *present_inout = true;
+}
 
 #endif

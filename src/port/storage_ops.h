@@ -1,6 +1,7 @@
 #ifndef PORT_STORAGE_OPS_H
 #define PORT_STORAGE_OPS_H
 
+#include "base/buffer.h"
 #include "base/slice.h"
 #include "model/block.h"
 #include "port/guard.h"
@@ -49,6 +50,56 @@ struct storage_ops {
     int (*snapshot_scan_beats)(struct storage_session *s, const struct beat_filter *filter,
                                beat_visit *visit, void *arg);
     void (*snapshot_end)(struct storage_session *s);
+
+    /* port/storage_runs.h, storage_reads.h */
+    int (*runs)(struct storage_session *s, uint32_t environment, struct read_guard *guard,
+                storage_run_visit *visit, void *arg);
+    int (*runs_close)(struct storage_session *s, const struct storage_fence *fence,
+                      uint32_t environment, struct storage_range range, uint32_t *closed_out);
+    int (*run_create)(struct storage_session *s, const struct storage_fence *fence,
+                      uint32_t environment, const struct storage_run *like,
+                      struct storage_run *out);
+    int (*run_put_pack)(struct storage_session *s, uint32_t environment,
+                        const struct storage_run *run, const struct storage_pack *pack);
+    int (*run_put_rank)(struct storage_session *s, uint32_t environment,
+                        const struct storage_run *run, const struct storage_rank *rank);
+    int (*run_put_total)(struct storage_session *s, uint32_t environment,
+                         const struct storage_run *run, const struct storage_total *total);
+    int (*run_put_beats)(struct storage_session *s, uint32_t environment,
+                         const struct storage_run *run, const struct storage_beats *beats);
+    int (*run_put_block)(struct storage_session *s, uint32_t environment,
+                         const struct storage_run *run, const struct block *block);
+    int (*run_flush)(struct storage_session *s);
+    int (*runs_publish)(struct storage_session *s, const struct storage_fence *fence,
+                        uint32_t environment, const struct storage_run *in, uint32_t in_count,
+                        const uint64_t *out, uint32_t out_count);
+    int (*run_drop)(struct storage_session *s, const struct storage_fence *fence,
+                    uint32_t environment, uint64_t id);
+    int (*note_put)(struct storage_session *s, const struct storage_fence *fence,
+                    uint32_t environment, struct slice name, struct slice text);
+    int (*note_get)(struct storage_session *s, uint32_t environment, struct slice name,
+                    struct buffer *out);
+    int (*reader_begin)(struct storage_session *s, uint32_t environment, struct read_guard *guard);
+    void (*reader_end)(struct storage_session *s);
+    const struct storage_run *(*snapshot_runs)(struct storage_session *s, uint32_t *count_out);
+    int (*run_groups)(struct storage_session *s, const struct storage_run *run,
+                      storage_group_visit *visit, void *arg);
+    int (*run_scan)(struct storage_session *s, const struct storage_run *run,
+                    const struct block_filter *filter, block_visit *visit, void *arg);
+    int (*run_packs)(struct storage_session *s, const struct storage_run *run,
+                     const struct block_filter *filter, enum storage_want want,
+                     storage_pack_visit *visit, void *arg);
+    int (*run_ranks)(struct storage_session *s, const struct storage_run *run,
+                     const struct storage_rank_filter *filter, storage_rank_visit *visit,
+                     void *arg);
+    int (*run_totals)(struct storage_session *s, const struct storage_run *run,
+                      const struct storage_total_filter *filter, storage_total_visit *visit,
+                      void *arg);
+    int (*run_beats)(struct storage_session *s, const struct storage_run *run,
+                     const struct beat_filter *filter, storage_beats_visit *visit, void *arg);
+    int (*tables)(struct storage_session *s, uint32_t environment, struct read_guard *guard,
+                  storage_table_visit *visit, void *arg);
+
     int (*interrupt)(struct storage_session *s, uint64_t connection);
     void (*destroy)(struct storage **storage);
 };

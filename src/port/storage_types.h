@@ -66,4 +66,109 @@ struct storage_flush { /* offsets [lo, hi) of a partition */
     uint64_t checksum; /* of record hi - 1 */
 };
 
+/* ---- runs: port/storage_runs.h ---- */
+
+/* The values of these enums stand in the manifest: they are never renumbered. */
+enum storage_run_kind { STORAGE_ARRIVAL = 1, STORAGE_COMPACT = 2 };
+enum storage_run_state {
+    STORAGE_BUILDING = 1,
+    STORAGE_OPEN = 2,
+    STORAGE_CLOSED = 3,
+    STORAGE_IN_FORCE = 4,
+    STORAGE_LEFT = 5,
+};
+
+struct storage_run {
+    uint64_t id;
+    enum storage_run_kind kind;
+    enum storage_run_state state;
+    uint32_t resolution_s; /* 1, 60, 3600 */
+    struct storage_range range;
+    uint64_t sources; /* the greatest id of the runs that it was made from */
+    uint64_t series;
+    uint64_t points;
+    uint64_t bytes;   /* of bodies */
+    int64_t state_ms; /* when it came into its state, by the database's clock, Unix ms */
+    int64_t now_ms;   /* the database's clock when this was read */
+};
+/* Return 0 to go on. */
+typedef int storage_run_visit(void *arg, const struct storage_run *run);
+
+/* Who may change a partition's environments: the epoch must be the one stored. */
+struct storage_fence {
+    uint32_t partition;
+    uint64_t epoch;
+};
+
+enum { STORAGE_ALL_HOSTS = UINT32_MAX };
+
+struct storage_pack { /* an observation row: vector/pack.h, rollup.h */
+    uint32_t category, dimension, host;
+    uint32_t first_item, part, last_item;
+    uint32_t items;
+    uint64_t points;
+    int64_t min_ms, max_ms;
+    struct slice summaries, vectors; /* p NULL: not asked for */
+};
+enum storage_want { STORAGE_SUMMARIES = 1, STORAGE_VECTORS = 2 };
+typedef int storage_pack_visit(void *arg, const struct storage_pack *pack);
+
+enum storage_rank_kind { STORAGE_RANK_TOTAL = 1, STORAGE_RANK_TOP = 2, STORAGE_RANK_PAGE = 3 };
+struct storage_rank { /* vector/rank.h */
+    uint32_t category, dimension;
+    uint32_t host; /* or STORAGE_ALL_HOSTS */
+    enum storage_rank_kind kind;
+    uint32_t number; /* of the chunk or page; 0 for totals */
+    struct slice body;
+};
+struct storage_rank_filter { /* borrowed */
+    uint32_t category, dimension;
+    const uint32_t *hosts; /* ascending; may hold STORAGE_ALL_HOSTS. NULL: that alone */
+    uint32_t hosts_count;
+    enum storage_rank_kind kind;
+    const uint32_t *numbers; /* ascending; NULL: from first to last */
+    uint32_t numbers_count;
+    uint32_t first, last; /* inclusive */
+};
+typedef int storage_rank_visit(void *arg, const struct storage_rank *rank);
+
+struct storage_total { /* of one (category, dimension), host or all hosts, and minute (3600: hour)
+                        */
+    uint32_t category, dimension;
+    uint32_t host; /* or STORAGE_ALL_HOSTS */
+    int64_t from_s;
+    uint64_t count;
+    double sum, min, max; /* min, max NaN: none */
+};
+struct storage_total_filter { /* borrowed */
+    uint32_t category, dimension;
+    const uint32_t *hosts; /* NULL: all of them, from the rows for all hosts together */
+    uint32_t hosts_count;
+    int64_t from_s, to_s; /* [from, to) */
+    int64_t step_s;       /* 0: one sum of it all */
+};
+typedef int storage_total_visit(void *arg, const struct storage_total *total);
+
+struct storage_beats { /* one (host, collector) and, at 1 s, hour (bits, BEAT_BYTES), else range */
+    uint32_t host, collector;
+    int64_t from_s;
+    const uint8_t *bits;    /* resolution 1 */
+    const uint16_t *counts; /* coarser: seconds that reported, a bucket each */
+    uint32_t counts_count;
+};
+typedef int storage_beats_visit(void *arg, const struct storage_beats *beats);
+
+struct storage_group {
+    uint32_t category, dimension, host;
+    uint64_t rows, points;
+};
+typedef int storage_group_visit(void *arg, const struct storage_group *group);
+
+struct storage_table {
+    struct slice name;
+    uint64_t run;                           /* 0: none */
+    uint64_t rows, data_bytes, index_bytes; /* as the database estimates them */
+};
+typedef int storage_table_visit(void *arg, const struct storage_table *table);
+
 #endif

@@ -1,0 +1,79 @@
+#ifndef JOBS_JOB_H
+#define JOBS_JOB_H
+
+#include "base/attr.h"
+#include "port/guard.h"
+#include "port/storage.h"
+#include "port/storage_reads.h"
+#include "port/storage_runs.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What one kind of job is to the scheduler (jobs.h): it names the next piece of work that is due,
+ * and does a piece. Both may be repeated at any time, after any interruption: what is done stands
+ * in the manifest, in the transaction that did it.
+ *
+ * Thread: the partition's job thread. May block. */
+
+struct job_context {
+    struct storage_session *session; /* changes: create, put, publish, drop */
+    struct storage_session *reader;  /* reads, while rows are being written by the other */
+    struct read_guard *guard;        /* of the reader; cancelled when the job has to stop */
+    struct storage_fence fence;
+    uint32_t environment;
+    const struct job_limits *limits;
+    struct job_progress *progress;
+    int64_t now_ms; /* wall clock when the piece of work was chosen */
+};
+
+struct job_limits {
+    size_t memory_bytes_max;   /* of one piece of work: 1 GiB */
+    uint64_t bytes_per_second; /* written; 0: no limit */
+    int64_t grace_ms;          /* a range is compacted this long after its end */
+    int64_t late_ms;           /* late points wait this long at least for the next pass */
+    int64_t keep_1s_ms, keep_1m_ms, keep_1h_ms;
+    int64_t read_deadline_ms; /* no read lasts longer: runs are dropped after twice that */
+};
+
+/* Written by the job, read by STATUS. */
+struct job_progress {
+    _Atomic uint64_t points_done, points_all; /* of the piece in hand */
+    _Atomic uint64_t rows, bytes;             /* written since the start of the process */
+};
+
+struct job_unit {
+    struct storage_range range;
+    uint64_t run;   /* where the piece is about one run: expire */
+    int64_t due_ms; /* since when it has been due: lag */
+};
+
+struct job {
+    const char *name; /* "compact" */
+    const char *help; /* for JOBS */
+    /* 1: *out is due now; 0: nothing is. A run may be looked for in `runs`, as listed a moment ago.
+     */
+    int (*next)(const struct job_context *context, const struct storage_run *runs, uint32_t count,
+                struct job_unit *out);
+    int (*run)(struct job_context *context, const struct job_unit *unit);
+};
+
+/* Between steps of a piece of work: LT_ECANCELLED when it has to stop; sleeps where bytes were
+ * written faster than the limit allows. */
+MUST_USE int job_pace(struct job_context *context, uint64_t bytes_written);
+
+/* compact.c: the points of a closed range into one compact run. */
+extern const struct job job_compact;
+/* Whatever stands in [from, to) of 1-second arrival runs, due or not: JOBS RUN, tools/generate.
+ * Also where nothing is new: reprocessing makes a new run from the old one. */
+MUST_USE int compact_range(struct job_context *context, struct storage_range range);
+
+/* downsample.c: a day's compact runs into coarser ones, 1 min and 1 h. */
+extern const struct job job_downsample;
+MUST_USE int downsample_day(struct job_context *context, struct storage_range day);
+
+/* expire.c: runs past their retention leave; runs that have left are dropped. */
+extern const struct job job_expire;
+
+#endif

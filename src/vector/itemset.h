@@ -1,0 +1,36 @@
+#ifndef VECTOR_ITEMSET_H
+#define VECTOR_ITEMSET_H
+
+#include "base/attr.h"
+#include "base/buffer.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A set of item ids: a Roaring bitmap (Lemire et al. 2018, libroaring), so that "how many different
+ * items were there in these 24 hours" costs a union of bitmaps. One thread at a time. */
+
+struct itemset;
+
+MUST_USE int itemset_create(struct itemset **out);
+void itemset_destroy(struct itemset **set);
+
+/* LT_ENOMEM. */
+MUST_USE int itemset_add(struct itemset *set, uint32_t item);
+/* Ascending: much faster than one by one. */
+MUST_USE int itemset_add_many(struct itemset *set, const uint32_t *items, uint32_t count);
+bool itemset_has(const struct itemset *set, uint32_t item);
+uint64_t itemset_count(const struct itemset *set);
+size_t itemset_bytes(const struct itemset *set); /* of memory, about */
+
+/* The portable Roaring format, runs where they are shorter. */
+MUST_USE int itemset_encode(struct itemset *set, struct buffer *out);
+/* Adds what an encoded set holds. Checks it first: LT_ECORRUPT. */
+MUST_USE int itemset_merge(struct itemset *set, struct slice encoded);
+/* set = set and other; set = set without other. */
+void itemset_intersect(struct itemset *set, const struct itemset *other);
+void itemset_subtract(struct itemset *set, const struct itemset *other);
+uint64_t itemset_intersection_count(const struct itemset *a, const struct itemset *b);
+
+#endif

@@ -1,0 +1,48 @@
+#ifndef VECTOR_ROLLUP_H
+#define VECTOR_ROLLUP_H
+
+#include "base/attr.h"
+#include "base/buffer.h"
+#include "base/slice.h"
+#include "vector/pack.h"
+#include "vector/summary.h"
+
+#include <stdint.h>
+
+/* Coarser data: many series of one (category, dimension, host) in one range, each as a summary per
+ * bucket of `step` seconds that has points. The two bodies of an observation row of a coarser run:
+ * summaries as in pack.h (over the whole range), and buckets in the place of vectors: count, sum,
+ * min, max, first, last of each. So an average is sum / count at every resolution, and hours are
+ * made from minutes as minutes from seconds. One thread at a time. */
+
+struct rollup_bucket {
+    uint32_t number;        /* (start - from) / step */
+    struct summary summary; /* first_ms, last_ms: only where the codec is given them; else the
+                               bucket's start */
+};
+
+struct rollup_writer;
+
+MUST_USE int rollup_writer_create(struct rollup_writer **out);
+void rollup_writer_destroy(struct rollup_writer **writer);
+void rollup_begin(struct rollup_writer *writer, int64_t from_ms, int64_t step_ms);
+/* Items ascend strictly, numbers too; 1 … 2^16 buckets. */
+MUST_USE int rollup_add(struct rollup_writer *writer, uint32_t item,
+                        const struct rollup_bucket *buckets, uint32_t count,
+                        struct summary *summary_out);
+bool rollup_is_full(const struct rollup_writer *writer);
+MUST_USE int rollup_finish(struct rollup_writer *writer, struct pack_row *out);
+
+struct rollup_codec;
+
+MUST_USE int rollup_codec_create(struct rollup_codec **out);
+void rollup_codec_destroy(struct rollup_codec **codec);
+
+/* Calls visit for each bucket of each wanted item, items ascending, buckets ascending. items: as in
+ * pack_open_points. Returns what visit returns, if not 0. LT_EVERSION, LT_ECORRUPT. */
+typedef int rollup_visit(void *arg, uint32_t item, const struct rollup_bucket *bucket);
+MUST_USE int rollup_open(struct rollup_codec *codec, int64_t from_ms, int64_t step_ms,
+                         struct slice summaries, struct slice buckets, const uint32_t *items,
+                         uint32_t items_count, rollup_visit *visit, void *arg);
+
+#endif
