@@ -75,8 +75,9 @@ MUST_USE static inline int storage_run_totals(struct storage_session *s,
 {
     return s->ops->run_totals(s, run, filter, visit, arg);
 }
-/* Heartbeats of a coarser run: seconds that reported, by bucket. (1-second ones: see
- * storage_snapshot_scan_beats.) */
+/* A run's heartbeats, by (collector, host, from_s). At 1 s bits, rows as they stand (an arrival run
+ * may hold an hour several times; their union is meant); coarser: seconds that reported, by bucket.
+ * filter NULL: all of them, as jobs read them. */
 MUST_USE static inline int storage_run_beats(struct storage_session *s,
                                              const struct storage_run *run,
                                              const struct beat_filter *filter,

@@ -82,6 +82,7 @@ MUST_USE static inline int storage_run_put_total(struct storage_session *s, uint
 {
     return s->ops->run_put_total(s, environment, run, total);
 }
+/* bits at 1 s (also of an arrival run that is being rewritten), counts where coarser. */
 MUST_USE static inline int storage_run_put_beats(struct storage_session *s, uint32_t environment,
                                                  const struct storage_run *run,
                                                  const struct storage_beats *beats)
