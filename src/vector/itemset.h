@@ -8,15 +8,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A set of item ids: a Roaring bitmap (Lemire et al. 2018, libroaring), so that "how many different
- * items were there in these 24 hours" costs a union of bitmaps. One thread at a time. */
+/* A set of item ids: a Roaring bitmap (Lemire and others 2018, libroaring), so that "how many
+ * different items were there in these 24 hours" costs a union of bitmaps. One thread at a time;
+ * never blocks. At most 8 KiB for each 65,536 ids of which some are in it.
+ *
+ * LT_ENOMEM comes where the library can tell: in its containers it cannot, and the process ends. */
 
 struct itemset;
 
 MUST_USE int itemset_create(struct itemset **out);
 void itemset_destroy(struct itemset **set);
 
-/* LT_ENOMEM. */
+/* Empties it. */
+void itemset_clear(struct itemset *set);
+
 MUST_USE int itemset_add(struct itemset *set, uint32_t item);
 /* Ascending: much faster than one by one. */
 MUST_USE int itemset_add_many(struct itemset *set, const uint32_t *items, uint32_t count);
@@ -24,10 +29,12 @@ bool itemset_has(const struct itemset *set, uint32_t item);
 uint64_t itemset_count(const struct itemset *set);
 size_t itemset_bytes(const struct itemset *set); /* of memory, about */
 
-/* The portable Roaring format, runs where they are shorter. */
+/* Appends the portable Roaring format (itemset.c), runs where they are shorter. */
 MUST_USE int itemset_encode(struct itemset *set, struct buffer *out);
-/* Adds what an encoded set holds. Checks it first: LT_ECORRUPT. */
+/* Adds what an encoded set holds. LT_ECORRUPT: it is checked first, to the last bit. */
 MUST_USE int itemset_merge(struct itemset *set, struct slice encoded);
+/* How many items an encoded set holds, without making it. LT_ECORRUPT: as itemset_merge. */
+MUST_USE int itemset_check(struct slice encoded, uint64_t *count_out);
 /* set = set and other; set = set without other. */
 void itemset_intersect(struct itemset *set, const struct itemset *other);
 void itemset_subtract(struct itemset *set, const struct itemset *other);

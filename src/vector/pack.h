@@ -63,15 +63,14 @@ struct pack_codec;
 MUST_USE int pack_codec_create(struct pack_codec **out);
 void pack_codec_destroy(struct pack_codec **codec);
 
-/* Columns of `items` entries; they live in the codec until its next open. lost: NULL where all sums
- * are exact. NaN in sum's place never; min, max, first, last are NaN where count is 0. */
+/* Columns of `items` entries; they live in the codec until its next open. sum is summary_total, 0
+ * where count is 0; min, max, first and last are NaN there. */
 struct pack_summaries {
     uint32_t items;
     const uint32_t *item; /* ascending */
     const uint64_t *count;
     const uint64_t *nans; /* NULL: none has any */
     const double *sum;
-    const double *lost;
     const double *min;
     const double *max;
     const double *first;

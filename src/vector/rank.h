@@ -38,7 +38,7 @@ struct rank_total {
     uint32_t hosts;         /* all hosts: how many had points; a host: 1 */
     uint32_t only_host;     /* all hosts: the one, where hosts is 1 */
     bool negative;          /* some item's sum is below 0 */
-    struct slice set;       /* the items, as itemset_open reads them; borrowed */
+    struct slice set;       /* which items, as itemset_merge reads them; borrowed */
 };
 MUST_USE int rank_total_encode(const struct rank_total *total, struct buffer *out);
 MUST_USE int rank_total_decode(struct slice body, struct rank_total *out);
