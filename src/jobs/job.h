@@ -25,7 +25,8 @@ struct job_context {
     uint32_t environment;
     const struct job_limits *limits;
     struct job_progress *progress;
-    int64_t now_ms; /* wall clock when the piece of work was chosen */
+    int64_t now_ms;        /* wall clock when the piece of work was chosen */
+    int64_t paced_mono_ms; /* job_pace's: what was written is paid for until then; 0 at first */
 };
 
 struct job_limits {
