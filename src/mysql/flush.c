@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/logger.h"
+#include "mysql/manifest.h"
 #include "vector/beats.h"
 
 #include <assert.h>
@@ -25,7 +26,7 @@ enum {
 
 static const struct {
     const char *name;
-    const char *table; /* NULL: a range table */
+    const char *table; /* NULL: a run's */
     const char *values;
     unsigned columns;
     enum bulk_type types[BULK_COLUMNS_MAX];
@@ -69,7 +70,7 @@ static int batch_run(struct mysql_session *s, struct flush_batch *batch)
         schema_put_table(sql, s->storage->prefix, batch->table.environment,
                          statements[batch->what].table);
     else
-        schema_put_range_table(sql, s->storage->prefix, &batch->table);
+        schema_put_run_table(sql, s->storage->prefix, &batch->table);
     buffer_append_str(sql, statements[batch->what].values);
     if (sql->error != 0)
         return sql->error;
@@ -92,19 +93,19 @@ static void batches_drop(struct flush *f)
 }
 
 struct flush_batch *flush_batch(struct mysql_session *s, enum flush_what what, uint32_t environment,
-                                struct storage_range range)
+                                const struct storage_run *run)
 {
     struct flush *f = s->flush;
     for (uint32_t i = 0; i < f->batches.n; i++) {
         struct flush_batch *b = &f->batches.v[i];
         if (b->what == what && b->table.environment == environment &&
-            b->table.range.from_s == range.from_s && b->table.range.to_s == range.to_s)
+            b->table.run == (run != NULL ? run->id : 0))
             return b;
     }
-    struct flush_batch batch = {
-        .what = what,
-        .table = {environment, what == FLUSH_ARRIVAL ? SCHEMA_ARRIVAL : SCHEMA_HEARTBEAT, range},
-    };
+    struct flush_batch batch = {.what = what, .table.environment = environment};
+    if (run != NULL)
+        batch.table = schema_table_of(
+            environment, what == FLUSH_ARRIVAL ? SCHEMA_ARRIVAL : SCHEMA_HEARTBEAT, run);
     bulk_init(&batch.bulk, statements[what].types, statements[what].columns);
     return VEC_PUSH(&f->batches, batch) ? &f->batches.v[f->batches.n - 1] : NULL;
 }
@@ -135,6 +136,8 @@ static void flush_reset(struct mysql_session *s)
     struct flush *f = s->flush;
     batches_drop(f);
     f->names.n = 0;
+    f->environments.n = 0;
+    f->runs.n = 0;
     buffer_reset(&f->name_bytes, BATCH_BYTES_MAX);
     s->flushing = false;
 }
@@ -166,6 +169,8 @@ void flush_destroy(struct flush **flush)
     batches_drop(f);
     VEC_FINI(&f->batches);
     VEC_FINI(&f->names);
+    VEC_FINI(&f->environments);
+    VEC_FINI(&f->runs);
     buffer_fini(&f->name_bytes);
     buffer_fini(&f->body);
     free(f);
@@ -254,6 +259,64 @@ void mysql_flush_abort(struct storage_session *base)
 
 /* ---- points and heartbeats ---- */
 
+struct runs_reading {
+    struct flush *f;
+    uint32_t environment;
+};
+
+static int flush_run(void *arg, const struct storage_run *run)
+{
+    const struct runs_reading *reading = arg;
+    struct flush_run open = {reading->environment, *run};
+    bool whole = schema_has(run, SCHEMA_ARRIVAL) && schema_has(run, SCHEMA_HEARTBEAT);
+    return !whole || VEC_PUSH(&reading->f->runs, open) ? 0 : LT_ENOMEM;
+}
+
+static const struct storage_run *run_find(const struct flush *f, uint32_t environment,
+                                          struct storage_range range)
+{
+    for (uint32_t i = 0; i < f->runs.n; i++)
+        if (f->runs.v[i].environment == environment &&
+            schema_same_range(f->runs.v[i].run.range, range))
+            return &f->runs.v[i].run;
+    return NULL;
+}
+
+/* The range's open run. The fence is held from before this transaction's first look at the manifest
+ * until its end, and closing a run takes the same: what is open here stays open until the commit.
+ */
+static int run_of(struct mysql_session *s, uint32_t environment, struct storage_range range,
+                  const struct storage_run **out)
+{
+    struct flush *f = s->flush;
+    bool known = false;
+    for (uint32_t i = 0; i < f->environments.n; i++)
+        known = known || f->environments.v[i] == environment;
+    if (!known) {
+        struct runs_reading reading = {f, environment};
+        int err = VEC_PUSH(&f->environments, environment) ? 0 : LT_ENOMEM;
+        if (err == 0)
+            err = manifest_read(s, "flush.runs", environment, MANIFEST_OPEN, NULL, flush_run,
+                                &reading);
+        if (err != 0)
+            return err;
+    }
+    *out = run_find(f, environment, range);
+    return *out != NULL ? 0 : LT_EAGAIN;
+}
+
+/* The batch for rows of a range; ends the flush on error. */
+static int range_batch(struct mysql_session *s, enum flush_what what, uint32_t environment,
+                       struct storage_range range, struct flush_batch **out)
+{
+    const struct storage_run *run;
+    int err = run_of(s, environment, range, &run);
+    if (err != 0)
+        return flush_fail(s, err);
+    *out = flush_batch(s, what, environment, run);
+    return *out != NULL ? 0 : flush_fail(s, LT_ENOMEM);
+}
+
 static void row_put(struct flush *f, struct bulk *bulk, const struct block *block,
                     const struct arrival_points *points)
 {
@@ -293,11 +356,12 @@ int mysql_flush_block(struct storage_session *base, uint32_t environment,
             .values = block->values + at,
             .policies = block->policies != NULL ? block->policies + at : NULL,
         };
-        struct flush_batch *batch = flush_batch(s, FLUSH_ARRIVAL, environment, range);
-        if (batch == NULL)
-            return flush_fail(s, LT_ENOMEM);
+        struct flush_batch *batch;
+        int err = range_batch(s, FLUSH_ARRIVAL, environment, range, &batch);
+        if (err != 0)
+            return err;
         buffer_reset(&f->body, SIZE_MAX);
-        int err = arrival_encode(s->arrival, &points, &f->body);
+        err = arrival_encode(s->arrival, &points, &f->body);
         if (err != 0)
             return flush_fail(s, err);
         row_put(f, &batch->bulk, block, &points);
@@ -314,9 +378,10 @@ int mysql_flush_beat(struct storage_session *base, uint32_t environment, struct 
     struct mysql_session *s = session_of(base);
     struct flush *f = s->flush;
     assert(s->flushing);
-    struct flush_batch *batch = flush_batch(s, FLUSH_HEARTBEAT, environment, range);
-    if (batch == NULL)
-        return flush_fail(s, LT_ENOMEM);
+    struct flush_batch *batch;
+    int err = range_batch(s, FLUSH_HEARTBEAT, environment, range, &batch);
+    if (err != 0)
+        return err;
     uint8_t packed[BEAT_BYTES];
     size_t n = beats_pack(beat->bits, packed);
     bulk_put_number(&batch->bulk, beat->collector);

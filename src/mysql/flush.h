@@ -31,19 +31,25 @@ struct flush_name { /* text: at this offset of name_bytes */
     size_t text_at;
 };
 
+struct flush_run { /* open, as the transaction sees it */
+    uint32_t environment;
+    struct storage_run run;
+};
+
 struct flush {
     uint64_t lo;
     uint32_t seq; /* the next row's number */
     VEC(struct flush_batch) batches;
+    VEC(uint32_t) environments; /* whose runs were read */
+    VEC(struct flush_run) runs;
     VEC(struct flush_name) names;
     struct buffer name_bytes;
     struct buffer body; /* of the row that is being made */
 };
 
-/* The batch of a table, opened where need be; range is of no matter for catalog tables. NULL: out
- * of memory. */
+/* The batch of a table, opened where need be; run: NULL for catalog tables. NULL: out of memory. */
 struct flush_batch *flush_batch(struct mysql_session *s, enum flush_what what, uint32_t environment,
-                                struct storage_range range);
+                                const struct storage_run *run);
 
 /* After rows were put: writes what has become large. Rolls back on error. */
 MUST_USE int flush_written(struct mysql_session *s, struct flush_batch *batch);

@@ -68,8 +68,7 @@ static int names_row(struct mysql_session *s, struct buffer *raw, uint32_t at, u
         names_put(raw, name->detail,
                   slice_make(f->name_bytes.data + name->text_at, name->text_bytes));
     }
-    struct flush_batch *batch =
-        flush_batch(s, FLUSH_CATALOG, first->environment, (struct storage_range){0, 0});
+    struct flush_batch *batch = flush_batch(s, FLUSH_CATALOG, first->environment, NULL);
     if (batch == NULL || raw->error != 0)
         return LT_ENOMEM;
     buffer_reset(&f->body, SIZE_MAX);
@@ -106,8 +105,7 @@ int mysql_flush_text(struct storage_session *base, uint32_t environment,
 {
     struct mysql_session *s = session_of(base);
     assert(s->flushing);
-    struct flush_batch *batch =
-        flush_batch(s, FLUSH_TEXT, environment, (struct storage_range){0, 0});
+    struct flush_batch *batch = flush_batch(s, FLUSH_TEXT, environment, NULL);
     if (batch == NULL)
         return flush_fail(s, LT_ENOMEM);
     bulk_put_number(&batch->bulk, text->category);
@@ -121,8 +119,7 @@ int mysql_flush_watermark(struct storage_session *base, uint32_t environment,
 {
     struct mysql_session *s = session_of(base);
     assert(s->flushing);
-    struct flush_batch *batch =
-        flush_batch(s, FLUSH_WATERMARK, environment, (struct storage_range){0, 0});
+    struct flush_batch *batch = flush_batch(s, FLUSH_WATERMARK, environment, NULL);
     if (batch == NULL)
         return flush_fail(s, LT_ENOMEM);
     bulk_put_number(&batch->bulk, watermark->host);

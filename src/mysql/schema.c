@@ -1,6 +1,7 @@
 #include "mysql/schema.h"
 
 #include "base/error.h"
+#include "base/logger.h"
 #include "base/number.h"
 #include "mysql/session.h"
 
@@ -37,13 +38,30 @@ static const char watermark_columns[] = " (host INT UNSIGNED NOT NULL,"
                                         " max_ms BIGINT NOT NULL,"
                                         " PRIMARY KEY (host, collector))" TABLE_OPTIONS;
 
-/* What readers may read: a table is entered after it was made, and leaves before it is dropped. */
-static const char manifest_columns[] = " (name VARBINARY(64) NOT NULL PRIMARY KEY,"
-                                       " kind TINYINT UNSIGNED NOT NULL,"
-                                       " version INT UNSIGNED NOT NULL,"
-                                       " resolution_s INT UNSIGNED NOT NULL,"
-                                       " from_s BIGINT NOT NULL,"
-                                       " to_s BIGINT NOT NULL)" TABLE_OPTIONS;
+/* The runs (docs/adr/0008-runs.md). tables: which of a run's tables there are, 1 << enum
+ * schema_kind: set after the table was made, so that one that is set can be read; who drops a run
+ * asks for all that its kind can have. */
+static const char manifest_columns[] =
+    " (id BIGINT UNSIGNED NOT NULL PRIMARY KEY,"
+    " kind TINYINT UNSIGNED NOT NULL,"
+    " state TINYINT UNSIGNED NOT NULL,"
+    " resolution_s INT UNSIGNED NOT NULL,"
+    " from_s BIGINT NOT NULL,"
+    " to_s BIGINT NOT NULL,"
+    " tables INT UNSIGNED NOT NULL DEFAULT 0,"
+    " sources BIGINT UNSIGNED NOT NULL DEFAULT 0,"
+    " series BIGINT UNSIGNED NOT NULL DEFAULT 0,"
+    " points BIGINT UNSIGNED NOT NULL DEFAULT 0,"
+    " bytes BIGINT UNSIGNED NOT NULL DEFAULT 0,"
+    " state_at TIMESTAMP(6) NOT NULL DEFAULT '1970-01-02 00:00:00')" TABLE_OPTIONS;
+
+/* run: the greatest id given. Its row is locked while one is given and entered, so that ids appear
+ * in their order. */
+static const char counter_columns[] = " (name VARBINARY(64) NOT NULL PRIMARY KEY,"
+                                      " value BIGINT UNSIGNED NOT NULL)" TABLE_OPTIONS;
+
+static const char note_columns[] = " (name VARBINARY(255) NOT NULL PRIMARY KEY,"
+                                   " text MEDIUMBLOB NOT NULL)" TABLE_OPTIONS;
 
 /* Points as they came. (lo, seq), the first offset of the flush and the row's number in it, is log
  * order: inserts append, keys are short, and a series' rows come out of the index in the order in
@@ -75,14 +93,72 @@ static const char heartbeat_columns[] =
     " seconds VARBINARY(450) NOT NULL,"
     " PRIMARY KEY (collector, host, from_s, lo, seq))" TABLE_OPTIONS;
 
+/* docs/adr/0009-observation-rows.md. Bodies are long: those that are not selected are not read. */
+static const char observation_columns[] =
+    " (category INT UNSIGNED NOT NULL,"
+    " dimension INT UNSIGNED NOT NULL,"
+    " host INT UNSIGNED NOT NULL,"
+    " first_item INT UNSIGNED NOT NULL,"
+    " part INT UNSIGNED NOT NULL,"
+    " last_item INT UNSIGNED NOT NULL,"
+    " items INT UNSIGNED NOT NULL,"
+    " points BIGINT UNSIGNED NOT NULL,"
+    " min_ms BIGINT NOT NULL,"
+    " max_ms BIGINT NOT NULL,"
+    " summaries LONGBLOB NOT NULL,"
+    " vectors LONGBLOB NOT NULL,"
+    " PRIMARY KEY (category, dimension, host, first_item, part))" TABLE_OPTIONS;
+
+/* docs/adr/0010-rank-rows.md; body: vector/rank.h */
+static const char rank_columns[] =
+    " (category INT UNSIGNED NOT NULL,"
+    " dimension INT UNSIGNED NOT NULL,"
+    " host INT UNSIGNED NOT NULL,"
+    " kind TINYINT UNSIGNED NOT NULL,"
+    " number INT UNSIGNED NOT NULL,"
+    " body MEDIUMBLOB NOT NULL,"
+    " PRIMARY KEY (category, dimension, host, kind, number))" TABLE_OPTIONS;
+
+/* What all items sum up to in a minute (coarser runs: a bucket), for the database to add up. sum is
+ * NULL where it is not finite; min and max also where there is none. */
+static const char total_columns[] =
+    " (category INT UNSIGNED NOT NULL,"
+    " dimension INT UNSIGNED NOT NULL,"
+    " host INT UNSIGNED NOT NULL,"
+    " from_s BIGINT NOT NULL,"
+    " count BIGINT UNSIGNED NOT NULL,"
+    " sum DOUBLE NULL,"
+    " min DOUBLE NULL,"
+    " max DOUBLE NULL,"
+    " PRIMARY KEY (category, dimension, host, from_s))" TABLE_OPTIONS;
+
+/* body: at 1 s an hour's seconds (vector/beats.h), coarser: a bucket's counts
+ * (vector/beat_counts.h). */
+static const char beats_columns[] = " (collector INT UNSIGNED NOT NULL,"
+                                    " host INT UNSIGNED NOT NULL,"
+                                    " from_s BIGINT NOT NULL,"
+                                    " body BLOB NOT NULL,"
+                                    " PRIMARY KEY (collector, host, from_s))" TABLE_OPTIONS;
+
 static const struct {
     const char *name;
     const char *columns;
 } environment_tables[] = {
-    {"catalog_1", catalog_columns},
-    {"item_text_1", item_text_columns},
-    {"watermark_1", watermark_columns},
-    {"manifest_1", manifest_columns},
+    {"catalog_1", catalog_columns},     {"item_text_1", item_text_columns},
+    {"watermark_1", watermark_columns}, {"manifest_2", manifest_columns},
+    {"counter_1", counter_columns},     {"note_1", note_columns},
+};
+
+static const struct {
+    const char *name;
+    const char *columns;
+} run_tables[SCHEMA_KINDS] = {
+    [SCHEMA_ARRIVAL] = {"arrival", arrival_columns},
+    [SCHEMA_HEARTBEAT] = {"heartbeat", heartbeat_columns},
+    [SCHEMA_OBSERVATION] = {"observation", observation_columns},
+    [SCHEMA_RANK] = {"rank", rank_columns},
+    [SCHEMA_TOTAL] = {"total", total_columns},
+    [SCHEMA_BEATS] = {"heartbeat", beats_columns},
 };
 
 /* ---- names ---- */
@@ -98,18 +174,25 @@ void schema_put_table(struct buffer *sql, const char *prefix, uint32_t environme
     buffer_printf(sql, "`%s%" PRIu32 "`.%s", prefix, environment, table);
 }
 
-static void put_range_name(struct buffer *sql, const struct schema_table *table)
+void schema_put_run_table(struct buffer *sql, const char *prefix, const struct schema_table *table)
 {
-    buffer_printf(sql, "%s_1_s_%" PRId64 "_%" PRId64,
-                  table->kind == SCHEMA_ARRIVAL ? "arrival" : "heartbeat", table->range.from_s,
-                  table->range.to_s);
+    schema_put_table(sql, prefix, table->environment, run_tables[table->kind].name);
+    char unit = table->resolution_s == 1 ? 's' : table->resolution_s == 60 ? 'm' : 'h';
+    buffer_printf(sql, "_1_%c_%" PRId64 "_%" PRId64 "_%" PRIu64, unit, table->range.from_s,
+                  table->range.to_s, table->run);
 }
 
-void schema_put_range_table(struct buffer *sql, const char *prefix,
-                            const struct schema_table *table)
+void schema_put_create(struct buffer *sql, const char *prefix, const struct schema_table *table)
 {
-    schema_put_table(sql, prefix, table->environment, "");
-    put_range_name(sql, table);
+    buffer_append_str(sql, "CREATE TABLE IF NOT EXISTS ");
+    schema_put_run_table(sql, prefix, table);
+    buffer_append_str(sql, run_tables[table->kind].columns);
+}
+
+void schema_put_drop(struct buffer *sql, const char *prefix, const struct schema_table *table)
+{
+    buffer_append_str(sql, "DROP TABLE IF EXISTS ");
+    schema_put_run_table(sql, prefix, table);
 }
 
 /* ---- prepare ---- */
@@ -138,6 +221,36 @@ static int prepare_meta(struct mysql_session *s, uint32_t partitions)
     return err;
 }
 
+static int count_row(void *arg, const struct slice *columns)
+{
+    return number_parse_u64(columns[0], arg);
+}
+
+/* Tables of 0.x are named without a run, and were never released: no code reads them. */
+static int refuse_old(struct mysql_session *s, uint32_t environment)
+{
+    const char *prefix = s->storage->prefix;
+    uint64_t found = 0;
+    buffer_printf(session_sql(s),
+                  "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = '%s%" PRIu32
+                  "' AND table_name = 'manifest_1'",
+                  prefix, environment);
+    int err = session_query(s, "prepare.old", NULL, count_row, &found);
+    if (err != 0 || found == 0)
+        return err;
+    struct buffer *sql = session_sql(s);
+    buffer_append_str(sql, "SELECT COUNT(*) FROM ");
+    schema_put_table(sql, prefix, environment, "manifest_1");
+    err = session_query(s, "prepare.old", NULL, count_row, &found);
+    if (err != 0 || found == 0)
+        return err;
+    log_error("mysql",
+              "database %s%" PRIu32 " was written by a version before runs (its manifest_1 has "
+              "rows), which this one cannot read: use another --mysql-prefix, or drop it",
+              prefix, environment);
+    return LT_EVERSION;
+}
+
 static int prepare_environment(struct mysql_session *s, uint32_t environment)
 {
     const char *prefix = s->storage->prefix;
@@ -145,6 +258,8 @@ static int prepare_environment(struct mysql_session *s, uint32_t environment)
                   "CREATE DATABASE IF NOT EXISTS `%s%" PRIu32 "` CHARACTER SET binary", prefix,
                   environment);
     int err = session_exec(s, "prepare.database", NULL);
+    if (err == 0)
+        err = refuse_old(s, environment);
     for (size_t i = 0; err == 0 && i < ARRAY_LEN(environment_tables); i++) {
         struct buffer *sql = session_sql(s);
         buffer_append_str(sql, "CREATE TABLE IF NOT EXISTS ");
@@ -152,7 +267,13 @@ static int prepare_environment(struct mysql_session *s, uint32_t environment)
         buffer_append_str(sql, environment_tables[i].columns);
         err = session_exec(s, "prepare.table", NULL);
     }
-    return err;
+    if (err != 0)
+        return err;
+    struct buffer *sql = session_sql(s);
+    buffer_append_str(sql, "INSERT INTO ");
+    schema_put_table(sql, prefix, environment, "counter_1");
+    buffer_append_str(sql, " VALUES ('run', 0) ON DUPLICATE KEY UPDATE value = value");
+    return session_exec(s, "prepare.counter", NULL);
 }
 
 int mysql_prepare(struct storage_session *base, uint32_t partitions, const uint32_t *environments,
@@ -164,63 +285,5 @@ int mysql_prepare(struct storage_session *base, uint32_t partitions, const uint3
         err = prepare_meta(s, partitions);
     for (uint32_t i = 0; err == 0 && i < environments_count; i++)
         err = prepare_environment(s, environments[i]);
-    return err;
-}
-
-/* ---- range tables ---- */
-
-static bool is_ensured(const struct mysql_session *s, const struct schema_table *table)
-{
-    for (uint32_t i = 0; i < s->ensured.n; i++) {
-        const struct schema_table *t = &s->ensured.v[i];
-        if (t->environment == table->environment && t->kind == table->kind &&
-            t->range.from_s == table->range.from_s && t->range.to_s == table->range.to_s)
-            return true;
-    }
-    return false;
-}
-
-/* First the table, then the manifest: a table in the manifest is there. Neither waits for readers
- * of a table that exists. */
-static int table_ensure(struct mysql_session *s, const struct schema_table *table)
-{
-    const char *prefix = s->storage->prefix;
-    struct buffer *sql = session_sql(s);
-    buffer_append_str(sql, "CREATE TABLE IF NOT EXISTS ");
-    schema_put_range_table(sql, prefix, table);
-    buffer_append_str(sql, table->kind == SCHEMA_ARRIVAL ? arrival_columns : heartbeat_columns);
-    int err = session_exec(s, "ensure.create", NULL);
-    if (err != 0)
-        return err;
-    sql = session_sql(s);
-    buffer_append_str(sql, "INSERT INTO ");
-    schema_put_table(sql, prefix, table->environment, "manifest_1 VALUES ('");
-    put_range_name(sql, table);
-    buffer_printf(sql, "', %d, 1, 1, %" PRId64 ", %" PRId64 ") ON DUPLICATE KEY UPDATE name = name",
-                  (int)table->kind, table->range.from_s, table->range.to_s);
-    return session_exec(s, "ensure.manifest", NULL);
-}
-
-int mysql_tables_ensure(struct storage_session *base, uint32_t environment,
-                        const struct storage_range *ranges, uint32_t count)
-{
-    struct mysql_session *s = session_of(base);
-    int err = conn_ready(&s->conn, false);
-    if (s->ensured_incarnation != s->conn.incarnation || s->ensured.n >= SESSION_ENSURED_MAX)
-        s->ensured.n = 0;
-    s->ensured_incarnation = s->conn.incarnation;
-    static const enum schema_kind kinds[] = {SCHEMA_ARRIVAL, SCHEMA_HEARTBEAT};
-    for (uint32_t i = 0; err == 0 && i < count * ARRAY_LEN(kinds); i++) {
-        struct schema_table table = {
-            .environment = environment,
-            .kind = kinds[i % ARRAY_LEN(kinds)],
-            .range = ranges[i / ARRAY_LEN(kinds)],
-        };
-        if (is_ensured(s, &table))
-            continue;
-        err = table_ensure(s, &table);
-        if (err == 0 && !VEC_PUSH(&s->ensured, table))
-            err = LT_ENOMEM;
-    }
     return err;
 }

@@ -20,8 +20,6 @@ struct mysql_storage {
 
 struct flush;
 
-enum { SESSION_ENSURED_MAX = 4096 };
-
 struct mysql_session {
     struct storage_session base;
     struct mysql_storage *storage;
@@ -33,16 +31,11 @@ struct mysql_session {
     struct flush *flush; /* flush.c; made by the first flush */
     bool flushing;
 
-    /* Tables known to be in the manifest, as of one connection: a restored backup means a new one.
-     */
-    VEC(struct schema_table) ensured;
-    uint64_t ensured_incarnation;
-
     /* The open snapshot. */
     bool reading;
     uint32_t environment;
     struct read_guard *guard;
-    VEC(struct schema_table) tables; /* newest range first, catch-all before them */
+    VEC(struct storage_run) runs; /* in force, in the order of manifest_read */
 };
 
 static inline struct mysql_session *session_of(struct storage_session *s)
@@ -52,6 +45,9 @@ static inline struct mysql_session *session_of(struct storage_session *s)
 
 /* Starts composing a statement in s->sql, which keeps its memory. */
 struct buffer *session_sql(struct mysql_session *s);
+
+/* Starts composing a SELECT that the server itself ends at the guard's deadline (NULL: none). */
+struct buffer *session_select(struct mysql_session *s, struct read_guard *guard);
 
 /* Runs what was composed. */
 MUST_USE int session_exec(struct mysql_session *s, const char *name, uint64_t *affected_out);
@@ -68,6 +64,9 @@ int mysql_prepare(struct storage_session *s, uint32_t partitions, const uint32_t
                   uint32_t environments_count);
 int mysql_tables_ensure(struct storage_session *s, uint32_t environment,
                         const struct storage_range *ranges, uint32_t count);
+
+int mysql_runs(struct storage_session *s, uint32_t environment, struct read_guard *guard,
+               storage_run_visit *visit, void *arg);
 
 int mysql_lease_take(struct storage_session *s, uint32_t partition, struct slice owner, int ttl_ms,
                      struct storage_progress *out);
@@ -104,5 +103,6 @@ int mysql_snapshot_scan(struct storage_session *s, const struct block_filter *fi
 int mysql_snapshot_scan_beats(struct storage_session *s, const struct beat_filter *filter,
                               beat_visit *visit, void *arg);
 void mysql_snapshot_end(struct storage_session *s);
+const struct storage_run *mysql_snapshot_runs(struct storage_session *s, uint32_t *count_out);
 
 #endif

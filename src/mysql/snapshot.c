@@ -1,4 +1,4 @@
-#include "mysql/session.h"
+#include "mysql/manifest.h"
 
 #include "base/error.h"
 #include "base/logger.h"
@@ -13,20 +13,8 @@
 
 enum {
     HOSTS_LISTED_MAX = 1000, /* more are read as a span; the reader checks */
-    STATEMENT_S_MAX = 86400,
     END_MS = 500,
 };
-
-static void put_select(struct mysql_session *s, struct buffer *sql)
-{
-    int64_t left_ms = s->guard->deadline_mono_ms - clock_mono_ms();
-    if (left_ms > STATEMENT_S_MAX * INT64_C(1000))
-        left_ms = STATEMENT_S_MAX * INT64_C(1000);
-    if (left_ms < 1)
-        left_ms = 1; /* 0 would be no limit */
-    buffer_printf(sql, "SET STATEMENT max_statement_time = %" PRId64 ".%03d FOR SELECT ",
-                  left_ms / 1000, (int)(left_ms % 1000));
-}
 
 /* ---- begin, end ---- */
 
@@ -40,34 +28,10 @@ static void snapshot_close(struct mysql_session *s)
         conn_disconnect(&s->conn);
 }
 
-static int manifest_row(void *arg, const struct slice *columns)
+static int snapshot_run(void *arg, const struct storage_run *run)
 {
     struct mysql_session *s = arg;
-    struct schema_table table = {.environment = s->environment};
-    uint64_t kind;
-    int err = number_parse_u64(columns[0], &kind);
-    if (err == 0)
-        err = number_parse_i64(columns[1], &table.range.from_s);
-    if (err == 0)
-        err = number_parse_i64(columns[2], &table.range.to_s);
-    if (err != 0)
-        return err;
-    table.kind = (enum schema_kind)kind;
-    return VEC_PUSH(&s->tables, table) ? 0 : LT_ENOMEM;
-}
-
-static int manifest_read(struct mysql_session *s)
-{
-    s->tables.n = 0;
-    struct buffer *sql = session_sql(s);
-    put_select(s, sql);
-    buffer_append_str(sql, "kind, from_s, to_s FROM ");
-    schema_put_table(sql, s->storage->prefix, s->environment, "manifest_1");
-    buffer_printf(sql,
-                  " WHERE version = 1 AND resolution_s = 1 AND kind IN (%d, %d)"
-                  " ORDER BY from_s = 0 AND to_s = 0 DESC, from_s DESC",
-                  SCHEMA_ARRIVAL, SCHEMA_HEARTBEAT);
-    return session_query(s, "snapshot.manifest", s->guard, manifest_row, s);
+    return VEC_PUSH(&s->runs, *run) ? 0 : LT_ENOMEM;
 }
 
 int mysql_snapshot_begin(struct storage_session *base, uint32_t environment, uint32_t partition,
@@ -85,8 +49,10 @@ int mysql_snapshot_begin(struct storage_session *base, uint32_t environment, uin
                      NULL, NULL);
     if (err == 0)
         err = lease_read(s, partition, false, guard, &progress);
+    s->runs.n = 0;
     if (err == 0)
-        err = manifest_read(s);
+        err = manifest_read(s, "snapshot.manifest", environment, MANIFEST_IN_FORCE, guard,
+                            snapshot_run, s);
     if (err != 0) {
         snapshot_close(s);
         return err;
@@ -106,17 +72,22 @@ void mysql_snapshot_end(struct storage_session *base)
     s->guard = NULL;
 }
 
+const struct storage_run *mysql_snapshot_runs(struct storage_session *base, uint32_t *count_out)
+{
+    struct mysql_session *s = session_of(base);
+    *count_out = s->reading ? s->runs.n : 0;
+    return s->runs.v;
+}
+
 /* ---- scans ---- */
 
-/* Can the table hold times of [from_ms, to_ms)? */
-static bool table_matters(const struct schema_table *table, enum schema_kind kind, int64_t from_ms,
-                          int64_t to_ms)
+/* Does it hold 1-second data, maybe of [from_ms, to_ms)? Coarser runs repeat what others hold. */
+static bool run_matters(const struct storage_run *run, int64_t from_ms, int64_t to_ms)
 {
-    if (table->kind != kind || from_ms >= to_ms)
+    if (run->resolution_s != 1 || from_ms >= to_ms)
         return false;
-    return schema_is_catch_all(table->range) ||
-           (table->range.from_s <= block_last_ms(to_ms) / 1000 &&
-            table->range.to_s > from_ms / 1000);
+    return schema_is_catch_all(run->range) ||
+           (run->range.from_s <= block_last_ms(to_ms) / 1000 && run->range.to_s > from_ms / 1000);
 }
 
 static void put_list(struct buffer *sql, const char *column, const uint32_t *ids, uint32_t count)
@@ -140,7 +111,7 @@ static void put_hosts(struct buffer *sql, const uint32_t *hosts, uint32_t count)
 
 struct scan {
     struct mysql_session *s;
-    const struct schema_table *table;
+    const struct storage_run *run;
     bool fresh;
     block_visit *block;
     beat_visit *beat;
@@ -150,9 +121,9 @@ struct scan {
 static int row_corrupt(const struct scan *scan, int err, struct slice lo, struct slice seq)
 {
     log_error("mysql",
-              "environment %" PRIu32 ", range %" PRId64 " to %" PRId64
+              "environment %" PRIu32 ", run %" PRIu64 ", range %" PRId64 " to %" PRId64
               ": row (lo %.*s, seq %.*s) cannot be read: %s",
-              scan->table->environment, scan->table->range.from_s, scan->table->range.to_s,
+              scan->s->environment, scan->run->id, scan->run->range.from_s, scan->run->range.to_s,
               (int)lo.n, lo.p, (int)seq.n, seq.p, error_text(err));
     return err;
 }
@@ -185,13 +156,13 @@ static int arrival_row(void *arg, const struct slice *columns)
     return scan->block(scan->arg, &block);
 }
 
-static void put_arrival_select(struct mysql_session *s, const struct schema_table *table,
+static void put_arrival_select(struct mysql_session *s, const struct storage_run *run,
                                const struct block_filter *filter)
 {
-    struct buffer *sql = session_sql(s);
-    put_select(s, sql);
+    struct schema_table table = schema_table_of(s->environment, SCHEMA_ARRIVAL, run);
+    struct buffer *sql = session_select(s, s->guard);
     buffer_append_str(sql, "lo, seq, dimension, host, category, body FROM ");
-    schema_put_range_table(sql, s->storage->prefix, table);
+    schema_put_run_table(sql, s->storage->prefix, &table);
     buffer_printf(sql, " FORCE INDEX (by_series) WHERE category = %" PRIu32, filter->category);
     put_list(sql, "dimension", filter->dimensions, filter->dimensions_count);
     buffer_printf(sql, " AND fresh = %d", filter->fresh ? 1 : 0);
@@ -200,6 +171,23 @@ static void put_arrival_select(struct mysql_session *s, const struct schema_tabl
                   " AND max_ms >= %" PRId64 " AND min_ms <= %" PRId64
                   " ORDER BY category, dimension, fresh, host, lo, seq",
                   filter->from_ms, block_last_ms(filter->to_ms));
+}
+
+static int scan_arrival(struct mysql_session *s, const struct storage_run *run,
+                        const struct block_filter *filter, block_visit *visit, void *arg)
+{
+    struct scan scan = {.s = s, .run = run, .fresh = filter->fresh, .block = visit, .arg = arg};
+    if (!schema_has(run, SCHEMA_ARRIVAL))
+        return 0;
+    put_arrival_select(s, run, filter);
+    return session_query(s, "snapshot.arrival", s->guard, arrival_row, &scan);
+}
+
+/* The one place where snapshot_scan meets the points of a compact run. */
+static int scan_compact(struct mysql_session *s, const struct storage_run *run,
+                        const struct block_filter *filter, block_visit *visit, void *arg)
+{
+    return filter->fresh ? LT_EUNSUPPORTED : 0;
 }
 
 int mysql_snapshot_scan(struct storage_session *base, const struct block_filter *filter,
@@ -211,14 +199,11 @@ int mysql_snapshot_scan(struct storage_session *base, const struct block_filter 
     if (filter->dimensions_count == 0 || (filter->hosts != NULL && filter->hosts_count == 0))
         return 0;
     int err = 0;
-    for (uint32_t i = 0; err == 0 && i < s->tables.n; i++) {
-        const struct schema_table *table = &s->tables.v[i];
-        if (!table_matters(table, SCHEMA_ARRIVAL, filter->from_ms, filter->to_ms))
-            continue;
-        struct scan scan = {
-            .s = s, .table = table, .fresh = filter->fresh, .block = visit, .arg = arg};
-        put_arrival_select(s, table, filter);
-        err = session_query(s, "snapshot.arrival", s->guard, arrival_row, &scan);
+    for (uint32_t i = 0; err == 0 && i < s->runs.n; i++) {
+        const struct storage_run *run = &s->runs.v[i];
+        if (run_matters(run, filter->from_ms, filter->to_ms))
+            err = run->kind == STORAGE_ARRIVAL ? scan_arrival(s, run, filter, visit, arg)
+                                               : scan_compact(s, run, filter, visit, arg);
     }
     return err;
 }
@@ -245,17 +230,34 @@ static int heartbeat_row(void *arg, const struct slice *columns)
     return scan->beat(scan->arg, &beat);
 }
 
-static void put_heartbeat_select(struct mysql_session *s, const struct schema_table *table,
+static void put_heartbeat_select(struct mysql_session *s, const struct storage_run *run,
                                  const struct beat_filter *filter)
 {
-    struct buffer *sql = session_sql(s);
-    put_select(s, sql);
+    struct schema_table table = schema_table_of(s->environment, SCHEMA_HEARTBEAT, run);
+    struct buffer *sql = session_select(s, s->guard);
     buffer_append_str(sql, "lo, seq, host, collector, from_s, seconds FROM ");
-    schema_put_range_table(sql, s->storage->prefix, table);
+    schema_put_run_table(sql, s->storage->prefix, &table);
     buffer_printf(sql, " WHERE collector = %" PRIu32, filter->collector);
     put_hosts(sql, filter->hosts, filter->hosts_count);
     buffer_printf(sql, " AND from_s > %" PRId64 " AND from_s <= %" PRId64,
                   filter->from_ms / 1000 - BEAT_SECONDS, (filter->to_ms - 1) / 1000);
+}
+
+static int scan_heartbeats(struct mysql_session *s, const struct storage_run *run,
+                           const struct beat_filter *filter, beat_visit *visit, void *arg)
+{
+    struct scan scan = {.s = s, .run = run, .beat = visit, .arg = arg};
+    if (!schema_has(run, SCHEMA_HEARTBEAT))
+        return 0;
+    put_heartbeat_select(s, run, filter);
+    return session_query(s, "snapshot.heartbeat", s->guard, heartbeat_row, &scan);
+}
+
+/* The one place where snapshot_scan_beats meets the heartbeats of a compact run. */
+static int scan_beats(struct mysql_session *s, const struct storage_run *run,
+                      const struct beat_filter *filter, beat_visit *visit, void *arg)
+{
+    return schema_has(run, SCHEMA_BEATS) ? LT_EUNSUPPORTED : 0;
 }
 
 int mysql_snapshot_scan_beats(struct storage_session *base, const struct beat_filter *filter,
@@ -267,13 +269,11 @@ int mysql_snapshot_scan_beats(struct storage_session *base, const struct beat_fi
     if (filter->hosts != NULL && filter->hosts_count == 0)
         return 0;
     int err = 0;
-    for (uint32_t i = 0; err == 0 && i < s->tables.n; i++) {
-        const struct schema_table *table = &s->tables.v[i];
-        if (!table_matters(table, SCHEMA_HEARTBEAT, filter->from_ms, filter->to_ms))
-            continue;
-        struct scan scan = {.s = s, .table = table, .beat = visit, .arg = arg};
-        put_heartbeat_select(s, table, filter);
-        err = session_query(s, "snapshot.heartbeat", s->guard, heartbeat_row, &scan);
+    for (uint32_t i = 0; err == 0 && i < s->runs.n; i++) {
+        const struct storage_run *run = &s->runs.v[i];
+        if (run_matters(run, filter->from_ms, filter->to_ms))
+            err = run->kind == STORAGE_ARRIVAL ? scan_heartbeats(s, run, filter, visit, arg)
+                                               : scan_beats(s, run, filter, visit, arg);
     }
     return err;
 }

@@ -10,7 +10,12 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { SQL_KEEP_BYTES = 64 << 10, SQL_BYTES_MAX = 16 << 20, PORT_DEFAULT = 3306 };
+enum {
+    SQL_KEEP_BYTES = 64 << 10,
+    SQL_BYTES_MAX = 16 << 20,
+    STATEMENT_S_MAX = 86400,
+    PORT_DEFAULT = 3306,
+};
 
 /* ---- what the other files use ---- */
 
@@ -18,6 +23,23 @@ struct buffer *session_sql(struct mysql_session *s)
 {
     buffer_reset(&s->sql, SQL_KEEP_BYTES);
     return &s->sql;
+}
+
+struct buffer *session_select(struct mysql_session *s, struct read_guard *guard)
+{
+    struct buffer *sql = session_sql(s);
+    if (guard == NULL) {
+        buffer_append_str(sql, "SELECT ");
+        return sql;
+    }
+    int64_t left_ms = guard->deadline_mono_ms - clock_mono_ms();
+    if (left_ms > STATEMENT_S_MAX * INT64_C(1000))
+        left_ms = STATEMENT_S_MAX * INT64_C(1000);
+    if (left_ms < 1)
+        left_ms = 1; /* 0 would be no limit */
+    buffer_printf(sql, "SET STATEMENT max_statement_time = %" PRId64 ".%03d FOR SELECT ",
+                  left_ms / 1000, (int)(left_ms % 1000));
+    return sql;
 }
 
 int session_exec(struct mysql_session *s, const char *name, uint64_t *affected_out)
@@ -49,8 +71,7 @@ static void session_destroy(struct storage_session **session)
     frame_codec_destroy(&s->frame);
     arrival_codec_destroy(&s->arrival);
     buffer_fini(&s->sql);
-    VEC_FINI(&s->ensured);
-    VEC_FINI(&s->tables);
+    VEC_FINI(&s->runs);
     free(s);
     *session = NULL;
 }
@@ -122,6 +143,8 @@ static const struct storage_ops mysql_ops = {
     .snapshot_scan = mysql_snapshot_scan,
     .snapshot_scan_beats = mysql_snapshot_scan_beats,
     .snapshot_end = mysql_snapshot_end,
+    .runs = mysql_runs,
+    .snapshot_runs = mysql_snapshot_runs,
     .interrupt = session_interrupt,
     .destroy = mysql_storage_destroy,
 };

@@ -77,8 +77,9 @@ MUST_USE static inline int storage_progress_read(struct storage_session *s, uint
     return s->ops->progress(s, partition, out);
 }
 
-/* Makes the range tables that a flush will write, and enters them in the manifest. Commits by
- * itself: never between flush_begin and flush_commit. */
+/* Opens an arrival run (port/storage_runs.h) for each range that has none, for a flush to write
+ * into. Idempotent; safe from several processes at once. Commits by itself: never between
+ * flush_begin and flush_commit. */
 MUST_USE static inline int storage_tables_ensure(struct storage_session *s, uint32_t environment,
                                                  const struct storage_range *ranges, uint32_t count)
 {
@@ -112,7 +113,10 @@ MUST_USE static inline int storage_flush_watermark(struct storage_session *s, ui
 {
     return s->ops->flush_watermark(s, environment, watermark);
 }
-/* block->lo must be flush.lo. Blocks of equal (range, category, dimension, host, fresh) are stored,
+/* Block and beat: LT_EAGAIN where the range's run was closed since tables_ensure (a job takes it):
+ * rolled back; ensure, begin and put again, at once.
+ *
+ * block->lo must be flush.lo. Blocks of equal (range, category, dimension, host, fresh) are stored,
  * and handed out by scans, in the order of the calls. Any count; the adapter cuts rows to size. */
 MUST_USE static inline int storage_flush_block(struct storage_session *s, uint32_t environment,
                                                struct storage_range range,
@@ -144,8 +148,8 @@ MUST_USE static inline int storage_snapshot_begin(struct storage_session *s, uin
 {
     return s->ops->snapshot_begin(s, environment, partition, guard, next_out);
 }
-/* All tables of the manifest that can hold the filter's times, the catch-all included; newest range
- * first, the catch-all before them. */
+/* All 1-second runs in force that can hold the filter's times, the catch-all's included; newest
+ * range first, the catch-all's before them; those of a range by id. */
 MUST_USE static inline int storage_snapshot_scan(struct storage_session *s,
                                                  const struct block_filter *filter,
                                                  block_visit *visit, void *arg)

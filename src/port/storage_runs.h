@@ -27,11 +27,17 @@
  * any number of runs out and others in, in one small transaction that holds the partition's fence,
  * so that a reader's snapshot sees all of it or nothing, and a job that was interrupted at any
  * statement leaves at most a BUILDING run, which nobody reads. A run that has LEFT is dropped after
- * readers that may know it have ended. Run ids grow, and are never used twice.
+ * readers that may know it have ended.
+ *
+ * Run ids grow and are never used twice, and appear in that order: who lists a run has been told of
+ * all with smaller ids.
  *
  * Errors as in port/storage.h. Calls with a fence return LT_EFENCED where the epoch is no longer
- * ours; then nothing was changed. */
+ * ours; then nothing was changed. All but publish may simply be repeated, also where the outcome is
+ * not known, which they call LT_EUNAVAILABLE. */
 
+/* All runs, in every state; by range descending, the catch-all's first, those of a range by id.
+ * guard NULL: a session in transaction mode. */
 MUST_USE static inline int storage_runs(struct storage_session *s, uint32_t environment,
                                         struct read_guard *guard, storage_run_visit *visit,
                                         void *arg)
@@ -51,8 +57,9 @@ MUST_USE static inline int storage_runs_close(struct storage_session *s,
     return s->ops->runs_close(s, fence, environment, range, closed_out);
 }
 
-/* Makes a run's tables. *out: BUILDING, with its id. kind, resolution and range are taken from
- * `like`. An arrival run made so is for publish too (a job that rewrites one). */
+/* Begins a run. *out: BUILDING, with its id. kind, resolution and range are taken from `like`. An
+ * arrival run made so is for publish too (a job that rewrites one). Each of its tables is made with
+ * the first row that is put. */
 MUST_USE static inline int storage_run_create(struct storage_session *s,
                                               const struct storage_fence *fence,
                                               uint32_t environment, const struct storage_run *like,
@@ -61,9 +68,10 @@ MUST_USE static inline int storage_run_create(struct storage_session *s,
     return s->ops->run_create(s, fence, environment, like, out);
 }
 
-/* Rows of a BUILDING run. Buffered; written in batches, each its own transaction. Slices are copied
- * or written before the call returns. Any order, each primary key once. run_flush writes the rest.
- * After an error the run is good for nothing but drop. */
+/* Rows of a BUILDING run, all from one session. Buffered; written in batches, each its own
+ * transaction. Slices are copied before the call returns. Any order, each primary key once (sorted
+ * is cheapest). run_flush writes the rest. After an error the session forgets what was not written,
+ * and the run is good for nothing but drop. */
 MUST_USE static inline int storage_run_put_pack(struct storage_session *s, uint32_t environment,
                                                 const struct storage_run *run,
                                                 const struct storage_pack *pack)
@@ -103,8 +111,9 @@ MUST_USE static inline int storage_run_flush(struct storage_session *s)
 }
 
 /* One transaction: the fence holds, each of `out` is in force (and CLOSED, if arrival) and leaves,
- * each of `in` is BUILDING and enters, with the counts that it carries. LT_EDIVERGED: one of them
- * was not so; nothing changed. LT_EOUTCOME: list the runs, then decide. */
+ * each of `in` is BUILDING and enters (IN_FORCE, arrival: CLOSED), with the sources and counts that
+ * it carries. All their rows were flushed. in_count 0: retention. LT_EDIVERGED: one of them was not
+ * so; nothing changed. LT_EOUTCOME: list the runs, then decide. */
 MUST_USE static inline int storage_runs_publish(struct storage_session *s,
                                                 const struct storage_fence *fence,
                                                 uint32_t environment, const struct storage_run *in,
@@ -114,12 +123,12 @@ MUST_USE static inline int storage_runs_publish(struct storage_session *s,
     return s->ops->runs_publish(s, fence, environment, in, in_count, out, out_count);
 }
 
-/* Takes runs out of force without a successor: retention. */
+/* BUILDING or LEFT only, else LT_EDIVERGED; one that is gone already is 0. LT_ERETRY: somebody
+ * still reads its tables. */
 MUST_USE static inline int storage_run_drop(struct storage_session *s,
                                             const struct storage_fence *fence, uint32_t environment,
                                             uint64_t id)
 {
-    /* BUILDING or LEFT only, else LT_EDIVERGED. Tables first, then the manifest's row. */
     return s->ops->run_drop(s, fence, environment, id);
 }
 

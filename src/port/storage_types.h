@@ -88,6 +88,7 @@ struct storage_run {
     uint64_t series;
     uint64_t points;
     uint64_t bytes;   /* of bodies */
+    uint32_t tables;  /* which of its tables there are: the adapter's, nobody else's */
     int64_t state_ms; /* when it came into its state, by the database's clock, Unix ms */
     int64_t now_ms;   /* the database's clock when this was read */
 };

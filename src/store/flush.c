@@ -6,7 +6,7 @@
 /* One sealed segment -> one transaction. Everything is taken from the segment and the catalog,
  * which do not change, so that a flush can be repeated from its start as often as it takes. */
 
-enum { DAY_MS = 86400 * 1000 };
+enum { DAY_MS = 86400 * 1000, TRIES_MAX = 10 };
 
 struct flush {
     struct storage_session *session;
@@ -102,32 +102,43 @@ static int put_environment(struct flush *f, const struct segment_catalog *names,
     return err;
 }
 
-int flush_segment(struct partition *p, struct storage_session *session,
-                  const struct segment *segment, uint64_t epoch)
+static int flush_try(struct flush *f, const struct store_config *config, int64_t now_ms,
+                     const struct storage_flush *begin)
 {
-    const struct store_config *config = &p->store->config;
-    struct flush f = {.session = session, .segment = segment};
-    int64_t now_ms = clock_wall_ms(); /* one moment decides the tables of the whole flush */
+    const struct segment *segment = f->segment;
     int err = 0;
+    f->points = 0;
     for (uint32_t i = 0; err == 0 && i < segment->catalogs_count; i++) {
-        f.environment = catalog_environment(segment->catalogs[i].catalog);
-        err = ensure_tables(&f, config, now_ms);
+        f->environment = catalog_environment(segment->catalogs[i].catalog);
+        err = ensure_tables(f, config, now_ms);
     }
-    struct storage_flush begin = {p->number, epoch, segment->lo, atomic_load(&segment->hi),
-                                  segment->checksum};
     if (err == 0)
-        err = storage_flush_begin(session, &begin);
+        err = storage_flush_begin(f->session, begin);
     if (err != 0)
         return err;
     for (uint32_t i = 0; err == 0 && i < segment->catalogs_count; i++) {
-        f.environment = catalog_environment(segment->catalogs[i].catalog);
-        err = put_environment(&f, &segment->catalogs[i], config, now_ms);
+        f->environment = catalog_environment(segment->catalogs[i].catalog);
+        err = put_environment(f, &segment->catalogs[i], config, now_ms);
     }
     if (err != 0) {
-        storage_flush_abort(session);
+        storage_flush_abort(f->session);
         return err;
     }
-    err = storage_flush_commit(session);
+    return storage_flush_commit(f->session);
+}
+
+int flush_segment(struct partition *p, struct storage_session *session,
+                  const struct segment *segment, uint64_t epoch)
+{
+    struct flush f = {.session = session, .segment = segment};
+    int64_t now_ms = clock_wall_ms(); /* one moment decides the tables of the whole flush */
+    struct storage_flush begin = {p->number, epoch, segment->lo, atomic_load(&segment->hi),
+                                  segment->checksum};
+    int err = LT_EAGAIN;
+    /* A job has closed a run between ensure and begin: nothing is wrong, and the next try finds
+       another one. */
+    for (unsigned tries = 0; err == LT_EAGAIN && tries < TRIES_MAX; tries++)
+        err = flush_try(&f, &p->store->config, now_ms, &begin);
     if (err == 0)
         atomic_fetch_add(&p->stats.flushed_points, f.points);
     return err;

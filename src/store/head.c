@@ -79,6 +79,19 @@ static int head_pin_view(struct head *head, uint32_t environment, struct head_vi
     return err;
 }
 
+struct catalog *store_catalog(struct store *store, uint32_t environment)
+{
+    const struct tenant_environment *e = tenant_find(store->config.tenant, environment);
+    struct partition *p = e == NULL ? NULL : partition_at(store, e->partition);
+    if (p == NULL)
+        return NULL;
+    pthread_mutex_lock(&p->lock);
+    struct catalog *catalog =
+        p->loaded ? catalog_ref(catalog_of(&p->generation, environment)) : NULL;
+    pthread_mutex_unlock(&p->lock);
+    return catalog;
+}
+
 static void head_unpin_view(struct head_view **view)
 {
     struct head_view *v = *view;

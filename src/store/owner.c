@@ -137,7 +137,9 @@ static int take_lease(struct owner *o)
                                  (int)config->lease_ms, &progress);
     o->owns = err == 0;
     if (err == 0) {
-        o->epoch = progress.epoch;
+        pthread_mutex_lock(&o->p->lock);
+        o->p->epoch = o->epoch = progress.epoch;
+        pthread_mutex_unlock(&o->p->lock);
         o->renew_mono_ms = clock_mono_ms() + config->lease_ms / 3;
     }
     return err;

@@ -51,6 +51,7 @@ struct partition {
     enum partition_state state;
     char why[256]; /* the last trouble, for STATUS */
     bool loaded;
+    uint64_t epoch;                 /* of the lease, while OWNING */
     VEC(struct segment *) segments; /* oldest first; the last one is open */
     struct generation generation;
     bool stopping;

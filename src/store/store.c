@@ -180,6 +180,19 @@ struct head *store_head(struct store *store)
     return &store->head;
 }
 
+bool store_fence(struct store *store, uint32_t partition, uint64_t *epoch_out)
+{
+    if (partition >= store->partitions_count)
+        return false;
+    struct partition *p = &store->partitions[partition];
+    pthread_mutex_lock(&p->lock);
+    bool owns = p->state == PARTITION_OWNING;
+    if (owns)
+        *epoch_out = p->epoch;
+    pthread_mutex_unlock(&p->lock);
+    return owns;
+}
+
 /* ---- status ---- */
 
 static void write_state(struct partition *p, struct status_sink *sink)

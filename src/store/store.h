@@ -58,6 +58,12 @@ void store_destroy(struct store **store);
 
 struct head *store_head(struct store *store);
 
+/* For jobs. True while this process owns the partition, with the epoch that proves it: storage
+ * checks it again, with every change. Thread: any. */
+bool store_fence(struct store *store, uint32_t partition, uint64_t *epoch_out);
+/* A reference to an environment's catalog, or NULL while it is not loaded. Thread: any. */
+struct catalog *store_catalog(struct store *store, uint32_t environment);
+
 /* For STATUS: a section for each partition. */
 uint32_t store_providers(struct store *store, struct status_provider *out, uint32_t max);
 

@@ -52,7 +52,8 @@ def test_kill_longtaild_at_random(longtaild, tmp_path, log, kills):
 
 
 FLUSH_FAILPOINTS = [f"{statement}.{side}:{time}" for side in ("before", "after") for statement, time in (
-    ("ensure.create", 1), ("ensure.manifest", 1), ("flush.begin", 2), ("flush.fence", 2), ("flush.arrival", 2),
+    ("ensure.run", 1), ("ensure.commit", 1), ("ensure.create", 1), ("ensure.manifest", 1), ("flush.begin", 2),
+    ("flush.fence", 2), ("flush.runs", 2), ("flush.arrival", 2),
     ("flush.heartbeat", 2), ("flush.catalog", 1), ("flush.watermark", 2), ("flush.commit", 2))] + ["flush.done:2"]
 
 

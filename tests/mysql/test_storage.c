@@ -311,6 +311,24 @@ static void test_a_snapshot_does_not_move(void **state)
     storage_session_destroy(&reader);
 }
 
+static MYSQL *raw_connect(void)
+{
+    MYSQL *raw = mysql_init(NULL);
+    assert_non_null(mysql_real_connect(raw, NULL, "root", "", NULL, 0,
+                                       test_mariadb_address(db) + strlen("unix:"), 0));
+    return raw;
+}
+
+static void raw_exec(MYSQL *raw, const char *sql, const char *prefix)
+{
+    char full[400];
+    snprintf(full, sizeof(full), "USE `%s7`", prefix);
+    assert_int_equal(mysql_query(raw, full), 0);
+    if (mysql_query(raw, sql) != 0)
+        fail_msg("%s: %s", sql, mysql_error(raw));
+    mysql_free_result(mysql_store_result(raw));
+}
+
 /* What later queries will add up without opening bodies. */
 static void test_rows_carry_their_summaries(void **state)
 {
@@ -336,12 +354,10 @@ static void test_rows_carry_their_summaries(void **state)
     }
     assert_int_equal(storage_flush_commit(f->s), 0);
 
-    MYSQL *raw = mysql_init(NULL);
-    assert_non_null(mysql_real_connect(raw, NULL, "root", "", NULL, 0,
-                                       test_mariadb_address(db) + strlen("unix:"), 0));
+    MYSQL *raw = raw_connect();
     char sql[200];
     snprintf(sql, sizeof(sql),
-             "SELECT total, points, min_ms, max_ms FROM `%s7`.arrival_1_s_0_0 ORDER BY lo, seq",
+             "SELECT total, points, min_ms, max_ms FROM `%s7`.arrival_1_s_0_0_1 ORDER BY lo, seq",
              f->prefix);
     assert_int_equal(mysql_query(raw, sql), 0);
     MYSQL_RES *result = mysql_store_result(raw);
@@ -618,6 +634,18 @@ static void test_tables_are_ensured_beside_a_reader(void **state)
     storage_session_destroy(&other);
 }
 
+static void test_a_database_of_before_runs_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    MYSQL *raw = raw_connect();
+    raw_exec(raw, "CREATE TABLE manifest_1 (name VARBINARY(64) PRIMARY KEY)", f->prefix);
+    prepare(f->s); /* nothing is in it */
+    raw_exec(raw, "INSERT INTO manifest_1 VALUES ('arrival_1_s_0_0')", f->prefix);
+    uint32_t environment = ENVIRONMENT;
+    assert_int_equal(storage_prepare(f->s, PARTITIONS, &environment, 1), LT_EVERSION);
+    mysql_close(raw);
+}
+
 static void test_bad_configuration_is_refused(void **state)
 {
     (void)state;
@@ -660,6 +688,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_prepare_may_be_repeated_and_disturbs_nothing, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_tables_are_ensured_beside_a_reader, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_database_of_before_runs_is_refused, setup, teardown),
         cmocka_unit_test(test_bad_configuration_is_refused),
     };
     int failed = cmocka_run_group_tests_name("mysql: storage", tests, NULL, NULL);
