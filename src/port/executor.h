@@ -4,6 +4,8 @@
 #include "base/attr.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 /* Runs blocking work on its own threads. Adapter: reactor/pool. */
 
@@ -25,9 +27,24 @@ struct executor_job {
     int state;                 /* the executor's */
 };
 
+/* A loop that a running job shares with workers that have nothing else to do: each takes part by
+ * part, by a counter of the caller's, until none is left. Embedded in the caller's state;
+ * caller-owned; must live from begin to end. */
+struct executor_assist {
+    /* Thread: a worker other than the caller's, with its own context. Returns when no part is left
+     * to take. May block. Called at most once for each helper. */
+    void (*work)(struct executor_assist *assist, void *context);
+    uint32_t helpers_max;
+    uint32_t begun, running;      /* the executor's */
+    struct executor_assist *next; /* the executor's */
+};
+
 struct executor_ops {
     int (*submit)(struct executor *executor, struct executor_job *job);
     bool (*cancel)(struct executor *executor, struct executor_job *job);
+    /* May both be NULL: then nobody helps. */
+    void (*assist_begin)(struct executor *executor, struct executor_assist *assist);
+    void (*assist_end)(struct executor *executor, struct executor_assist *assist);
 };
 
 struct executor {
@@ -45,6 +62,22 @@ MUST_USE static inline int executor_submit(struct executor *executor, struct exe
 static inline bool executor_cancel(struct executor *executor, struct executor_job *job)
 {
     return executor->ops->cancel(executor, job);
+}
+
+/* Thread: a worker, within a job's work. Workers that are idle, or become so, may call assist->work
+ * from now on; jobs that are queued go first. Never blocks: the caller does all of it where nobody
+ * comes. */
+static inline void executor_assist_begin(struct executor *executor, struct executor_assist *assist)
+{
+    if (executor->ops->assist_begin != NULL)
+        executor->ops->assist_begin(executor, assist);
+}
+
+/* Thread: the same. Nobody begins any more; waits for those that have. */
+static inline void executor_assist_end(struct executor *executor, struct executor_assist *assist)
+{
+    if (executor->ops->assist_end != NULL)
+        executor->ops->assist_end(executor, assist);
 }
 
 #endif

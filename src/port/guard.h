@@ -10,8 +10,12 @@
 #include <stdint.h>
 
 /* What one read may use, and what it has used so far. The loop writes `cancelled` and reads the
- * counters (REQUESTS); the worker that runs the read does the rest. Caller-owned. */
+ * counters (REQUESTS); the worker that runs the read does the rest. Caller-owned.
+ *
+ * A guard with a parent is that of one of several connections of a read: it has the parent's end,
+ * budget and memory, but its own connection and counters. */
 struct read_guard {
+    struct read_guard *parent; /* NULL: none */
     _Atomic bool cancelled;
     int64_t deadline_mono_ms;
     size_t memory_bytes_max;
@@ -24,7 +28,8 @@ struct read_guard {
 
 static inline int read_guard_check(struct read_guard *g)
 {
-    if (atomic_load_explicit(&g->cancelled, memory_order_relaxed))
+    if (atomic_load_explicit(&g->cancelled, memory_order_relaxed) ||
+        (g->parent != NULL && atomic_load_explicit(&g->parent->cancelled, memory_order_relaxed)))
         return LT_ECANCELLED;
     return clock_mono_ms() >= g->deadline_mono_ms ? LT_ETIMEOUT : 0;
 }
@@ -33,11 +38,20 @@ static inline int read_guard_check(struct read_guard *g)
  */
 static inline int read_guard_charge(struct read_guard *g, size_t n)
 {
+    if (g->parent != NULL)
+        g = g->parent;
     size_t now = atomic_fetch_add_explicit(&g->memory_bytes, n, memory_order_relaxed);
     if (now + n <= g->memory_bytes_max)
         return 0;
     atomic_fetch_sub_explicit(&g->memory_bytes, n, memory_order_relaxed);
     return LT_ELIMIT;
+}
+
+static inline void read_guard_release(struct read_guard *g, size_t n)
+{
+    if (g->parent != NULL)
+        g = g->parent;
+    atomic_fetch_sub_explicit(&g->memory_bytes, n, memory_order_relaxed);
 }
 
 #endif

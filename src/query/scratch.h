@@ -44,7 +44,7 @@ MUST_USE int scratch_grow(struct read_guard *guard, void **v, uint32_t *cap, uin
 
 static inline void scratch_release(struct read_guard *guard, size_t bytes)
 {
-    atomic_fetch_sub_explicit(&guard->memory_bytes, bytes, memory_order_relaxed);
+    read_guard_release(guard, bytes);
 }
 
 #endif

@@ -32,9 +32,11 @@ struct pool {
     pthread_t *threads;
     uint32_t threads_count; /* that run */
 
-    pthread_mutex_t lock; /* all below */
-    pthread_cond_t work;  /* queue or stopping changed */
-    pthread_cond_t ready; /* answered changed */
+    pthread_mutex_t lock;            /* all below */
+    pthread_cond_t work;             /* queue, assists or stopping changed */
+    pthread_cond_t ready;            /* answered changed */
+    pthread_cond_t let_go;           /* a helper has returned */
+    struct executor_assist *assists; /* loops that may need helpers, the newest first */
     struct job_list queue;
     struct job_list over; /* for their done */
     uint32_t queued;
@@ -107,6 +109,29 @@ static void run_first(struct pool *pool, void *context)
     uv_async_send(&pool->finished);
 }
 
+/* With the lock. */
+static struct executor_assist *find_assist(const struct pool *pool)
+{
+    struct executor_assist *assist = pool->assists;
+    while (assist != NULL && assist->begun == assist->helpers_max)
+        assist = assist->next;
+    return assist;
+}
+
+/* With the lock, which it gives up while it helps. A helper that returns has found no part left, so
+ * the next one is not called for nothing: begun only grows. */
+static void help(struct pool *pool, struct executor_assist *assist, void *context)
+{
+    assist->begun++;
+    assist->running++;
+    pthread_mutex_unlock(&pool->lock);
+    assist->work(assist, context);
+    pthread_mutex_lock(&pool->lock);
+    assist->begun = assist->helpers_max;
+    if (--assist->running == 0)
+        pthread_cond_broadcast(&pool->let_go);
+}
+
 static void *worker(void *arg)
 {
     struct pool *pool = arg;
@@ -121,11 +146,15 @@ static void *worker(void *arg)
         pool->status = status;
     pthread_cond_signal(&pool->ready);
     for (;;) {
-        while (pool->queue.first == NULL && !pool->stopping)
+        struct executor_assist *assist = NULL;
+        while (pool->queue.first == NULL && !pool->stopping && (assist = find_assist(pool)) == NULL)
             pthread_cond_wait(&pool->work, &pool->lock);
         if (pool->stopping)
             break;
-        run_first(pool, context);
+        if (assist != NULL)
+            help(pool, assist, context);
+        else
+            run_first(pool, context);
     }
     pthread_mutex_unlock(&pool->lock);
     if (status == 0 && config->context_destroy != NULL)
@@ -220,11 +249,38 @@ static bool cancel(struct executor *executor, struct executor_job *job)
     return queued;
 }
 
-static const struct executor_ops pool_ops = {.submit = submit, .cancel = cancel};
+static void assist_begin(struct executor *executor, struct executor_assist *assist)
+{
+    struct pool *pool = CONTAINER_OF(executor, struct pool, executor);
+    assist->begun = assist->running = 0;
+    pthread_mutex_lock(&pool->lock);
+    assist->next = pool->assists;
+    pool->assists = assist;
+    for (uint32_t i = 0; i < assist->helpers_max; i++)
+        pthread_cond_signal(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void assist_end(struct executor *executor, struct executor_assist *assist)
+{
+    struct pool *pool = CONTAINER_OF(executor, struct pool, executor);
+    pthread_mutex_lock(&pool->lock);
+    struct executor_assist **at = &pool->assists;
+    while (*at != assist)
+        at = &(*at)->next;
+    *at = assist->next;
+    while (assist->running > 0)
+        pthread_cond_wait(&pool->let_go, &pool->lock);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static const struct executor_ops pool_ops = {
+    .submit = submit, .cancel = cancel, .assist_begin = assist_begin, .assist_end = assist_end};
 
 static void pool_free(uv_handle_t *handle)
 {
     struct pool *pool = CONTAINER_OF((uv_async_t *)handle, struct pool, finished);
+    pthread_cond_destroy(&pool->let_go);
     pthread_cond_destroy(&pool->ready);
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->lock);
@@ -252,6 +308,7 @@ int pool_create(struct reactor *reactor, const struct pool_config *config, struc
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
     pthread_cond_init(&pool->ready, NULL);
+    pthread_cond_init(&pool->let_go, NULL);
     reactor->lent++;
 
     status = 0;

@@ -5,10 +5,12 @@
 
 #include <cmocka.h>
 
+#include "base/attr.h"
 #include "base/error.h"
 #include "reactor/pool.h"
 #include "reactor/reactor.h"
 
+#include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -285,6 +287,130 @@ static void test_a_context_that_fails_fails_the_pool(void **state)
     reactor_destroy(&bench.reactor);
 }
 
+/* ---- a shared loop ---- */
+
+enum { PARTS = 2000 };
+
+struct loop {
+    struct executor_job base;
+    struct executor_assist assist;
+    struct bench *bench;
+    _Atomic int next;
+    _Atomic int done[PARTS];
+    _Atomic int helpers;
+    _Atomic bool ended;
+    void *context;
+    bool waits_for_helpers;
+};
+
+static void take_parts(struct loop *loop)
+{
+    int part;
+    while (loop->waits_for_helpers && loop->helpers < (int)loop->assist.helpers_max)
+        sched_yield();
+    while ((part = loop->next++) < PARTS) {
+        assert_false(loop->ended);
+        loop->done[part]++;
+    }
+}
+
+static void loop_help(struct executor_assist *assist, void *context)
+{
+    struct loop *loop = CONTAINER_OF(assist, struct loop, assist);
+    assert_ptr_not_equal(context, loop->context);
+    loop->helpers++;
+    take_parts(loop);
+}
+
+static void loop_work(struct executor_job *base, void *context)
+{
+    struct loop *loop = (struct loop *)base;
+    loop->context = context;
+    executor_assist_begin(loop->bench->executor, &loop->assist);
+    take_parts(loop);
+    executor_assist_end(loop->bench->executor, &loop->assist);
+    loop->ended = true;
+}
+
+static void loop_done(struct executor_job *base, bool ran)
+{
+    struct loop *loop = (struct loop *)base;
+    assert_true(ran);
+    if (++loop->bench->done == loop->bench->awaited)
+        reactor_stop(loop->bench->reactor);
+}
+
+static struct loop *make_loop(struct bench *bench, uint32_t helpers_max)
+{
+    struct loop *loop = calloc(1, sizeof(*loop));
+    assert_non_null(loop);
+    loop->base = (struct executor_job){.work = loop_work, .done = loop_done};
+    loop->assist = (struct executor_assist){.work = loop_help, .helpers_max = helpers_max};
+    loop->bench = bench;
+    return loop;
+}
+
+static void check_loop(struct loop **loop)
+{
+    for (int i = 0; i < PARTS; i++)
+        assert_int_equal((*loop)->done[i], 1);
+    free(*loop);
+}
+
+static void test_idle_workers_help(void **state)
+{
+    (void)state;
+    struct bench bench = {0};
+    assert_int_equal(bench_start(&bench, 4, 4), 0);
+    struct loop *loop = make_loop(&bench, 2);
+    loop->waits_for_helpers = true;
+    assert_int_equal(executor_submit(bench.executor, &loop->base), 0);
+    run_until(&bench, 1);
+    assert_int_equal(loop->helpers, 2); /* not the third one */
+    check_loop(&loop);
+    bench_stop(&bench);
+}
+
+/* Nobody is waited for who has not begun: all workers are busy with loops, or with a job that
+ * waits.
+ */
+static void test_a_loop_ends_without_help(void **state)
+{
+    (void)state;
+    struct bench bench = {0};
+    assert_int_equal(bench_start(&bench, 2, 8), 0);
+    struct job job = make_job(&bench, 1, true);
+    assert_int_equal(executor_submit(bench.executor, &job.base), 0);
+    sem_wait(&bench.entered);
+    struct loop *loop = make_loop(&bench, 3);
+    assert_int_equal(executor_submit(bench.executor, &loop->base), 0);
+    run_until(&bench, 1);
+    assert_int_equal(loop->helpers, 0);
+    check_loop(&loop);
+    sem_post(&bench.gate);
+    run_until(&bench, 2);
+    bench_stop(&bench);
+}
+
+static void test_many_loops_at_once(void **state)
+{
+    (void)state;
+    enum { LOOPS = 40 };
+    struct bench bench = {0};
+    struct loop *loops[LOOPS];
+    assert_int_equal(bench_start(&bench, 3, LOOPS), 0);
+    for (int i = 0; i < LOOPS; i++) {
+        loops[i] = make_loop(&bench, (uint32_t)i % 4);
+        assert_int_equal(executor_submit(bench.executor, &loops[i]->base), 0);
+    }
+    run_until(&bench, LOOPS);
+    for (int i = 0; i < LOOPS; i++) {
+        assert_true(loops[i]->helpers <= i % 4);
+        check_loop(&loops[i]);
+    }
+    bench_stop(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +421,9 @@ int main(void)
         cmocka_unit_test(test_done_may_submit),
         cmocka_unit_test(test_destroy_drops_the_queue_and_waits),
         cmocka_unit_test(test_a_context_that_fails_fails_the_pool),
+        cmocka_unit_test(test_idle_workers_help),
+        cmocka_unit_test(test_a_loop_ends_without_help),
+        cmocka_unit_test(test_many_loops_at_once),
     };
     return cmocka_run_group_tests_name("reactor/pool", tests, NULL, NULL);
 }
