@@ -219,13 +219,15 @@ static int fold_collected(struct fold *fold)
     int err = sort_points(fold);
     const struct fold_point *points = fold->points.v;
     for (uint32_t i = 0, next; i < fold->points.n && err == 0; i = next) {
-        double value = points[i].value;
-        for (next = i + 1; next < fold->points.n && points[next].series == points[i].series &&
-                           points[next].time_ms == points[i].time_ms;
+        double value = 0;
+        bool present = false;
+        for (next = i; next < fold->points.n && points[next].series == points[i].series &&
+                       points[next].time_ms == points[i].time_ms;
              next++)
-            value = policy_fold(points[next].policy, value, points[next].value);
-        err = fold->sink->add(fold->sink->arg, &fold->series.v[points[i].series], points[i].time_ms,
-                              value);
+            policy_step(points[next].policy, points[next].value, &present, &value);
+        if (present)
+            err = fold->sink->add(fold->sink->arg, &fold->series.v[points[i].series],
+                                  points[i].time_ms, value);
         if (err == 0 && next / POINTS_BETWEEN_CHECKS != i / POINTS_BETWEEN_CHECKS)
             err = read_guard_check(fold->source->guard);
     }

@@ -65,6 +65,8 @@ static struct block_filter make_filter(const struct points *p, int64_t from_ms, 
                                  .dimensions_count = 1,
                                  .hosts = &p->series.host,
                                  .hosts_count = 1,
+                                 .items = &p->series.item,
+                                 .items_count = 1,
                                  .from_ms = from_ms,
                                  .to_ms = to_ms};
 }

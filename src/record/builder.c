@@ -93,7 +93,7 @@ static bool point_is_valid(struct slice host, struct slice metric, int64_t time_
 {
     return host.n <= NAME_BYTES_MAX && metric.n <= NAME_BYTES_MAX &&
            slice_find(host, '/') == host.n && time_ms >= 0 && !isinf(value) &&
-           (unsigned)policy < POLICY_COUNT;
+           (unsigned)policy < POLICY_STORED_COUNT;
 }
 
 static int run_extend(struct record_builder *b, bool observed, uint32_t host, int64_t time_ms,

@@ -73,7 +73,7 @@ static bool read_run(struct unpack *in, uint32_t hosts, int64_t before_ms, uint6
     if (!unpack_u32(in, &way) || !unpack_u32(in, &host) || !unpack_int(in, &delta_ms) ||
         !unpack_u32(in, &count))
         return false;
-    if (way > (RUN_OBSERVED | RUN_POLICY_MASK) || (way & RUN_POLICY_MASK) >= POLICY_COUNT ||
+    if (way > (RUN_OBSERVED | RUN_POLICY_MASK) || (way & RUN_POLICY_MASK) >= POLICY_STORED_COUNT ||
         host >= hosts || count == 0)
         return false;
     if (__builtin_add_overflow(before_ms, delta_ms, &time_ms) || time_ms < 0)

@@ -93,8 +93,11 @@ static int apply_point(struct tail *t, uint64_t offset, const struct record *r,
     err = novelty_floor(&t->g->novelty, t->environment, host, s->collector, &floor);
     if (err != 0)
         return err;
-    int fresh = novelty_judge(&t->g->novelty, floor, t->environment, host, s->category, s->item,
-                              s->dimension, run->time_ms);
+    /* An erasing point is never new, nor the newest: it is no point. */
+    int fresh = run->policy == POLICY_ERASE
+                    ? 0
+                    : novelty_judge(&t->g->novelty, floor, t->environment, host, s->category,
+                                    s->item, s->dimension, run->time_ms);
     if (fresh < 0)
         return fresh;
     struct segment_group *g = segment_group(t->open, t->environment, s->category, s->dimension,

@@ -256,7 +256,7 @@ int arrival_decode(struct arrival_codec *codec, struct slice body, struct arriva
     memcpy(codec->times_ms, codec->x, count * sizeof(codec->times_ms[0]));
     if ((err = values_get(codec, count, &raw)) != 0)
         return err;
-    if ((err = numbers_get(codec, count, &raw, POLICY_COUNT - 1)) != 0)
+    if ((err = numbers_get(codec, count, &raw, POLICY_STORED_COUNT - 1)) != 0)
         return err;
     bool all_last = true;
     for (uint32_t i = 0; i < count; i++) {

@@ -54,7 +54,8 @@ void world_seal(struct world *w, uint64_t next)
         bool first = true;
         for (uint32_t j = 0; j < i && first; j++)
             first = !same_point(&w->points.v[i], &w->points.v[j]);
-        w->points.v[i].fresh = first && world_random(w, 4) > 0;
+        w->points.v[i].fresh =
+            first && w->points.v[i].policy != POLICY_ERASE && world_random(w, 4) > 0;
     }
     w->next = next;
     w->lo = next > 0 ? world_random(w, (uint32_t)next + 1) : 0;

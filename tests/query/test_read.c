@@ -67,7 +67,15 @@ static void model_write(struct model *m, int host, int metric, int64_t time_ms, 
     struct model_point *points = m->series[host][metric].v;
     while (at < n && points[at].time_ms < time_ms)
         at++;
-    if (at < n && points[at].time_ms == time_ms) {
+    bool present = at < n && points[at].time_ms == time_ms;
+    if (policy == POLICY_ERASE) {
+        if (present) {
+            memmove(&points[at], &points[at + 1], (n - at - 1) * sizeof(*points));
+            m->series[host][metric].n--;
+        }
+        return;
+    }
+    if (present) {
         points[at].value = policy_fold(policy, points[at].value, value);
         return;
     }
@@ -123,7 +131,8 @@ static void model_fill(struct model *m)
         int64_t time_ms = (int64_t)(BASE_S + world_random(w, seconds)) * 1000;
         if (world_random(w, 10) == 0)
             time_ms += world_random(w, 1000);
-        model_write(m, host, metric, time_ms, random_value(m), (uint8_t)world_random(w, 5));
+        model_write(m, host, metric, time_ms, random_value(m),
+                    (uint8_t)world_random(w, POLICY_STORED_COUNT));
         uint32_t collector = world_random(w, 3);
         if (world_random(w, 2) == 0 &&
             catalog_find_collector(w->catalog, slice_str(collectors[collector])) != CATALOG_NONE) {

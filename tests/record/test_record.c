@@ -72,7 +72,7 @@ static struct point random_point(struct fixture *f)
         .observed = below(f, 2) == 0,
         .time_ms = times[below(f, 6)],
         .value = values[below(f, 6)],
-        .policy = (enum policy)below(f, POLICY_COUNT),
+        .policy = (enum policy)below(f, POLICY_STORED_COUNT),
     };
     if (below(f, 3) > 0 && f->count > 0) { /* often as before, so that runs grow */
         p = f->points[f->count - 1];
@@ -227,7 +227,7 @@ static void test_what_no_record_may_hold_is_refused(void **state)
                      LT_EINVALID);
     assert_int_equal(record_builder_point(b, 0, ok, ok, -1, 1, POLICY_LAST), LT_EINVALID);
     assert_int_equal(record_builder_point(b, 0, ok, ok, 0, INFINITY, POLICY_LAST), LT_EINVALID);
-    assert_int_equal(record_builder_point(b, 0, ok, ok, 0, 1, (enum policy)5), LT_EINVALID);
+    assert_int_equal(record_builder_point(b, 0, ok, ok, 0, 1, (enum policy)6), LT_EINVALID);
     assert_int_equal(record_builder_points(b), 0);
     struct slice longest_allowed = slice_make(longest, NAME_BYTES_MAX);
     assert_int_equal(
@@ -378,7 +378,7 @@ static void test_broken_promises_are_refused(void **state)
         CASE(LT_EPARSE, HEAD "\xdd\xff\xff\xff\xff\xc4\x01h\x91\xc4\x01m" RUN INDEX VALUE),
         CASE(LT_EPARSE, HEAD NAMES "\x90" INDEX VALUE),
         CASE(LT_EPARSE, HEAD NAMES "\x93\x00\x00\x07" INDEX VALUE),
-        CASE(LT_EPARSE, HEAD NAMES "\x94\x05\x00\x07\x01" INDEX VALUE),
+        CASE(LT_EPARSE, HEAD NAMES "\x94\x06\x00\x07\x01" INDEX VALUE),
         CASE(LT_EPARSE, HEAD NAMES "\x94\x20\x00\x07\x01" INDEX VALUE),
         CASE(LT_EPARSE, HEAD NAMES "\x94\x00\x01\x07\x01" INDEX VALUE),
         CASE(LT_EPARSE, HEAD NAMES "\x94\x00\x00\xff\x01" INDEX VALUE),
