@@ -19,6 +19,7 @@ struct mysql_storage {
 };
 
 struct flush;
+struct pack_codec;
 
 struct mysql_session {
     struct storage_session base;
@@ -26,13 +27,15 @@ struct mysql_session {
     struct conn conn;
     struct frame_codec *frame;
     struct arrival_codec *arrival;
-    struct buffer sql; /* of the statement that is being composed */
+    struct pack_codec *pack; /* run_scan.c; made by the first row that needs it */
+    struct buffer sql;       /* of the statement that is being composed */
 
     struct flush *flush; /* flush.c; made by the first flush */
     bool flushing;
 
-    /* The open snapshot. */
+    /* The open snapshot, or the reader that has none. */
     bool reading;
+    bool reader;
     uint32_t environment;
     struct read_guard *guard;
     VEC(struct storage_run) runs; /* in force, in the order of manifest_read */
@@ -41,6 +44,12 @@ struct mysql_session {
 static inline struct mysql_session *session_of(struct storage_session *s)
 {
     return CONTAINER_OF(s, struct mysql_session, base);
+}
+
+/* May runs be read: is a snapshot or a reader open? */
+static inline bool session_reads(const struct mysql_session *s)
+{
+    return s->reading || s->reader;
 }
 
 /* Starts composing a statement in s->sql, which keeps its memory. */
@@ -104,5 +113,24 @@ int mysql_snapshot_scan_beats(struct storage_session *s, const struct beat_filte
                               beat_visit *visit, void *arg);
 void mysql_snapshot_end(struct storage_session *s);
 const struct storage_run *mysql_snapshot_runs(struct storage_session *s, uint32_t *count_out);
+
+int mysql_reader_begin(struct storage_session *s, uint32_t environment, struct read_guard *guard);
+void mysql_reader_end(struct storage_session *s);
+int mysql_run_groups(struct storage_session *s, const struct storage_run *run,
+                     storage_group_visit *visit, void *arg);
+int mysql_run_scan(struct storage_session *s, const struct storage_run *run,
+                   const struct block_filter *filter, block_visit *visit, void *arg);
+int mysql_run_packs(struct storage_session *s, const struct storage_run *run,
+                    const struct block_filter *filter, enum storage_want want,
+                    storage_pack_visit *visit, void *arg);
+int mysql_run_ranks(struct storage_session *s, const struct storage_run *run,
+                    const struct storage_rank_filter *filter, storage_rank_visit *visit, void *arg);
+int mysql_run_totals(struct storage_session *s, const struct storage_run *run,
+                     const struct storage_total_filter *filter, storage_total_visit *visit,
+                     void *arg);
+int mysql_run_beats(struct storage_session *s, const struct storage_run *run,
+                    const struct beat_filter *filter, storage_beats_visit *visit, void *arg);
+int mysql_tables(struct storage_session *s, uint32_t environment, struct read_guard *guard,
+                 storage_table_visit *visit, void *arg);
 
 #endif

@@ -427,8 +427,7 @@ static void test_a_read_is_interrupted_from_another_session(void **state)
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, slow_reader_run, &reader), 0);
     const char *statement = NULL;
-    while (statement == NULL || strcmp(statement, "snapshot.arrival") != 0 ||
-           reader.guard.rows < 3) {
+    while (statement == NULL || strcmp(statement, "read.arrival") != 0 || reader.guard.rows < 3) {
         usleep(1000);
         statement = atomic_load(&reader.guard.statement);
     }

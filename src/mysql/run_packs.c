@@ -1,0 +1,290 @@
+#include "base/error.h"
+#include "base/number.h"
+#include "base/vec.h"
+#include "mysql/run_read.h"
+#include "mysql/select.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Observation rows: which of them hold an item is known by their keys alone, as rows of one
+ * (category, dimension, host) follow each other in item order:
+ *
+ *   first_item, last_item   [3 … 90] [90 … 90] [90 … 90] [95 … 200]     parts of 90: two rows
+ * alone, one at another row's end
+ *
+ * So an item stands in the rows that begin with it, and in the one before them. Three plans:
+ *
+ *   few items    for each (dimension, host, item) a range of the primary key, whose lower end is a
+ *                subquery that reads one row; 70 us each
+ *   many items   first the keys of all rows, without bodies, 0.5 us each; then those that matter,
+ * by key all items    a span of the primary key: also where the keys show that most rows matter
+ */
+
+enum {
+    LOOKUPS_MAX = 16,
+    KEYS_MAX = 1 << 18, /* rows fetched by key: 3 MB of keys; more are read as a span */
+};
+
+struct pack_key {
+    uint32_t dimension;
+    uint32_t host;
+    uint32_t first_item;
+};
+
+struct pack_scan {
+    struct mysql_session *s;
+    const struct storage_run *run;
+    const struct block_filter *filter;
+    enum storage_want want;
+    storage_pack_visit *visit;
+    void *arg;
+    VEC(struct pack_key) keys;
+    uint64_t rows; /* that the keys were chosen from */
+};
+
+/* Is one of the items asked for within [first, last]? */
+static bool items_within(const struct block_filter *filter, uint32_t first, uint32_t last)
+{
+    struct run_items span = run_items_of(filter);
+    first = first > span.first ? first : span.first;
+    last = last < span.last ? last : span.last;
+    if (first > last || filter->items == NULL)
+        return first <= last;
+    uint32_t low = 0;
+    uint32_t high = filter->items_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (filter->items[middle] < first)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < filter->items_count && filter->items[low] <= last;
+}
+
+/* ---- rows ---- */
+
+enum {
+    PACK_DIMENSION,
+    PACK_HOST,
+    PACK_FIRST_ITEM,
+    PACK_PART,
+    PACK_LAST_ITEM,
+    PACK_ITEMS,
+    PACK_POINTS,
+    PACK_NUMBERS,
+    PACK_MIN_MS = PACK_NUMBERS,
+    PACK_MAX_MS,
+    PACK_SUMMARIES,
+    PACK_VECTORS,
+};
+
+static int pack_row(void *arg, const struct slice *columns)
+{
+    struct pack_scan *scan = arg;
+    uint64_t n[PACK_NUMBERS];
+    struct storage_pack pack;
+    int err = run_numbers(columns, n, PACK_NUMBERS);
+    if (err == 0)
+        err = number_parse_i64(columns[PACK_MIN_MS], &pack.min_ms);
+    if (err == 0)
+        err = number_parse_i64(columns[PACK_MAX_MS], &pack.max_ms);
+    if (err != 0)
+        return run_row_failed(scan->s, scan->run, err, "observation", columns, PACK_LAST_ITEM);
+    pack.category = scan->filter->category;
+    pack.dimension = (uint32_t)n[PACK_DIMENSION];
+    pack.host = (uint32_t)n[PACK_HOST];
+    pack.first_item = (uint32_t)n[PACK_FIRST_ITEM];
+    pack.part = (uint32_t)n[PACK_PART];
+    pack.last_item = (uint32_t)n[PACK_LAST_ITEM];
+    pack.items = (uint32_t)n[PACK_ITEMS];
+    pack.points = n[PACK_POINTS];
+    pack.summaries = columns[PACK_SUMMARIES];
+    pack.vectors = columns[PACK_VECTORS];
+    if (!items_within(scan->filter, pack.first_item, pack.last_item))
+        return 0;
+    return scan->visit(scan->arg, &pack);
+}
+
+/* Up to where the plans differ. */
+static struct buffer *rows_begin(struct pack_scan *scan)
+{
+    struct buffer *sql = session_select(scan->s, scan->s->guard);
+    buffer_printf(sql,
+                  "dimension, host, first_item, part, last_item, items, points, min_ms, max_ms,"
+                  " %s, %s",
+                  (scan->want & STORAGE_SUMMARIES) != 0 ? "summaries" : "NULL",
+                  (scan->want & STORAGE_VECTORS) != 0 ? "vectors" : "NULL");
+    select_from(scan->s, SCHEMA_OBSERVATION, scan->run, "PRIMARY");
+    buffer_printf(sql, " WHERE category = %" PRIu32, scan->filter->category);
+    return sql;
+}
+
+static int rows_read(struct pack_scan *scan)
+{
+    select_times(&scan->s->sql, scan->filter->from_ms, scan->filter->to_ms);
+    buffer_append_str(&scan->s->sql, " ORDER BY category, dimension, host, first_item, part");
+    return session_query(scan->s, "read.packs", scan->s->guard, pack_row, scan);
+}
+
+/* ---- all items ---- */
+
+static void put_span(struct buffer *sql, const struct block_filter *filter)
+{
+    select_in(sql, "dimension", filter->dimensions, filter->dimensions_count);
+    select_near(sql, "host", filter->hosts, filter->hosts_count);
+    struct run_items items = run_items_of(filter);
+    if (items.first > 0 || items.last < UINT32_MAX)
+        buffer_printf(sql, " AND first_item <= %" PRIu32 " AND last_item >= %" PRIu32, items.last,
+                      items.first);
+}
+
+static int read_span(struct pack_scan *scan)
+{
+    put_span(rows_begin(scan), scan->filter);
+    return rows_read(scan);
+}
+
+/* ---- few items ---- */
+
+/* The rows of one (dimension, host) with items of [first, last]. */
+static void put_lookup(struct pack_scan *scan, uint32_t dimension, uint32_t host,
+                       struct run_items items)
+{
+    struct buffer *sql = &scan->s->sql;
+    buffer_printf(sql,
+                  "(dimension = %" PRIu32 " AND host = %" PRIu32
+                  " AND first_item BETWEEN IFNULL((SELECT MAX(first_item)",
+                  dimension, host);
+    select_from(scan->s, SCHEMA_OBSERVATION, scan->run, "PRIMARY");
+    buffer_printf(sql,
+                  " WHERE category = %" PRIu32 " AND dimension = %" PRIu32 " AND host = %" PRIu32
+                  " AND first_item < %" PRIu32 "), 0) AND %" PRIu32 " AND last_item >= %" PRIu32
+                  ")",
+                  scan->filter->category, dimension, host, items.first, items.last, items.first);
+}
+
+/* How many lookups a (dimension, host) takes. */
+static uint32_t lookups(const struct block_filter *filter)
+{
+    return filter->items != NULL ? filter->items_count : 1;
+}
+
+static int read_few(struct pack_scan *scan)
+{
+    const struct block_filter *filter = scan->filter;
+    struct buffer *sql = rows_begin(scan);
+    const char *before = " AND (";
+    for (uint32_t d = 0; d < filter->dimensions_count; d++)
+        for (uint32_t h = 0; h < filter->hosts_count; h++)
+            for (uint32_t i = 0; i < lookups(filter); i++) {
+                struct run_items items = run_items_of(filter);
+                if (filter->items != NULL)
+                    items = (struct run_items){filter->items[i], filter->items[i]};
+                buffer_append_str(sql, before);
+                put_lookup(scan, filter->dimensions[d], filter->hosts[h], items);
+                before = " OR ";
+            }
+    buffer_append_str(sql, ")");
+    return rows_read(scan);
+}
+
+/* ---- many items ---- */
+
+/* dimension, host, first_item, last_item */
+static int key_row(void *arg, const struct slice *columns)
+{
+    struct pack_scan *scan = arg;
+    uint64_t n[4];
+    int err = run_numbers(columns, n, ARRAY_LEN(n));
+    if (err != 0)
+        return run_row_failed(scan->s, scan->run, err, "observation", columns, 3);
+    scan->rows++;
+    if (scan->keys.n > KEYS_MAX || !items_within(scan->filter, (uint32_t)n[2], (uint32_t)n[3]))
+        return 0;
+    struct pack_key key = {(uint32_t)n[0], (uint32_t)n[1], (uint32_t)n[2]};
+    if (scan->keys.n > 0 && memcmp(&scan->keys.v[scan->keys.n - 1], &key, sizeof(key)) == 0)
+        return 0; /* its next part */
+    return VEC_PUSH(&scan->keys, key) ? 0 : LT_ENOMEM;
+}
+
+static int keys_read(struct pack_scan *scan)
+{
+    struct buffer *sql = session_select(scan->s, scan->s->guard);
+    buffer_append_str(sql, "dimension, host, first_item, last_item");
+    select_from(scan->s, SCHEMA_OBSERVATION, scan->run, "PRIMARY");
+    buffer_printf(sql, " WHERE category = %" PRIu32, scan->filter->category);
+    put_span(sql, scan->filter);
+    select_times(sql, scan->filter->from_ms, scan->filter->to_ms);
+    buffer_append_str(sql, " ORDER BY category, dimension, host, first_item, part");
+    return session_query(scan->s, "read.pack_keys", scan->s->guard, key_row, scan);
+}
+
+/* As " AND ((dimension = 1 AND host = 2 AND first_item IN (3,90)) OR …)". */
+static void put_keys(struct buffer *sql, const struct pack_key *keys, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (i > 0 && keys[i].dimension == keys[i - 1].dimension &&
+            keys[i].host == keys[i - 1].host) {
+            buffer_printf(sql, ",%" PRIu32, keys[i].first_item);
+            continue;
+        }
+        buffer_printf(
+            sql, "%s(dimension = %" PRIu32 " AND host = %" PRIu32 " AND first_item IN (%" PRIu32,
+            i == 0 ? " AND (" : ")) OR ", keys[i].dimension, keys[i].host, keys[i].first_item);
+    }
+    buffer_append_str(sql, ")))");
+}
+
+static int read_many(struct pack_scan *scan)
+{
+    int err = keys_read(scan);
+    if (err != 0 || scan->keys.n == 0)
+        return err;
+    if (scan->keys.n > KEYS_MAX || scan->keys.n > scan->rows / 2)
+        return read_span(scan);
+    for (uint32_t i = 0; err == 0 && i < scan->keys.n; i += SELECT_LISTED_MAX) {
+        uint32_t left = scan->keys.n - i;
+        put_keys(rows_begin(scan), &scan->keys.v[i],
+                 left < SELECT_LISTED_MAX ? left : SELECT_LISTED_MAX);
+        err = rows_read(scan);
+    }
+    return err;
+}
+
+/* ---- all of them ---- */
+
+static bool is_few(const struct block_filter *filter)
+{
+    return filter->hosts != NULL && (uint64_t)filter->dimensions_count * filter->hosts_count <=
+                                        LOOKUPS_MAX / (uint64_t)lookups(filter);
+}
+
+int run_scan_packs(struct mysql_session *s, const struct storage_run *run,
+                   const struct block_filter *filter, enum storage_want want,
+                   storage_pack_visit *visit, void *arg)
+{
+    if (!schema_has(run, SCHEMA_OBSERVATION) || run_filter_is_empty(filter))
+        return 0;
+    struct pack_scan scan = {
+        .s = s, .run = run, .filter = filter, .want = want, .visit = visit, .arg = arg};
+    struct run_items items = run_items_of(filter);
+    if (items.first == 0 && items.last == UINT32_MAX && filter->items == NULL)
+        return read_span(&scan);
+    if (is_few(filter))
+        return read_few(&scan);
+    if (want == 0)
+        return read_span(&scan);
+    int err = read_many(&scan);
+    VEC_FINI(&scan.keys);
+    return err;
+}
+
+int mysql_run_packs(struct storage_session *base, const struct storage_run *run,
+                    const struct block_filter *filter, enum storage_want want,
+                    storage_pack_visit *visit, void *arg)
+{
+    struct mysql_session *s = session_of(base);
+    return session_reads(s) ? run_scan_packs(s, run, filter, want, visit, arg) : LT_EUNAVAILABLE;
+}

@@ -1,0 +1,376 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "base/vec.h"
+#include "model/kind.h"
+#include "mysql/support_runs.h"
+#include "mysql/support_storage.h"
+#include "support_mariadb.h"
+#include "vector/beats.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Points, groups and heartbeats of single runs, of either kind, in a snapshot or without; tables;
+ * and how reads end that do not go to their end. */
+
+static struct test_mariadb *db;
+
+struct fixture {
+    struct storage *storage;
+    struct storage_session *s;
+    struct storage_session *r;
+    struct storage_progress progress;
+    struct read_guard guard;
+    char prefix[32];
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    assert_non_null(f);
+    snprintf(f->prefix, sizeof(f->prefix), "%s", fresh_prefix());
+    f->storage = storage_open(test_mariadb_address(db), f->prefix, 10000);
+    f->s = session_open(f->storage);
+    f->r = session_open(f->storage);
+    prepare(f->s);
+    assert_int_equal(storage_lease_take(f->s, PARTITION, SLICE_LIT("me"), 60000, &f->progress), 0);
+    f->guard = guard_of(60000);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    storage_session_destroy(&f->s);
+    storage_session_destroy(&f->r);
+    storage_destroy(&f->storage);
+    free(f);
+    return 0;
+}
+
+static uint32_t random_below(uint32_t n)
+{
+    static uint64_t x = 88172645463325252ULL;
+    x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+    return (uint32_t)((x >> 11) % n);
+}
+
+static void reader_open(struct fixture *f)
+{
+    assert_int_equal(storage_reader_begin(f->r, ENVIRONMENT, &f->guard), 0);
+}
+
+static const uint32_t dimensions[] = {0, 1, 2};
+
+static struct block_filter filter_all(uint32_t category, bool fresh)
+{
+    return (struct block_filter){.category = category,
+                                 .dimensions = dimensions,
+                                 .dimensions_count = 3,
+                                 .to_ms = INT64_MAX,
+                                 .fresh = fresh};
+}
+
+/* ---- arrival runs ---- */
+
+/* Some flushes into hour `hour`; model takes what they wrote. */
+static void flush_random(struct fixture *f, unsigned hour, struct points *model)
+{
+    struct storage_range range = hour_range(hour);
+    for (unsigned round = 0; round < 6; round++) {
+        assert_int_equal(storage_tables_ensure(f->s, ENVIRONMENT, &range, 1), 0);
+        struct storage_flush flush = flush_of(&f->progress, 1);
+        assert_int_equal(storage_flush_begin(f->s, &flush), 0);
+        for (unsigned i = 0; i < 20; i++) {
+            uint32_t item = random_below(100);
+            int64_t time_ms = range.from_s * 1000 + random_below(3600000);
+            double value = random_below(1000);
+            struct block block = {.category = random_below(2),
+                                  .dimension = random_below(3),
+                                  .host = random_below(3),
+                                  .fresh = random_below(2) == 0,
+                                  .lo = flush.lo,
+                                  .count = 1,
+                                  .items = &item,
+                                  .times_ms = &time_ms,
+                                  .values = &value};
+            assert_int_equal(storage_flush_block(f->s, ENVIRONMENT, range, &block), 0);
+            points_add(model, &block);
+        }
+        assert_int_equal(storage_flush_commit(f->s), 0);
+        f->progress.next = flush.hi;
+    }
+}
+
+static void assert_run_gives(struct fixture *f, const struct storage_run *run,
+                             const struct points *model)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        struct block_filter filter = filter_all(i / 2, i % 2 == 1);
+        struct points expected = {0};
+        for (uint32_t p = 0; p < model->n; p++)
+            if (model->v[p].category == filter.category && model->v[p].fresh == filter.fresh)
+                assert_true(VEC_PUSH(&expected, model->v[p]));
+        points_sort(&expected);
+        struct points actual = {0};
+        assert_int_equal(storage_run_scan(f->r, run, &filter, points_visit, &actual), 0);
+        assert_true(actual.n > 0);
+        assert_same_points(&expected, &actual);
+        points_free(&expected);
+        points_free(&actual);
+    }
+}
+
+struct seen_groups {
+    struct storage_group v[64];
+    uint32_t n;
+};
+
+static int groups_visit(void *arg, const struct storage_group *group)
+{
+    struct seen_groups *seen = arg;
+    assert_true(seen->n < 64);
+    seen->v[seen->n++] = *group;
+    return 0;
+}
+
+static void assert_groups_are(struct fixture *f, const struct storage_run *run,
+                              const struct points *model)
+{
+    struct seen_groups seen = {0};
+    uint64_t points = 0;
+    assert_int_equal(storage_run_groups(f->r, run, groups_visit, &seen), 0);
+    for (uint32_t i = 0; i < seen.n; i++) {
+        const struct storage_group *g = &seen.v[i];
+        uint64_t count = 0;
+        for (uint32_t p = 0; p < model->n; p++)
+            count += model->v[p].category == g->category && model->v[p].dimension == g->dimension &&
+                     model->v[p].host == g->host;
+        assert_int_equal(g->points, count);
+        assert_in_range(g->rows, 1, count);
+        points += count;
+        if (i > 0) {
+            const struct storage_group *p = g - 1;
+            assert_true(p->category < g->category ||
+                        (p->category == g->category &&
+                         (p->dimension < g->dimension ||
+                          (p->dimension == g->dimension && p->host < g->host))));
+        }
+    }
+    assert_int_equal(points, model->n);
+}
+
+static void test_an_arrival_run_is_read_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct points models[2] = {0};
+    flush_random(f, 0, &models[0]);
+    flush_random(f, 1, &models[1]);
+    for (unsigned hour = 0; hour < 2; hour++) {
+        struct storage_run run = run_find(f->s, STORAGE_ARRIVAL, hour_range(hour));
+        reader_open(f);
+        assert_run_gives(f, &run, &models[hour]);
+        assert_groups_are(f, &run, &models[hour]);
+        storage_reader_end(f->r);
+    }
+    for (unsigned hour = 0; hour < 2; hour++)
+        points_free(&models[hour]);
+}
+
+/* The open run of a snapshot does not move; a reader, which has none, sees more. */
+static void test_an_open_run_within_a_snapshot_does_not_move(void **state)
+{
+    struct fixture *f = *state;
+    struct points model = {0};
+    flush_random(f, 0, &model);
+    uint64_t next;
+    uint32_t count;
+    assert_int_equal(storage_snapshot_begin(f->r, ENVIRONMENT, PARTITION, &f->guard, &next), 0);
+    const struct storage_run *runs = storage_snapshot_runs(f->r, &count);
+    assert_int_equal(count, 1);
+    struct storage_run run = runs[0];
+    struct points more = {0};
+    flush_random(f, 0, &more);
+    assert_run_gives(f, &run, &model);
+    assert_groups_are(f, &run, &model);
+    storage_snapshot_end(f->r);
+    (void)storage_snapshot_runs(f->r, &count);
+    assert_int_equal(count, 0);
+    reader_open(f);
+    for (uint32_t i = 0; i < more.n; i++)
+        assert_true(VEC_PUSH(&model, more.v[i]));
+    assert_run_gives(f, &run, &model);
+    storage_reader_end(f->r);
+    points_free(&model);
+    points_free(&more);
+}
+
+/* ---- heartbeats ---- */
+
+struct seen_beats {
+    uint8_t bits[2][3][BEAT_BYTES]; /* by collector, host */
+    uint32_t rows;
+    uint64_t last;
+};
+
+static int beats_visit(void *arg, const struct storage_beats *beats)
+{
+    struct seen_beats *seen = arg;
+    uint64_t key = (uint64_t)beats->collector << 32 | beats->host;
+    assert_true(key >= seen->last && beats->collector < 2 && beats->host < 3);
+    assert_int_equal(beats->from_s, hour0_s);
+    seen->last = key;
+    for (uint32_t i = 0; i < BEAT_BYTES; i++)
+        seen->bits[beats->collector][beats->host][i] |= beats->bits[i];
+    seen->rows++;
+    return 0;
+}
+
+static void bits_random(uint8_t *bits)
+{
+    for (uint32_t n = random_below(2) == 0 ? 5 : 2000; n > 0; n--) {
+        uint32_t second = random_below(BEAT_SECONDS);
+        bits[second / 8] |= (uint8_t)(1u << second % 8);
+    }
+}
+
+static void test_heartbeats_of_an_arrival_run(void **state)
+{
+    struct fixture *f = *state;
+    struct storage_range range = hour_range(0);
+    static struct seen_beats expected;
+    for (unsigned round = 0; round < 4; round++) {
+        assert_int_equal(storage_tables_ensure(f->s, ENVIRONMENT, &range, 1), 0);
+        struct storage_flush flush = flush_of(&f->progress, 1);
+        assert_int_equal(storage_flush_begin(f->s, &flush), 0);
+        for (uint32_t i = 0; i < 6; i++) {
+            uint8_t bits[BEAT_BYTES] = {0};
+            bits_random(bits);
+            struct beat_block beat = {i % 3, i / 3, (uint32_t)hour0_s, bits};
+            assert_int_equal(storage_flush_beat(f->s, ENVIRONMENT, range, &beat), 0);
+            for (uint32_t b = 0; b < BEAT_BYTES; b++)
+                expected.bits[i / 3][i % 3][b] |= bits[b];
+        }
+        assert_int_equal(storage_flush_commit(f->s), 0);
+        f->progress.next = flush.hi;
+    }
+    struct storage_run run = run_find(f->s, STORAGE_ARRIVAL, range);
+    reader_open(f);
+    static struct seen_beats seen;
+    assert_int_equal(storage_run_beats(f->r, &run, NULL, beats_visit, &seen), 0);
+    assert_int_equal(seen.rows, 24);
+    assert_memory_equal(seen.bits, expected.bits, sizeof(seen.bits));
+    static const uint32_t hosts[] = {0, 2};
+    struct beat_filter filter = {1, hosts, 2, hour0_s * 1000 + 3599999, hour0_s * 1000 + 3600000};
+    seen = (struct seen_beats){0};
+    assert_int_equal(storage_run_beats(f->r, &run, &filter, beats_visit, &seen), 0);
+    assert_int_equal(seen.rows, 8);
+    filter.from_ms++;
+    filter.to_ms++;
+    assert_int_equal(storage_run_beats(f->r, &run, &filter, beats_visit, &seen), 0);
+    assert_int_equal(seen.rows, 8);
+    storage_reader_end(f->r);
+}
+
+/* ---- tables ---- */
+
+struct seen_tables {
+    uint64_t arrival_run;
+    unsigned count;
+};
+
+static int tables_visit(void *arg, const struct storage_table *table)
+{
+    struct seen_tables *seen = arg;
+    seen->count++;
+    if (slice_eq(table->name, SLICE_LIT("catalog_1")) ||
+        slice_eq(table->name, SLICE_LIT("manifest_2")))
+        assert_int_equal(table->run, 0);
+    if (table->name.n > 8 && memcmp(table->name.p, "arrival_", 8) == 0) {
+        assert_true(table->data_bytes >= 16384);
+        seen->arrival_run = table->run;
+    }
+    return 0;
+}
+
+static void test_tables_and_their_runs(void **state)
+{
+    struct fixture *f = *state;
+    struct points model = {0};
+    flush_random(f, 0, &model);
+    points_free(&model);
+    struct storage_run run = run_find(f->s, STORAGE_ARRIVAL, hour_range(0));
+    struct seen_tables seen = {0};
+    assert_int_equal(storage_tables(f->r, ENVIRONMENT, &f->guard, tables_visit, &seen), 0);
+    assert_in_range(seen.count, 5, 20);
+    assert_int_equal(seen.arrival_run, run.id);
+}
+
+/* ---- ends ---- */
+
+static int stop_visit(void *arg, const struct block *block)
+{
+    return *(const int *)arg;
+}
+
+static void test_reads_end_when_they_must(void **state)
+{
+    struct fixture *f = *state;
+    struct points model = {0};
+    flush_random(f, 0, &model);
+    points_free(&model);
+    struct storage_run run = run_find(f->s, STORAGE_ARRIVAL, hour_range(0));
+    struct block_filter filter = filter_all(1, true);
+    struct points seen = {0};
+    /* Neither a snapshot nor a reader is open. */
+    assert_int_equal(storage_run_scan(f->r, &run, &filter, points_visit, &seen), LT_EUNAVAILABLE);
+    reader_open(f);
+    int stops[] = {7, LT_ECORRUPT};
+    assert_int_equal(storage_run_scan(f->r, &run, &filter, stop_visit, &stops[0]), 7);
+    assert_int_equal(storage_run_scan(f->r, &run, &filter, points_visit, &seen), 0);
+    assert_int_equal(storage_run_scan(f->r, &run, &filter, stop_visit, &stops[1]), LT_ECORRUPT);
+    storage_reader_end(f->r);
+    f->guard.deadline_mono_ms = clock_mono_ms() - 1;
+    reader_open(f);
+    assert_int_equal(storage_run_scan(f->r, &run, &filter, points_visit, &seen), LT_ETIMEOUT);
+    storage_reader_end(f->r);
+    f->guard = guard_of(60000);
+    f->guard.cancelled = true;
+    reader_open(f);
+    assert_int_equal(storage_run_scan(f->r, &run, &filter, points_visit, &seen), LT_ECANCELLED);
+    storage_reader_end(f->r);
+    f->guard = guard_of(60000);
+    reader_open(f);
+    uint32_t n = seen.n;
+    assert_int_equal(storage_run_scan(f->r, &run, &filter, points_visit, &seen), 0);
+    assert_int_equal(seen.n, 2 * n);
+    assert_true(f->guard.rows > 0 && f->guard.bytes > 0);
+    storage_reader_end(f->r);
+    points_free(&seen);
+}
+
+int main(void)
+{
+    db = test_mariadb_start();
+    if (db == NULL)
+        return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_an_arrival_run_is_read_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_an_open_run_within_a_snapshot_does_not_move, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_heartbeats_of_an_arrival_run, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_tables_and_their_runs, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reads_end_when_they_must, setup, teardown),
+    };
+    int failed = cmocka_run_group_tests_name("mysql: points of runs", tests, NULL, NULL);
+    test_mariadb_stop(&db);
+    return failed;
+}
