@@ -3,20 +3,16 @@
 #include "base/error.h"
 #include "base/logger.h"
 #include "mysql/manifest.h"
-#include "vector/beats.h"
+#include "mysql/rows.h"
 
 #include <assert.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 
 /* One flush is one transaction. The fence comes first: moving the progress row locks it, so that a
  * second owner waits until this flush is over, and an owner that was replaced writes nothing. */
 
 enum {
-    /* About 140 KB of sparse integers (tests/vector/bench_arrival.c): what a row costs by itself
-       no longer shows, and a reader's buffer stays small. */
-    ROW_POINTS_MAX = 32768,
     BATCH_BYTES_MAX = 4 << 20,
     BATCHES_MAX = 64,           /* tables that have unwritten rows */
     FLUSH_BYTES_MAX = 32 << 20, /* unwritten rows in all */
@@ -24,42 +20,29 @@ enum {
 
 /* ---- batches ---- */
 
+static const struct row_layout catalog_layout = {
+    " VALUES (?,?,?,?,?)",
+    5,
+    {BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_BYTES}};
+static const struct row_layout text_layout = {
+    " VALUES (?,?,?) ON DUPLICATE KEY UPDATE text = VALUES(text)",
+    3,
+    {BULK_UNSIGNED, BULK_UNSIGNED, BULK_BYTES}};
+static const struct row_layout watermark_layout = {
+    " VALUES (?,?,?) ON DUPLICATE KEY UPDATE max_ms = GREATEST(max_ms, VALUES(max_ms))",
+    3,
+    {BULK_UNSIGNED, BULK_UNSIGNED, BULK_SIGNED}};
+
 static const struct {
     const char *name;
     const char *table; /* NULL: a run's */
-    const char *values;
-    unsigned columns;
-    enum bulk_type types[BULK_COLUMNS_MAX];
+    const struct row_layout *layout;
 } statements[] = {
-    [FLUSH_ARRIVAL] = {"flush.arrival",
-                       NULL,
-                       " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-                       11,
-                       {BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED,
-                        BULK_UNSIGNED, BULK_UNSIGNED, BULK_SIGNED, BULK_SIGNED, BULK_DOUBLE,
-                        BULK_BYTES}},
-    [FLUSH_HEARTBEAT] = {"flush.heartbeat",
-                         NULL,
-                         " VALUES (?,?,?,?,?,?)",
-                         6,
-                         {BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED,
-                          BULK_BYTES}},
-    [FLUSH_CATALOG] = {"flush.catalog",
-                       "catalog_1",
-                       " VALUES (?,?,?,?,?)",
-                       5,
-                       {BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_BYTES}},
-    [FLUSH_TEXT] = {"flush.text",
-                    "item_text_1",
-                    " VALUES (?,?,?) ON DUPLICATE KEY UPDATE text = VALUES(text)",
-                    3,
-                    {BULK_UNSIGNED, BULK_UNSIGNED, BULK_BYTES}},
-    [FLUSH_WATERMARK] = {"flush.watermark",
-                         "watermark_1",
-                         " VALUES (?,?,?)"
-                         " ON DUPLICATE KEY UPDATE max_ms = GREATEST(max_ms, VALUES(max_ms))",
-                         3,
-                         {BULK_UNSIGNED, BULK_UNSIGNED, BULK_SIGNED}},
+    [FLUSH_ARRIVAL] = {"flush.arrival", NULL, &row_layouts[SCHEMA_ARRIVAL]},
+    [FLUSH_HEARTBEAT] = {"flush.heartbeat", NULL, &row_layouts[SCHEMA_HEARTBEAT]},
+    [FLUSH_CATALOG] = {"flush.catalog", "catalog_1", &catalog_layout},
+    [FLUSH_TEXT] = {"flush.text", "item_text_1", &text_layout},
+    [FLUSH_WATERMARK] = {"flush.watermark", "watermark_1", &watermark_layout},
 };
 
 static int batch_run(struct mysql_session *s, struct flush_batch *batch)
@@ -71,7 +54,7 @@ static int batch_run(struct mysql_session *s, struct flush_batch *batch)
                          statements[batch->what].table);
     else
         schema_put_run_table(sql, s->storage->prefix, &batch->table);
-    buffer_append_str(sql, statements[batch->what].values);
+    buffer_append_str(sql, statements[batch->what].layout->values);
     if (sql->error != 0)
         return sql->error;
     return bulk_run(&batch->bulk, &s->conn, statements[batch->what].name, buffer_slice(sql));
@@ -106,7 +89,7 @@ struct flush_batch *flush_batch(struct mysql_session *s, enum flush_what what, u
     if (run != NULL)
         batch.table = schema_table_of(
             environment, what == FLUSH_ARRIVAL ? SCHEMA_ARRIVAL : SCHEMA_HEARTBEAT, run);
-    bulk_init(&batch.bulk, statements[what].types, statements[what].columns);
+    bulk_init(&batch.bulk, statements[what].layout->types, statements[what].layout->columns);
     return VEC_PUSH(&f->batches, batch) ? &f->batches.v[f->batches.n - 1] : NULL;
 }
 
@@ -317,54 +300,20 @@ static int range_batch(struct mysql_session *s, enum flush_what what, uint32_t e
     return *out != NULL ? 0 : flush_fail(s, LT_ENOMEM);
 }
 
-static void row_put(struct flush *f, struct bulk *bulk, const struct block *block,
-                    const struct arrival_points *points)
-{
-    int64_t min_ms = points->times_ms[0];
-    int64_t max_ms = min_ms;
-    double total = 0;
-    for (uint32_t i = 0; i < points->count; i++) {
-        min_ms = points->times_ms[i] < min_ms ? points->times_ms[i] : min_ms;
-        max_ms = points->times_ms[i] > max_ms ? points->times_ms[i] : max_ms;
-        total += points->values[i];
-    }
-    bulk_put_number(bulk, f->lo);
-    bulk_put_number(bulk, f->seq++);
-    bulk_put_number(bulk, block->category);
-    bulk_put_number(bulk, block->dimension);
-    bulk_put_number(bulk, block->host);
-    bulk_put_number(bulk, block->fresh);
-    bulk_put_number(bulk, points->count);
-    bulk_put_number(bulk, (uint64_t)min_ms);
-    bulk_put_number(bulk, (uint64_t)max_ms);
-    bulk_put_double(bulk, total);
-    bulk_put_bytes(bulk, buffer_slice(&f->body));
-}
-
 int mysql_flush_block(struct storage_session *base, uint32_t environment,
                       struct storage_range range, const struct block *block)
 {
     struct mysql_session *s = session_of(base);
     struct flush *f = s->flush;
     assert(s->flushing && block->lo == f->lo);
-    for (uint32_t at = 0; at < block->count; at += ROW_POINTS_MAX) {
-        uint32_t left = block->count - at;
-        struct arrival_points points = {
-            .count = left < ROW_POINTS_MAX ? left : ROW_POINTS_MAX,
-            .items = block->items + at,
-            .times_ms = block->times_ms + at,
-            .values = block->values + at,
-            .policies = block->policies != NULL ? block->policies + at : NULL,
-        };
+    for (uint32_t at = 0; at < block->count;) {
         struct flush_batch *batch;
         int err = range_batch(s, FLUSH_ARRIVAL, environment, range, &batch);
         if (err != 0)
             return err;
-        buffer_reset(&f->body, SIZE_MAX);
-        err = arrival_encode(s->arrival, &points, &f->body);
+        err = row_put_arrival(s, &batch->bulk, block, &at, f->seq++, &f->body);
         if (err != 0)
             return flush_fail(s, err);
-        row_put(f, &batch->bulk, block, &points);
         err = flush_written(s, batch);
         if (err != 0)
             return err;
@@ -382,13 +331,7 @@ int mysql_flush_beat(struct storage_session *base, uint32_t environment, struct 
     int err = range_batch(s, FLUSH_HEARTBEAT, environment, range, &batch);
     if (err != 0)
         return err;
-    uint8_t packed[BEAT_BYTES];
-    size_t n = beats_pack(beat->bits, packed);
-    bulk_put_number(&batch->bulk, beat->collector);
-    bulk_put_number(&batch->bulk, beat->host);
-    bulk_put_number(&batch->bulk, beat->from_s);
-    bulk_put_number(&batch->bulk, f->lo);
-    bulk_put_number(&batch->bulk, f->seq++);
-    bulk_put_bytes(&batch->bulk, slice_make(packed, n));
+    row_put_heartbeat(&batch->bulk, beat->collector, beat->host, beat->from_s, f->lo, f->seq++,
+                      beat->bits);
     return flush_written(s, batch);
 }

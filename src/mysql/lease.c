@@ -14,14 +14,6 @@
 
 enum { OWNER_BYTES_MAX = 255 };
 
-static void put_hex(struct buffer *sql, struct slice bytes)
-{
-    buffer_append_str(sql, "x'");
-    for (size_t i = 0; i < bytes.n; i++)
-        buffer_printf(sql, "%02x", (unsigned)(uint8_t)bytes.p[i]);
-    buffer_append_str(sql, "'");
-}
-
 struct progress_row {
     struct storage_progress progress;
     bool found;
@@ -60,6 +52,31 @@ int lease_read(struct mysql_session *s, uint32_t partition, bool final, struct r
     return 0;
 }
 
+int lease_fence(struct mysql_session *s, const char *begin, const char *name,
+                const struct storage_fence *fence)
+{
+    int err = conn_ready(&s->conn, false);
+    if (err == 0)
+        err = conn_exec(&s->conn, begin, SLICE_LIT("START TRANSACTION"), NULL);
+    if (err != 0)
+        return err;
+    struct progress_row row = {0};
+    struct buffer *sql = session_sql(s);
+    buffer_append_str(sql, "SELECT next, checksum, epoch FROM ");
+    schema_put_progress(sql, s->storage->prefix);
+    buffer_printf(sql, " WHERE part = %" PRIu32 " FOR UPDATE", fence->partition);
+    err = session_query(s, name, NULL, progress_row, &row);
+    if (err == 0 && (!row.found || row.progress.epoch != fence->epoch)) {
+        log_warn("mysql",
+                 "partition %" PRIu32 ": %s by epoch %" PRIu64 " refused: stored is %" PRIu64,
+                 fence->partition, name, fence->epoch, row.progress.epoch);
+        err = LT_EFENCED;
+    }
+    if (err != 0)
+        session_rollback(s);
+    return err;
+}
+
 static void put_lease_update(struct mysql_session *s, struct buffer *sql)
 {
     buffer_append_str(sql, "UPDATE ");
@@ -73,12 +90,12 @@ static int lease_try(struct mysql_session *s, uint32_t partition, struct slice o
     struct buffer *sql = session_sql(s);
     put_lease_update(s, sql);
     buffer_append_str(sql, "epoch = epoch + 1, owner = ");
-    put_hex(sql, owner);
+    session_put_hex(sql, owner);
     buffer_printf(sql,
                   ", lease_until = NOW(6) + INTERVAL %" PRId64 " MICROSECOND WHERE part = %" PRIu32
                   " AND (lease_until < NOW(6) OR owner = ",
                   (int64_t)ttl_ms * 1000, partition);
-    put_hex(sql, owner);
+    session_put_hex(sql, owner);
     buffer_append_str(sql, ")");
     uint64_t taken = 0;
     int err = session_exec(s, "lease.take", &taken);

@@ -193,6 +193,9 @@ void schema_put_drop(struct buffer *sql, const char *prefix, const struct schema
 {
     buffer_append_str(sql, "DROP TABLE IF EXISTS ");
     schema_put_run_table(sql, prefix, table);
+    /* Whoever asks for the table while a DROP waits for its readers, waits behind it: so it soon
+     * gives up. */
+    buffer_append_str(sql, " WAIT 1");
 }
 
 /* ---- prepare ---- */

@@ -20,6 +20,7 @@ struct mysql_storage {
 
 struct flush;
 struct pack_codec;
+struct put;
 
 struct mysql_session {
     struct storage_session base;
@@ -32,6 +33,8 @@ struct mysql_session {
 
     struct flush *flush; /* flush.c; made by the first flush */
     bool flushing;
+
+    struct put *put; /* run_put.c; made by the first row of a run */
 
     /* The open snapshot, or the reader that has none. */
     bool reading;
@@ -57,6 +60,9 @@ struct buffer *session_sql(struct mysql_session *s);
 
 /* Starts composing a SELECT that the server itself ends at the guard's deadline (NULL: none). */
 struct buffer *session_select(struct mysql_session *s, struct read_guard *guard);
+
+/* Appends bytes of any kind as a literal. */
+void session_put_hex(struct buffer *sql, struct slice bytes);
 
 /* Runs what was composed. */
 MUST_USE int session_exec(struct mysql_session *s, const char *name, uint64_t *affected_out);
@@ -86,6 +92,11 @@ int mysql_progress(struct storage_session *s, uint32_t partition, struct storage
 MUST_USE int lease_read(struct mysql_session *s, uint32_t partition, bool final,
                         struct read_guard *guard, struct storage_progress *out);
 
+/* Begins a transaction that only the owner may make: the progress row stays locked until its end.
+ * On error there is none. */
+MUST_USE int lease_fence(struct mysql_session *s, const char *begin, const char *name,
+                         const struct storage_fence *fence);
+
 int mysql_load(struct storage_session *s, uint32_t partition, const uint32_t *environments,
                uint32_t environments_count, const struct storage_loader *loader,
                struct storage_progress *out);
@@ -104,6 +115,35 @@ int mysql_flush_beat(struct storage_session *s, uint32_t environment, struct sto
 int mysql_flush_commit(struct storage_session *s);
 void mysql_flush_abort(struct storage_session *s);
 void flush_destroy(struct flush **flush);
+
+int mysql_runs_close(struct storage_session *s, const struct storage_fence *fence,
+                     uint32_t environment, struct storage_range range, uint32_t *closed_out);
+int mysql_run_create(struct storage_session *s, const struct storage_fence *fence,
+                     uint32_t environment, const struct storage_run *like, struct storage_run *out);
+int mysql_runs_publish(struct storage_session *s, const struct storage_fence *fence,
+                       uint32_t environment, const struct storage_run *in, uint32_t in_count,
+                       const uint64_t *out, uint32_t out_count);
+int mysql_run_drop(struct storage_session *s, const struct storage_fence *fence,
+                   uint32_t environment, uint64_t id);
+int mysql_note_put(struct storage_session *s, const struct storage_fence *fence,
+                   uint32_t environment, struct slice name, struct slice text);
+int mysql_note_get(struct storage_session *s, uint32_t environment, struct slice name,
+                   struct buffer *out);
+
+int mysql_run_put_pack(struct storage_session *s, uint32_t environment,
+                       const struct storage_run *run, const struct storage_pack *pack);
+int mysql_run_put_rank(struct storage_session *s, uint32_t environment,
+                       const struct storage_run *run, const struct storage_rank *rank);
+int mysql_run_put_total(struct storage_session *s, uint32_t environment,
+                        const struct storage_run *run, const struct storage_total *total);
+int mysql_run_put_beats(struct storage_session *s, uint32_t environment,
+                        const struct storage_run *run, const struct storage_beats *beats);
+int mysql_run_put_block(struct storage_session *s, uint32_t environment,
+                        const struct storage_run *run, const struct block *block);
+int mysql_run_flush(struct storage_session *s);
+/* Rows of the run that are not written; forget: drops them. */
+uint32_t put_pending(struct mysql_session *s, uint32_t environment, uint64_t run, bool forget);
+void put_destroy(struct put **put);
 
 int mysql_snapshot_begin(struct storage_session *s, uint32_t environment, uint32_t partition,
                          struct read_guard *guard, uint64_t *next_out);

@@ -42,6 +42,14 @@ struct buffer *session_select(struct mysql_session *s, struct read_guard *guard)
     return sql;
 }
 
+void session_put_hex(struct buffer *sql, struct slice bytes)
+{
+    buffer_append_str(sql, "x'");
+    for (size_t i = 0; i < bytes.n; i++)
+        buffer_printf(sql, "%02x", (unsigned)(uint8_t)bytes.p[i]);
+    buffer_append_str(sql, "'");
+}
+
 int session_exec(struct mysql_session *s, const char *name, uint64_t *affected_out)
 {
     return s->sql.error != 0 ? s->sql.error
@@ -67,6 +75,7 @@ static void session_destroy(struct storage_session **session)
 {
     struct mysql_session *s = session_of(*session);
     flush_destroy(&s->flush);
+    put_destroy(&s->put);
     conn_disconnect(&s->conn);
     frame_codec_destroy(&s->frame);
     arrival_codec_destroy(&s->arrival);
@@ -144,6 +153,18 @@ static const struct storage_ops mysql_ops = {
     .snapshot_scan_beats = mysql_snapshot_scan_beats,
     .snapshot_end = mysql_snapshot_end,
     .runs = mysql_runs,
+    .runs_close = mysql_runs_close,
+    .run_create = mysql_run_create,
+    .run_put_pack = mysql_run_put_pack,
+    .run_put_rank = mysql_run_put_rank,
+    .run_put_total = mysql_run_put_total,
+    .run_put_beats = mysql_run_put_beats,
+    .run_put_block = mysql_run_put_block,
+    .run_flush = mysql_run_flush,
+    .runs_publish = mysql_runs_publish,
+    .run_drop = mysql_run_drop,
+    .note_put = mysql_note_put,
+    .note_get = mysql_note_get,
     .reader_begin = mysql_reader_begin,
     .reader_end = mysql_reader_end,
     .snapshot_runs = mysql_snapshot_runs,

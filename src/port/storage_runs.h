@@ -59,7 +59,7 @@ MUST_USE static inline int storage_runs_close(struct storage_session *s,
 
 /* Begins a run. *out: BUILDING, with its id. kind, resolution and range are taken from `like`. An
  * arrival run made so is for publish too (a job that rewrites one). Each of its tables is made with
- * the first row that is put. */
+ * the first row that is put; to read it, list it again. */
 MUST_USE static inline int storage_run_create(struct storage_session *s,
                                               const struct storage_fence *fence,
                                               uint32_t environment, const struct storage_run *like,
@@ -113,7 +113,10 @@ MUST_USE static inline int storage_run_flush(struct storage_session *s)
 /* One transaction: the fence holds, each of `out` is in force (and CLOSED, if arrival) and leaves,
  * each of `in` is BUILDING and enters (IN_FORCE, arrival: CLOSED), with the sources and counts that
  * it carries. All their rows were flushed. in_count 0: retention. LT_EDIVERGED: one of them was not
- * so; nothing changed. LT_EOUTCOME: list the runs, then decide. */
+ * so; nothing changed. LT_EOUTCOME: list the runs, then decide. (It may still be in flight: then
+ * the fence of what is tried next waits for it, and the states are no longer those that were asked
+ * for.)
+ */
 MUST_USE static inline int storage_runs_publish(struct storage_session *s,
                                                 const struct storage_fence *fence,
                                                 uint32_t environment, const struct storage_run *in,
