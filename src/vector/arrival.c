@@ -174,64 +174,150 @@ int arrival_encode(struct arrival_codec *codec, const struct arrival_points *poi
     return frame_seal(codec->frame, ARRIVAL_VERSION, buffer_slice(&codec->raw), out);
 }
 
-/* Reads one column off the front of *raw into codec->x. */
-static int column_get(struct arrival_codec *codec, uint32_t count, struct slice *raw,
-                      uint8_t *form_out)
+/* x[i] as the planes have it: all in one pass, for a width and form that the compiler knows. */
+static inline __attribute__((always_inline)) void planes_join(uint64_t *x, uint32_t count,
+                                                              const uint8_t *planes, unsigned width,
+                                                              bool is_delta, uint64_t base)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t r = 0;
+        for (unsigned plane = 0; plane < width; plane++)
+            r |= (uint64_t)planes[(size_t)plane * count + i] << (8 * plane);
+        if (is_delta)
+            x[i] = base += unzigzag(r);
+        else
+            x[i] = base + r;
+    }
+}
+
+static void column_join(uint64_t *x, uint32_t count, const uint8_t *planes, unsigned width,
+                        bool is_delta, uint64_t base)
+{
+#define JOIN(w)                                                                                    \
+    case w:                                                                                        \
+        if (is_delta)                                                                              \
+            planes_join(x, count, planes, w, true, base);                                          \
+        else                                                                                       \
+            planes_join(x, count, planes, w, false, base);                                         \
+        break
+    switch (width) {
+        JOIN(0);
+        JOIN(1);
+        JOIN(2);
+        JOIN(3);
+        JOIN(4);
+    default: /* bits of doubles: rarely less than 8 */
+        planes_join(x, count, planes, width, is_delta, base);
+    }
+#undef JOIN
+}
+
+struct column { /* as it stands in the body */
+    bool is_delta;
+    bool is_bits;
+    unsigned width;
+    uint64_t base;
+    const uint8_t *planes;
+};
+
+/* Takes one column off the front of *raw. */
+static int column_open(uint32_t count, struct slice *raw, struct column *out)
 {
     if (raw->n < COLUMN_HEADER_BYTES)
         return LT_ECORRUPT;
     uint8_t form = (uint8_t)raw->p[0];
     unsigned width = (uint8_t)raw->p[1];
-    uint64_t base = frame_get(raw->p + 2, 8);
-    *raw = slice_from(*raw, COLUMN_HEADER_BYTES);
-    if (form > (FORM_DELTA | FORM_BITS) || width > WIDTH_MAX || raw->n < (size_t)width * count)
+    if (form > (FORM_DELTA | FORM_BITS) || width > WIDTH_MAX ||
+        raw->n - COLUMN_HEADER_BYTES < (size_t)width * count)
         return LT_ECORRUPT;
-    uint64_t *x = codec->x;
-    memset(x, 0, count * sizeof(x[0]));
-    for (unsigned plane = 0; plane < width; plane++)
-        for (uint32_t i = 0; i < count; i++)
-            x[i] |= (uint64_t)(uint8_t)raw->p[(size_t)plane * count + i] << (8 * plane);
-    *raw = slice_from(*raw, (size_t)width * count);
-    if ((form & FORM_DELTA) != 0) {
-        for (uint32_t i = 0; i < count; i++)
-            x[i] = base += unzigzag(x[i]);
-    } else {
-        for (uint32_t i = 0; i < count; i++)
-            x[i] += base;
-    }
-    *form_out = form;
+    *out = (struct column){
+        .is_delta = (form & FORM_DELTA) != 0,
+        .is_bits = (form & FORM_BITS) != 0,
+        .width = width,
+        .base = frame_get(raw->p + 2, 8),
+        .planes = (const uint8_t *)raw->p + COLUMN_HEADER_BYTES,
+    };
+    *raw = slice_from(*raw, COLUMN_HEADER_BYTES + (size_t)width * count);
+    return 0;
+}
+
+/* The same, with all of its numbers in codec->x. */
+static int column_get(struct arrival_codec *codec, uint32_t count, struct slice *raw,
+                      bool *is_bits_out)
+{
+    struct column column;
+    int err = column_open(count, raw, &column);
+    if (err != 0)
+        return err;
+    column_join(codec->x, count, column.planes, column.width, column.is_delta, column.base);
+    *is_bits_out = column.is_bits;
     return 0;
 }
 
 static int values_get(struct arrival_codec *codec, uint32_t count, struct slice *raw)
 {
-    uint8_t form;
-    int err = column_get(codec, count, raw, &form);
+    bool is_bits;
+    int err = column_get(codec, count, raw, &is_bits);
     if (err != 0)
         return err;
-    if ((form & FORM_BITS) != 0) {
-        memcpy(codec->values, codec->x, count * sizeof(codec->values[0]));
+    const uint64_t *x = codec->x;
+    if (is_bits) {
+        memcpy(codec->values, x, count * sizeof(codec->values[0]));
         return 0;
     }
+    bool over = false;
     for (uint32_t i = 0; i < count; i++) {
-        int64_t integer = (int64_t)codec->x[i];
-        if (integer < -INTEGER_MAX || integer > INTEGER_MAX)
-            return LT_ECORRUPT;
-        codec->values[i] = (double)integer;
+        over |= x[i] + INTEGER_MAX > 2 * (uint64_t)INTEGER_MAX;
+        codec->values[i] = (double)(int64_t)x[i];
     }
-    return 0;
+    return over ? LT_ECORRUPT : 0;
 }
 
-/* A column of numbers that are no values: forms 0 and 1, none above max. */
-static int numbers_get(struct arrival_codec *codec, uint32_t count, struct slice *raw, uint64_t max)
+static int items_get(struct arrival_codec *codec, uint32_t count, struct slice *raw)
 {
-    uint8_t form;
-    int err = column_get(codec, count, raw, &form);
+    bool is_bits;
+    int err = column_get(codec, count, raw, &is_bits);
     if (err != 0)
         return err;
-    uint64_t over = (form & FORM_BITS) != 0;
-    for (uint32_t i = 0; i < count; i++)
-        over |= codec->x[i] > max;
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        all |= codec->x[i];
+        codec->items[i] = (uint32_t)codec->x[i];
+    }
+    return is_bits || all > UINT32_MAX ? LT_ECORRUPT : 0;
+}
+
+static int times_get(struct arrival_codec *codec, uint32_t count, struct slice *raw)
+{
+    bool is_bits;
+    int err = column_get(codec, count, raw, &is_bits);
+    if (err != 0)
+        return err;
+    memcpy(codec->times_ms, codec->x, count * sizeof(codec->times_ms[0]));
+    return is_bits ? LT_ECORRUPT : 0;
+}
+
+/* *all_last_out: then there is no need to look at them. Nearly always so, and the column is
+ * constant. */
+static int policies_get(struct arrival_codec *codec, uint32_t count, struct slice *raw,
+                        bool *all_last_out)
+{
+    struct column column;
+    int err = column_open(count, raw, &column);
+    if (err != 0)
+        return err;
+    *all_last_out = column.width == 0 && column.base == POLICY_LAST;
+    if (*all_last_out)
+        return column.is_bits ? LT_ECORRUPT : 0;
+    column_join(codec->x, count, column.planes, column.width, column.is_delta, column.base);
+    uint64_t different = 0;
+    bool over = column.is_bits;
+    for (uint32_t i = 0; i < count; i++) {
+        over |= codec->x[i] >= POLICY_STORED_COUNT;
+        different |= codec->x[i] ^ POLICY_LAST;
+        codec->policies[i] = (uint8_t)codec->x[i];
+    }
+    *all_last_out = different == 0;
     return over ? LT_ECORRUPT : 0;
 }
 
@@ -247,22 +333,11 @@ int arrival_decode(struct arrival_codec *codec, struct slice body, struct arriva
         return LT_ECORRUPT;
     uint32_t count = (uint32_t)count64;
     raw = slice_from(raw, 4);
-    if ((err = numbers_get(codec, count, &raw, UINT32_MAX)) != 0)
+    bool all_last;
+    if ((err = items_get(codec, count, &raw)) != 0 || (err = times_get(codec, count, &raw)) != 0 ||
+        (err = values_get(codec, count, &raw)) != 0 ||
+        (err = policies_get(codec, count, &raw, &all_last)) != 0)
         return err;
-    for (uint32_t i = 0; i < count; i++)
-        codec->items[i] = (uint32_t)codec->x[i];
-    if ((err = numbers_get(codec, count, &raw, UINT64_MAX)) != 0)
-        return err;
-    memcpy(codec->times_ms, codec->x, count * sizeof(codec->times_ms[0]));
-    if ((err = values_get(codec, count, &raw)) != 0)
-        return err;
-    if ((err = numbers_get(codec, count, &raw, POLICY_STORED_COUNT - 1)) != 0)
-        return err;
-    bool all_last = true;
-    for (uint32_t i = 0; i < count; i++) {
-        codec->policies[i] = (uint8_t)codec->x[i];
-        all_last = all_last && codec->policies[i] == POLICY_LAST;
-    }
     if (raw.n != 0)
         return LT_ECORRUPT;
     *out = (struct arrival_points){
