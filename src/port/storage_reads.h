@@ -12,7 +12,7 @@
 /* Reading runs (port/storage_runs.h), within an open snapshot (storage_snapshot_begin), or after
  * storage_reader_begin, which opens none: for runs that no longer change (CLOSED, IN_FORCE) both
  * give the same, so that several sessions can share one read. The guard stops every statement and
- * counts rows and bytes. */
+ * counts rows and bytes. All return LT_EUNAVAILABLE where neither is open. */
 
 MUST_USE static inline int storage_reader_begin(struct storage_session *s, uint32_t environment,
                                                 struct read_guard *guard)
@@ -50,8 +50,10 @@ MUST_USE static inline int storage_run_scan(struct storage_session *s,
 {
     return s->ops->run_scan(s, run, filter, visit, arg);
 }
-/* Observation rows as they are, by (category, dimension, host, first item, part). filter->fresh is
- * of no matter; filter->items leaves out rows that can hold none of them. want: the bodies. */
+/* Observation rows as they are, by (category, dimension, host, first item, part): those that can
+ * hold one of filter->items at one of its times; filter->fresh is of no matter, and of more than
+ * 1,000 hosts rows of others between them may come too. want: the bodies. What few items (16, times
+ * hosts, times dimensions) of named hosts cost does not depend on what the run holds. */
 MUST_USE static inline int storage_run_packs(struct storage_session *s,
                                              const struct storage_run *run,
                                              const struct block_filter *filter,
@@ -60,6 +62,7 @@ MUST_USE static inline int storage_run_packs(struct storage_session *s,
 {
     return s->ops->run_packs(s, run, filter, want, visit, arg);
 }
+/* Rank rows, by (host, number). filter->hosts and numbers in any count. */
 MUST_USE static inline int storage_run_ranks(struct storage_session *s,
                                              const struct storage_run *run,
                                              const struct storage_rank_filter *filter,
@@ -67,7 +70,9 @@ MUST_USE static inline int storage_run_ranks(struct storage_session *s,
 {
     return s->ops->run_ranks(s, run, filter, visit, arg);
 }
-/* Totals summed by the database over hosts, and over equal steps from from_s on; ascending. */
+/* Totals summed by the database over hosts, and over equal steps from from_s on; ascending. host is
+ * STORAGE_ALL_HOSTS; steps without rows are left out; sum NaN: of one of them it was not finite, or
+ * it is not; -0 comes back as 0. */
 MUST_USE static inline int storage_run_totals(struct storage_session *s,
                                               const struct storage_run *run,
                                               const struct storage_total_filter *filter,

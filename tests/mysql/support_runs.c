@@ -7,6 +7,17 @@
 
 #include "mysql/support_runs.h"
 
+struct storage_run run_begin(struct storage_session *s, const struct storage_progress *progress,
+                             enum storage_run_kind kind, uint32_t resolution_s,
+                             struct storage_range range)
+{
+    struct storage_fence fence = {PARTITION, progress->epoch};
+    struct storage_run like = {.kind = kind, .resolution_s = resolution_s, .range = range};
+    struct storage_run run;
+    assert_int_equal(storage_run_create(s, &fence, ENVIRONMENT, &like, &run), 0);
+    return run;
+}
+
 struct looked_for {
     uint64_t id; /* 0: by the others */
     enum storage_run_kind kind;
@@ -25,6 +36,18 @@ static int look(void *arg, const struct storage_run *run)
                   run->id > wanted->found.id)
         wanted->found = *run;
     return 0;
+}
+
+void run_publish(struct storage_session *s, const struct storage_progress *progress,
+                 struct storage_run *run)
+{
+    struct storage_fence fence = {PARTITION, progress->epoch};
+    assert_int_equal(storage_run_flush(s), 0);
+    assert_int_equal(storage_runs_publish(s, &fence, ENVIRONMENT, run, 1, NULL, 0), 0);
+    struct looked_for wanted = {.id = run->id};
+    assert_int_equal(storage_runs(s, ENVIRONMENT, NULL, look, &wanted), 0);
+    assert_true(wanted.found.id > 0);
+    *run = wanted.found;
 }
 
 struct storage_run run_find(struct storage_session *s, enum storage_run_kind kind,

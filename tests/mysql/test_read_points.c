@@ -280,6 +280,83 @@ static void test_heartbeats_of_an_arrival_run(void **state)
     storage_reader_end(f->r);
 }
 
+static int or_visit(void *arg, const struct beat_block *beat)
+{
+    struct seen_beats *seen = arg;
+    for (uint32_t i = 0; i < BEAT_BYTES; i++)
+        seen->bits[beat->collector][beat->host][i] |= beat->bits[i];
+    seen->rows++;
+    return 0;
+}
+
+static void test_heartbeats_of_a_compact_run(void **state)
+{
+    struct fixture *f = *state;
+    struct storage_run run = run_begin(f->s, &f->progress, STORAGE_COMPACT, 1, hour_range(0));
+    static struct seen_beats expected, seen;
+    for (uint32_t i = 0; i < 6; i++) {
+        bits_random(expected.bits[i / 3][i % 3]);
+        struct storage_beats beats = {.host = i % 3,
+                                      .collector = i / 3,
+                                      .from_s = hour0_s,
+                                      .bits = expected.bits[i / 3][i % 3]};
+        assert_int_equal(storage_run_put_beats(f->s, ENVIRONMENT, &run, &beats), 0);
+    }
+    run_publish(f->s, &f->progress, &run);
+    reader_open(f);
+    assert_int_equal(storage_run_beats(f->r, &run, NULL, beats_visit, &seen), 0);
+    assert_int_equal(seen.rows, 6);
+    assert_memory_equal(seen.bits, expected.bits, sizeof(seen.bits));
+    storage_reader_end(f->r);
+    /* A snapshot's scan finds them too. */
+    seen = (struct seen_beats){0};
+    struct beat_filter filter = {1, NULL, 0, hour0_s * 1000, hour0_s * 1000 + 1};
+    uint64_t next;
+    assert_int_equal(storage_snapshot_begin(f->r, ENVIRONMENT, PARTITION, &f->guard, &next), 0);
+    assert_int_equal(storage_snapshot_scan_beats(f->r, &filter, or_visit, &seen), 0);
+    storage_snapshot_end(f->r);
+    assert_int_equal(seen.rows, 3);
+    assert_memory_equal(seen.bits[1], expected.bits[1], sizeof(seen.bits[1]));
+}
+
+static int counts_visit(void *arg, const struct storage_beats *beats)
+{
+    assert_null(beats->bits);
+    assert_int_equal(beats->counts_count, 1440);
+    for (uint32_t i = 0; i < 1440; i++)
+        assert_int_equal(beats->counts[i], (i * 7 + beats->host) % 61);
+    ++*(uint32_t *)arg;
+    return 0;
+}
+
+static void test_heartbeats_of_a_coarser_run(void **state)
+{
+    struct fixture *f = *state;
+    struct storage_range day = {1424390400, 1424390400 + 86400};
+    struct storage_run run = run_begin(f->s, &f->progress, STORAGE_COMPACT, 60, day);
+    for (uint32_t host = 0; host < 3; host++) {
+        uint16_t counts[1440];
+        for (uint32_t i = 0; i < 1440; i++)
+            counts[i] = (uint16_t)((i * 7 + host) % 61);
+        struct storage_beats beats = {.host = host,
+                                      .collector = 2,
+                                      .from_s = day.from_s,
+                                      .counts = counts,
+                                      .counts_count = 1440};
+        assert_int_equal(storage_run_put_beats(f->s, ENVIRONMENT, &run, &beats), 0);
+    }
+    run_publish(f->s, &f->progress, &run);
+    reader_open(f);
+    uint32_t rows = 0;
+    assert_int_equal(storage_run_beats(f->r, &run, NULL, counts_visit, &rows), 0);
+    assert_int_equal(rows, 3);
+    static const uint32_t one = 1;
+    struct beat_filter filter = {2, &one, 1, day.from_s * 1000 + 50000000, INT64_MAX};
+    assert_int_equal(storage_run_beats(f->r, &run, &filter, counts_visit, &rows), 0);
+    assert_int_equal(rows, 4);
+    storage_reader_end(f->r);
+}
+
 /* ---- tables ---- */
 
 struct seen_tables {
@@ -367,6 +444,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_open_run_within_a_snapshot_does_not_move, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_heartbeats_of_an_arrival_run, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_heartbeats_of_a_compact_run, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_heartbeats_of_a_coarser_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tables_and_their_runs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reads_end_when_they_must, setup, teardown),
     };
