@@ -6,6 +6,7 @@
 #include "base/slice.h"
 #include "catalog/catalog.h"
 #include "ingest/ingest.h"
+#include "jobs/jobs.h"
 #include "port/head.h"
 #include "port/status.h"
 #include "query/query.h"
@@ -36,6 +37,7 @@ struct command_deps {
     struct ingest *ingest; /* role ingest */
     struct query *query;   /* role query */
     struct head *head;     /* role query or store */
+    struct jobs *jobs;     /* role jobs */
     const struct status_provider *providers;
     uint32_t providers_count;
     int64_t started_wall_ms;
@@ -52,6 +54,7 @@ enum command_flag {
     COMMAND_ROLE_INGEST = 1 << 6, /* refused where the process has not the role */
     COMMAND_ROLE_QUERY = 1 << 7,
     COMMAND_MULTI_NOW = 1 << 8, /* runs at once inside MULTI: EXEC, DISCARD, QUIT */
+    COMMAND_ROLE_JOBS = 1 << 9,
 };
 
 struct command_spec; /* command/table.h */

@@ -96,6 +96,8 @@ static bool permit(struct session *session, struct resp_writer reply,
         role = "ingest";
     else if ((spec->flags & COMMAND_ROLE_QUERY) != 0 && deps->query == NULL)
         role = "query";
+    else if ((spec->flags & COMMAND_ROLE_JOBS) != 0 && deps->jobs == NULL)
+        role = "jobs";
     if (role != NULL) {
         resp_error_printf(reply, "ERR '%s' needs the role %s, which this process does not have",
                           spec->name, role);

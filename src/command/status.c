@@ -95,6 +95,7 @@ static void write_server(void *arg, struct status_sink *sink)
     sink->number(sink, "uptime_in_seconds", uptime_s > 0 ? uptime_s : 0);
     sink->text(sink, "role_ingest", deps->ingest != NULL ? "yes" : "no");
     sink->text(sink, "role_query", deps->query != NULL ? "yes" : "no");
+    sink->text(sink, "role_jobs", deps->jobs != NULL ? "yes" : "no");
 }
 
 static void write_clients(void *arg, struct status_sink *sink)

@@ -26,7 +26,7 @@ struct job_context {
     const struct job_limits *limits;
     struct job_progress *progress;
     int64_t now_ms;        /* wall clock when the piece of work was chosen */
-    int64_t paced_mono_ms; /* job_pace's: what was written is paid for until then; 0 at first */
+    int64_t paced_mono_us; /* job_pace's: what was written is paid for until then; 0 at first */
 };
 
 struct job_limits {
@@ -46,15 +46,15 @@ struct job_progress {
 
 struct job_unit {
     struct storage_range range;
-    uint64_t run;   /* where the piece is about one run: expire */
-    int64_t due_ms; /* since when it has been due: lag */
+    uint64_t run;      /* where the piece is about one run: expire */
+    int64_t due_ms;    /* since when it has been due: lag */
+    const char *waits; /* a literal: it is due, and may not be done yet; NULL: it may */
 };
 
 struct job {
     const char *name; /* "compact" */
     const char *help; /* for JOBS */
-    /* 1: *out is due now; 0: nothing is. A run may be looked for in `runs`, as listed a moment ago.
-     */
+    /* 1: *out is due now; 0: nothing is. `runs`: as storage_runs listed them a moment ago. */
     int (*next)(const struct job_context *context, const struct storage_run *runs, uint32_t count,
                 struct job_unit *out);
     int (*run)(struct job_context *context, const struct job_unit *unit);
@@ -72,9 +72,14 @@ MUST_USE int compact_range(struct job_context *context, struct storage_range ran
 
 /* downsample.c: a day's compact runs into coarser ones, 1 min and 1 h. */
 extern const struct job job_downsample;
+/* The day at range.from_s, due or not: JOBS RUN. */
 MUST_USE int downsample_day(struct job_context *context, struct storage_range day);
 
-/* expire.c: runs past their retention leave; runs that have left are dropped. */
+/* expire.c: runs past their retention leave; runs that have left, and what interrupted jobs left
+ * behind, are dropped. */
 extern const struct job job_expire;
+
+/* ahead.c: the coming hour's arrival tables are made before the hour begins. */
+extern const struct job job_ahead;
 
 #endif

@@ -8,13 +8,18 @@
  * for by a second's worth, so that it does not stop for each row. */
 
 enum {
-    AHEAD_MS = 1000,
-    NAP_MS = 50, /* a job that has to stop notices within this */
+    AHEAD_US = 1000 * 1000,
+    NAP_US = 50 * 1000, /* a job that has to stop notices within this */
 };
 
-static void nap(int64_t ms)
+static int64_t now_us(void)
 {
-    struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+    return clock_mono_ns() / 1000;
+}
+
+static void nap(int64_t us)
+{
+    struct timespec t = {us / 1000000, us % 1000000 * 1000};
     nanosleep(&t, NULL);
 }
 
@@ -24,13 +29,12 @@ int job_pace(struct job_context *context, uint64_t bytes_written)
     int err = read_guard_check(context->guard);
     if (err != 0 || limit == 0)
         return err;
-    int64_t now = clock_mono_ms();
-    if (context->paced_mono_ms < now)
-        context->paced_mono_ms = now; /* what was not used is not saved up */
-    context->paced_mono_ms += (int64_t)((double)bytes_written * 1000 / (double)limit);
-    int64_t wait_ms;
-    while (err == 0 && (wait_ms = context->paced_mono_ms - AHEAD_MS - clock_mono_ms()) > 0) {
-        nap(wait_ms < NAP_MS ? wait_ms : NAP_MS);
+    if (context->paced_mono_us < now_us())
+        context->paced_mono_us = now_us(); /* what was not used is not saved up */
+    context->paced_mono_us += (int64_t)((double)bytes_written * 1e6 / (double)limit);
+    int64_t wait_us;
+    while (err == 0 && (wait_us = context->paced_mono_us - AHEAD_US - now_us()) > 0) {
+        nap(wait_us < NAP_US ? wait_us : NAP_US);
         err = read_guard_check(context->guard);
     }
     return err;

@@ -8,6 +8,7 @@
 #include "command/server.h"
 #include "command_table.h"
 #include "ingest/ingest.h"
+#include "jobs/jobs.h"
 #include "kafka/kafka.h"
 #include "locallog/locallog.h"
 #include "mysql/mysql_storage.h"
@@ -28,6 +29,7 @@
 enum {
     TICK_MS = 50,         /* deadlines of reads are noticed this late at most */
     DRAIN_MS = 8000,      /* TERM: for what is in flight; longer than the log's own time limit */
+    JOBS_STOP_MS = 2000,  /* TERM: for the statement in hand; what it was part of is done again */
     STORE_STOP_MS = 5000, /* TERM: for the last flush */
     PROVIDERS_MAX = 16,
     PARTITION_PROVIDERS_MAX = 8,
@@ -77,12 +79,13 @@ struct process {
     struct log *log;
     struct storage *storage;
     struct store *store;
+    struct jobs *jobs;
     struct ingest *ingest;
     struct pool *workers, *control;
     struct query *query;
     struct command_deps deps;
     struct server *server;
-    struct reactor_watch *log_watch, *head_watch;
+    struct reactor_watch *log_watch, *head_watch, *jobs_watch;
     struct reactor_timer *tick;
     struct status_provider providers[PROVIDERS_MAX];
     uint32_t providers_count;
@@ -96,10 +99,15 @@ static const struct {
     const struct option_spec *specs;
     const size_t *count;
 } option_tables[] = {
-    {tenant_options, &tenant_options_count},     {server_options, &server_options_count},
-    {ingest_options, &ingest_options_count},     {store_options, &store_options_count},
-    {query_options, &query_options_count},       {kafka_options, &kafka_options_count},
-    {locallog_options, &locallog_options_count}, {mysql_options_table, &mysql_options_table_count},
+    {tenant_options, &tenant_options_count},
+    {server_options, &server_options_count},
+    {ingest_options, &ingest_options_count},
+    {store_options, &store_options_count},
+    {query_options, &query_options_count},
+    {kafka_options, &kafka_options_count},
+    {jobs_options, &jobs_options_count},
+    {locallog_options, &locallog_options_count},
+    {mysql_options_table, &mysql_options_table_count},
 };
 
 static int declare_options(struct option_set *options)
@@ -299,6 +307,37 @@ static int build_query(struct process *p)
     return err;
 }
 
+static void on_jobs_event(void *arg)
+{
+    jobs_dispatch(arg);
+}
+
+static bool owns(void *arg, uint32_t partition, uint64_t *epoch_out)
+{
+    return store_fence(arg, partition, epoch_out);
+}
+
+/* Jobs work under the store's lease: a process that flushes nothing owns nothing, and has none. */
+static int build_jobs(struct process *p)
+{
+    if ((p->roles & ROLE_STORE) == 0) {
+        log_warn("main", "--roles: jobs run where the role store is: this process has none to do");
+        return 0;
+    }
+    struct jobs_config config = {
+        .storage = p->storage, .tenant = p->tenant, .fence = owns, .fence_arg = p->store};
+    jobs_config_load(&config, p->options);
+    config.limits.keep_1s_ms = option_int(p->options, "keep-1s");
+    config.limits.read_deadline_ms = option_int(p->options, "query-deadline");
+    int err = jobs_create(&config, &p->jobs);
+    if (err == 0)
+        err = reactor_watch_fd(p->reactor, jobs_event_fd(p->jobs), on_jobs_event, p->jobs,
+                               &p->jobs_watch);
+    if (err == 0)
+        add_provider(p, "jobs", jobs_status, p->jobs);
+    return err;
+}
+
 static int build_ingest(struct process *p)
 {
     struct ingest_config config;
@@ -319,6 +358,7 @@ static int build_server(struct process *p)
         .ingest = p->ingest,
         .query = p->query,
         .head = p->store == NULL ? NULL : store_head(p->store),
+        .jobs = p->jobs,
         .providers = p->providers,
         .providers_count = p->providers_count,
         .started_wall_ms = clock_wall_ms(),
@@ -348,6 +388,8 @@ static void on_signal(void *arg, int number)
     }
     log_info("main", "signal %d: draining", number);
     p->draining = true;
+    if (p->jobs != NULL)
+        jobs_end(p->jobs);
     server_drain(p->server, DRAIN_MS, on_drained, p);
 }
 
@@ -360,11 +402,15 @@ static void teardown(struct process *p)
     pool_destroy(&p->control);
     query_destroy(&p->query);
     reactor_timer_destroy(&p->tick);
-    if (p->store != NULL && !store_stop(p->store, STORE_STOP_MS)) {
+    bool stopped = p->jobs == NULL || jobs_stop(p->jobs, JOBS_STOP_MS);
+    stopped = (p->store == NULL || store_stop(p->store, STORE_STOP_MS)) && stopped;
+    if (!stopped) {
         log_warn("main", "the database does not answer: leaving without it; the log has all that "
                          "was acknowledged");
         _exit(EXIT_SUCCESS);
     }
+    reactor_unwatch(&p->jobs_watch);
+    jobs_destroy(&p->jobs);
     store_destroy(&p->store);
     reactor_unwatch(&p->head_watch);
     reactor_unwatch(&p->log_watch);
@@ -393,6 +439,8 @@ static int build(struct process *p, struct buffer *message)
         err = build_store(p);
     if (err == 0 && (p->roles & ROLE_QUERY) != 0)
         err = build_query(p);
+    if (err == 0 && (p->roles & ROLE_JOBS) != 0)
+        err = build_jobs(p);
     if (err == 0)
         err = build_server(p);
     if (err == 0)
@@ -401,6 +449,8 @@ static int build(struct process *p, struct buffer *message)
         err = reactor_on_signal(p->reactor, on_signal, p);
     if (err == 0 && p->store != NULL)
         err = store_start(p->store);
+    if (err == 0 && p->jobs != NULL)
+        err = jobs_start(p->jobs);
     return err;
 }
 

@@ -36,9 +36,9 @@ struct block_filter {
     uint32_t hosts_count;
     const uint32_t *items; /* ascending; NULL: all */
     uint32_t items_count;
-    uint32_t item_first; /* inclusive; where item_last is above 0: a span of items, as jobs read */
-    uint32_t
-        item_last;   /* large groups piece by piece; 0: no span. Together with items: both hold */
+    /* A span of items, as jobs read a large group piece by piece: both inclusive; item_last 0:
+     * none. Together with items both hold. */
+    uint32_t item_first, item_last;
     int64_t from_ms; /* inclusive */
     int64_t to_ms;   /* exclusive; INT64_MAX: no end */
     bool fresh;      /* only fresh blocks, or only the others: a source is asked for each in turn */
