@@ -1,8 +1,8 @@
 #ifndef QUERY_BUCKETS_H
 #define QUERY_BUCKETS_H
 
+#include "base/sum.h"
 #include "query/query.h"
-#include "query/sum.h"
 
 /* RANGE's buckets as pure functions: points and heartbeats in, values and states out. */
 

@@ -20,8 +20,7 @@ void cell_merge(struct cell *cell, const struct cell *other)
         return;
     if (cell->count == 0 || other->max > cell->max)
         cell->max = other->max;
-    sum_add(&cell->sum, other->sum.value);
-    sum_add(&cell->sum, other->sum.lost);
+    sum_merge(&cell->sum, &other->sum);
     cell->count += other->count;
 }
 

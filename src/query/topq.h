@@ -1,9 +1,9 @@
 #ifndef QUERY_TOPQ_H
 #define QUERY_TOPQ_H
 
+#include "base/sum.h"
 #include "query/pattern.h"
 #include "query/read.h"
-#include "query/sum.h"
 
 /* TOPQ between its steps: topq.c plans, scans and adds up; topq_rank.c ranks and makes the result.
  * Whatever else fills the cells (rank rows, vectors), the second half stays as it is.

@@ -6,8 +6,8 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "base/sum.h"
 #include "model/name.h"
-#include "query/sum.h"
 #include "support_world.h"
 
 #include <ctype.h>

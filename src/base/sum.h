@@ -1,5 +1,5 @@
-#ifndef QUERY_SUM_H
-#define QUERY_SUM_H
+#ifndef BASE_SUM_H
+#define BASE_SUM_H
 
 #include <math.h>
 
@@ -19,10 +19,17 @@ static inline void sum_add(struct sum *s, double x)
     s->value = t;
 }
 
+/* Past the largest double the part kept aside is not a number, and means nothing. */
 static inline double sum_total(const struct sum *s)
 {
-    /* Past the largest double the part kept aside is not a number. */
     return isfinite(s->value) ? s->value + s->lost : s->value;
+}
+
+static inline void sum_merge(struct sum *s, const struct sum *other)
+{
+    sum_add(s, other->value);
+    if (isfinite(other->value))
+        sum_add(s, other->lost);
 }
 
 #endif
