@@ -5,14 +5,7 @@
 
 #include <assert.h>
 
-enum {
-    FORM_ORDER = 3,
-    FORM_ZIGZAG = 4,
-    FORM_PLANES = 8,
-    FORM_SCALED = 16,
-    FORM_ALL = FORM_ORDER | FORM_ZIGZAG | FORM_PLANES | FORM_SCALED
-};
-enum { COLUMN_HEAD_BYTES_MAX = 2 + 4 * VARINT_BYTES_MAX };
+enum { FORM_DELTAS = 1, FORM_ZIGZAG = 2, FORM_PLANES = 4, FORM_SCALED = 8, FORM_ALL = 15 };
 
 static uint64_t gcd(uint64_t a, uint64_t b)
 {
@@ -69,23 +62,19 @@ static void plan_offset(struct column *c, uint64_t *r, uint32_t n)
     c->width = (uint8_t)bits_width(span / c->scale);
 }
 
+static uint32_t residual_count(const struct column *c)
+{
+    return c->n - c->form.deltas;
+}
+
 void column_plan(const uint64_t *x, uint32_t n, struct column_form form, uint64_t *r,
                  struct column *out)
 {
-    assert(n >= 1 && form.order <= COLUMN_BENDS && n >= form.order);
-    *out = (struct column){.form = form, .n = n, .scale = 1, .r = r};
-    out->first[0] = x[0];
-    uint32_t left = n - form.order;
-    if (form.order == COLUMN_LEVELS) {
-        memcpy(r, x, n * sizeof(x[0]));
-    } else if (form.order == COLUMN_DELTAS) {
-        for (uint32_t i = 0; i < left; i++)
-            r[i] = x[i + 1] - x[i];
-    } else {
-        out->first[1] = x[1] - x[0];
-        for (uint32_t i = 0; i < left; i++)
-            r[i] = x[i + 2] - 2 * x[i + 1] + x[i];
-    }
+    assert(n >= 1);
+    *out = (struct column){.form = form, .n = n, .first = x[0], .scale = 1, .r = r};
+    uint32_t left = residual_count(out);
+    for (uint32_t i = 0; i < left; i++)
+        r[i] = form.deltas ? x[i + 1] - x[i] : x[i];
     if (form.zigzag)
         plan_zigzag(out, r, left);
     else
@@ -101,11 +90,10 @@ static unsigned plane_count(const struct column *c)
 uint64_t column_bytes(const struct column *c)
 {
     uint64_t bytes = 2;
-    for (unsigned i = 0; i < c->form.order; i++)
-        bytes += varint_bytes(zigzag(c->first[i]));
+    bytes += c->form.deltas ? varint_bytes(zigzag(c->first)) : 0;
     bytes += c->form.zigzag ? 0 : varint_bytes(zigzag(c->base));
     bytes += c->form.scaled ? varint_bytes(c->scale) : 0;
-    uint32_t left = c->n - c->form.order;
+    uint32_t left = residual_count(c);
     return bytes + (c->form.planes ? (uint64_t)plane_count(c) * left : bits_bytes(left, c->width));
 }
 
@@ -129,16 +117,16 @@ static char *bits_write(const struct column *c, uint32_t left, char *p)
 
 void column_write(const struct column *c, struct buffer *out)
 {
-    uint32_t left = c->n - c->form.order;
+    uint32_t left = residual_count(c);
     char *start = buffer_reserve(out, column_bytes(c) + BITS_SLACK);
     if (start == NULL)
         return;
     char *p = start;
-    *p++ = (char)(c->form.order | (c->form.zigzag ? FORM_ZIGZAG : 0) |
+    *p++ = (char)((c->form.deltas ? FORM_DELTAS : 0) | (c->form.zigzag ? FORM_ZIGZAG : 0) |
                   (c->form.planes ? FORM_PLANES : 0) | (c->form.scaled ? FORM_SCALED : 0));
     *p++ = (char)(c->form.planes ? plane_count(c) : c->width);
-    for (unsigned i = 0; i < c->form.order; i++)
-        p = varint_store(p, zigzag(c->first[i]));
+    if (c->form.deltas)
+        p = varint_store(p, zigzag(c->first));
     if (!c->form.zigzag)
         p = varint_store(p, zigzag(c->base));
     if (c->form.scaled)
@@ -147,24 +135,51 @@ void column_write(const struct column *c, struct buffer *out)
     out->len += (size_t)(p - start);
 }
 
-/* The two narrowest have loops of their own: they are what most columns are. */
-static void planes_read(const char *bytes, unsigned planes, uint64_t *x, uint32_t n)
+/* From a residual to a difference. Zigzag has no base. */
+static inline uint64_t unfold(const struct column *c, bool is_zigzag, uint64_t r)
 {
-    const uint8_t *p = (const uint8_t *)bytes;
-    if (planes == 1) {
+    return c->base + (is_zigzag ? unzigzag(r) : r) * c->scale;
+}
+
+/* One loop for the two narrowest, which is what most columns are; inlined for each case. */
+static inline void narrow_read(const struct column *c, unsigned planes, bool is_zigzag,
+                               const uint8_t *p, uint64_t *d, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        d[i] = unfold(c, is_zigzag, planes == 1 ? p[i] : p[i] | (uint64_t)p[n + i] << 8);
+}
+
+static void planes_read(const struct column *c, const uint8_t *p, uint64_t *d, uint32_t n)
+{
+    bool is_zigzag = c->form.zigzag;
+    if (c->width == 1 && is_zigzag) {
+        narrow_read(c, 1, true, p, d, n);
+    } else if (c->width == 1) {
+        narrow_read(c, 1, false, p, d, n);
+    } else if (c->width == 2 && is_zigzag) {
+        narrow_read(c, 2, true, p, d, n);
+    } else if (c->width == 2) {
+        narrow_read(c, 2, false, p, d, n);
+    } else {
+        memset(d, 0, n * sizeof(d[0]));
+        for (unsigned plane = 0; plane < c->width; plane++, p += n)
+            for (uint32_t i = 0; i < n; i++)
+                d[i] |= (uint64_t)p[i] << (8 * plane);
         for (uint32_t i = 0; i < n; i++)
-            x[i] = p[i];
+            d[i] = unfold(c, is_zigzag, d[i]);
+    }
+}
+
+static void bits_read(const struct column *c, struct slice bits, uint64_t *d, uint32_t n)
+{
+    if (c->width == 0) {
+        for (uint32_t i = 0; i < n; i++)
+            d[i] = c->base;
         return;
     }
-    if (planes == 2) {
-        for (uint32_t i = 0; i < n; i++)
-            x[i] = (uint64_t)p[i] | (uint64_t)p[n + i] << 8;
-        return;
-    }
-    memset(x, 0, n * sizeof(x[0]));
-    for (unsigned plane = 0; plane < planes; plane++, p += n)
-        for (uint32_t i = 0; i < n; i++)
-            x[i] |= (uint64_t)p[i] << (8 * plane);
+    bits_unpack(bits, c->width, d, n);
+    for (uint32_t i = 0; i < n; i++)
+        d[i] = unfold(c, c->form.zigzag, d[i]);
 }
 
 static int head_read(struct slice *in, uint32_t n, struct column *c)
@@ -173,18 +188,17 @@ static int head_read(struct slice *in, uint32_t n, struct column *c)
         return LT_ECORRUPT;
     uint8_t form = (uint8_t)in->p[0];
     *c = (struct column){.width = (uint8_t)in->p[1], .n = n, .scale = 1};
-    c->form = (struct column_form){.order = form & FORM_ORDER,
+    c->form = (struct column_form){.deltas = (form & FORM_DELTAS) != 0,
                                    .zigzag = (form & FORM_ZIGZAG) != 0,
                                    .planes = (form & FORM_PLANES) != 0,
                                    .scaled = (form & FORM_SCALED) != 0};
-    if (form > FORM_ALL || c->form.order > COLUMN_BENDS || n < c->form.order ||
-        c->width > (c->form.planes ? 8 : 64))
+    if (form > FORM_ALL || c->width > (c->form.planes ? 8 : 64))
         return LT_ECORRUPT;
     *in = slice_from(*in, 2);
     int err = 0;
-    for (unsigned i = 0; err == 0 && i < c->form.order; i++) {
-        err = varint_load(in, &c->first[i]);
-        c->first[i] = unzigzag(c->first[i]);
+    if (c->form.deltas) {
+        err = varint_load(in, &c->first);
+        c->first = unzigzag(c->first);
     }
     if (err == 0 && !c->form.zigzag) {
         err = varint_load(in, &c->base);
@@ -195,24 +209,6 @@ static int head_read(struct slice *in, uint32_t n, struct column *c)
     return err == 0 && c->scale == 0 ? LT_ECORRUPT : err;
 }
 
-/* From residuals to differences. */
-static void unfold(const struct column *c, uint64_t *d, uint32_t n)
-{
-    if (c->form.zigzag) {
-        for (uint32_t i = 0; i < n; i++)
-            d[i] = unzigzag(d[i]);
-        if (c->scale != 1)
-            for (uint32_t i = 0; i < n; i++)
-                d[i] *= c->scale;
-    } else if (c->scale != 1) {
-        for (uint32_t i = 0; i < n; i++)
-            d[i] = c->base + d[i] * c->scale;
-    } else {
-        for (uint32_t i = 0; i < n; i++)
-            d[i] += c->base;
-    }
-}
-
 int column_read(struct slice *in, uint32_t n, uint64_t *x)
 {
     struct slice rest = *in;
@@ -220,28 +216,19 @@ int column_read(struct slice *in, uint32_t n, uint64_t *x)
     int err = head_read(&rest, n, &c);
     if (err != 0)
         return err;
-    uint32_t left = n - c.form.order;
+    uint32_t left = residual_count(&c);
     uint64_t bytes = c.form.planes ? (uint64_t)c.width * left : bits_bytes(left, c.width);
     if (bytes > rest.n)
         return LT_ECORRUPT;
-    uint64_t *d = x + c.form.order;
+    uint64_t *d = x + c.form.deltas;
     if (c.form.planes)
-        planes_read(rest.p, c.width, d, left);
+        planes_read(&c, (const uint8_t *)rest.p, d, left);
     else
-        bits_unpack(slice_upto(rest, bytes), c.width, d, left);
-    unfold(&c, d, left);
-    if (c.form.order > 0)
-        x[0] = c.first[0];
-    if (c.form.order == COLUMN_DELTAS) {
-        uint64_t at = x[0];
+        bits_read(&c, slice_upto(rest, bytes), d, left);
+    if (c.form.deltas) {
+        uint64_t at = x[0] = c.first;
         for (uint32_t i = 1; i < n; i++)
             x[i] = at += x[i];
-    } else if (c.form.order == COLUMN_BENDS) {
-        uint64_t at = x[0];
-        uint64_t delta = c.first[1];
-        x[1] = at += delta;
-        for (uint32_t i = 2; i < n; i++)
-            x[i] = at += delta += x[i];
     }
     *in = slice_from(rest, bytes);
     return 0;

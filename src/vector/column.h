@@ -10,29 +10,28 @@
 
 /* A column of unsigned 64-bit numbers x[0 … n), little-endian, all arithmetic modulo 2^64:
  *
- *   | u8 form | u8 width | first × order | base | scale | residuals |
+ *   | u8 form | u8 width | varint first | varint base | varint scale | residuals |
  *
- *   form      bits 0-1 order  0: d = x   1: d[i] = x[i+1] - x[i]   2: differences of those
- *             bit 2 zigzag    d[i] = scale × unzigzag(r[i]), no base; else base + scale × r[i]
- *             bit 3 planes    residuals as bytes, else as bits
- *             bit 4 scaled    else no scale, and it is 1
- *             bits 5-7 zero
+ *   form      bit 0 deltas  d[i] = x[i+1] - x[i], n - 1 of them; else d = x, and no first
+ *             bit 1 zigzag  d[i] = scale × unzigzag(r[i]), and no base; else base + scale × r[i]
+ *             bit 2 planes  residuals as bytes, else as bits
+ *             bit 3 scaled  else no scale, and it is 1
+ *             bits 4-7 zero
  *   width     of a residual: 0-64 bits, or 0-8 bytes in planes
- *   first     varint of zigzag(x[0]), and for order 2 of zigzag(x[1] - x[0])
- *   base      varint of zigzag(base)
- *   scale     varint, not 0
- *   residuals n - order of them: bits (bits.h), or byte 0 of all, byte 1 of all …
+ *   first     zigzag of x[0]
+ *   base      zigzag
+ *   scale     not 0
+ *   residuals bits (bits.h), or byte 0 of all, byte 1 of all …
  *
- * Order 2 needs n >= 2, order 1 n >= 1. A constant is order 0, a ramp is order 1, each of width 0.
+ * A constant is width 0, and so is a ramp's deltas.
  *
- * After Lemire and Boytsov 2015 (frame of reference, bit packing); planes as in Blosc's shuffle, for
- * an entropy coder after it. The scale is a greatest common divisor: /proc gives memory in KiB and
- * in pages. */
-enum column_order { COLUMN_LEVELS = 0, COLUMN_DELTAS = 1, COLUMN_BENDS = 2 };
+ * After Lemire and Boytsov 2015 (frame of reference, bit packing); planes as in Blosc's shuffle,
+ * for an entropy coder after it. The scale is a greatest common divisor: /proc gives memory in KiB
+ * and in pages. */
 
 /* The forms a writer can ask for. */
 struct column_form {
-    uint8_t order; /* enum column_order */
+    bool deltas;
     bool zigzag;
     bool planes;
     bool scaled; /* look for a scale: a division a number */
@@ -43,14 +42,14 @@ struct column {
     struct column_form form;
     uint8_t width; /* bits */
     uint32_t n;
-    uint64_t first[2];
+    uint64_t first;
     uint64_t base;
     uint64_t scale;
-    const uint64_t *r; /* n - order residuals */
+    const uint64_t *r; /* n residuals, or n - 1 */
 };
 
 /* Works out what x looks like in a form. r: memory for n residuals, which out keeps a pointer to.
- * n must do for the order. */
+ */
 void column_plan(const uint64_t *x, uint32_t n, struct column_form form, uint64_t *r,
                  struct column *out);
 

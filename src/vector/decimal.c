@@ -3,8 +3,8 @@
 #include <assert.h>
 
 /* 10^0 … 10^22 are doubles; these are all that is asked for. */
-static const double pow10[DECIMAL_EXPONENT_MAX + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                                       1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+static const double pow10[DECIMAL_EXPONENT_MAX + 1] = {
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 
 /* Beyond it not every integer is a double; and beyond half of it x + 0.5 rounds. */
 #define INTEGER_MAX 0x1p53
@@ -53,12 +53,15 @@ int decimal_scan(const double *values, uint32_t n, int exponent_max, int64_t *m_
 void decimal_values(const int64_t *m, uint32_t n, int exponent, double *out)
 {
     assert(exponent >= 0 && exponent <= DECIMAL_EXPONENT_MAX);
-    if (exponent == 0) {
-        for (uint32_t i = 0; i < n; i++)
-            out[i] = (double)m[i];
-        return;
-    }
-    double unit = pow10[exponent];
     for (uint32_t i = 0; i < n; i++)
-        out[i] = (double)m[i] / unit;
+        out[i] = (double)m[i];
+    if (exponent == 0)
+        return;
+    double unit = pow10[exponent];
+    uint32_t i = 0;
+    for (; i + 8 <= n; i += 8) /* a fixed number, that compilers divide two by two */
+        for (uint32_t j = 0; j < 8; j++)
+            out[i + j] /= unit;
+    for (; i < n; i++)
+        out[i] /= unit;
 }

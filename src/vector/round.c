@@ -16,8 +16,8 @@ static double round_to_digits(double value, int magnitude, int digits)
     int places = digits - 1 - magnitude; /* after the point */
     if (places == 0)
         return nearbyint(value);
-    /* 10^22 is the last that is a double; a product or quotient of two is off by an ulp or so, which
-     * the caller's check sees. */
+    /* 10^22 is the last that is a double; a product or quotient of two is off by an ulp or so,
+     * which the caller's check sees. */
     double unit = pow(10, abs(places));
     return places > 0 ? nearbyint(value * unit) / unit : nearbyint(value / unit) * unit;
 }

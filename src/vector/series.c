@@ -116,8 +116,8 @@ static int trial_offer(struct vector_codec *c, bool zstd)
         char *p = buffer_reserve(&c->packed, bound);
         if (p == NULL)
             return c->packed.error;
-        size_t n = ZSTD_compressCCtx(c->compress, p, bound, c->body.data, c->body.len,
-                                     VECTOR_ZSTD_LEVEL);
+        size_t n =
+            ZSTD_compressCCtx(c->compress, p, bound, c->body.data, c->body.len, VECTOR_ZSTD_LEVEL);
         if (!ZSTD_isError(n) && n < c->body.len && n < smallest) {
             c->packed.len = n;
             swap(&c->packed, &c->best);
@@ -181,7 +181,7 @@ static unsigned times_write(struct vector_codec *c, uint32_t n)
         return TIMES_STEPS;
     }
     struct column column;
-    column_plan(x, n, (struct column_form){.order = COLUMN_DELTAS}, c->r, &column);
+    column_plan(x, n, (struct column_form){.deltas = true}, c->r, &column);
     if (bitmap_bytes(x, n) <= column_bytes(&column)) {
         bitmap_append(&c->times, x, n);
         return TIMES_BITMAP;
@@ -206,16 +206,27 @@ static int values_offer(struct vector_codec *c, uint8_t values, const struct col
  * spends no less than a bit on a byte. */
 enum { ZSTD_WIDTH_MAX = 4 };
 
-/* Tries all forms of c->x, the values. What the best is depends on what repeats and on how the upper
- * bytes behave, which only the compressor knows: a dense series is written once an hour. */
+/* What the values of a vector may look like. Which is best depends on what repeats and on how the
+ * upper bytes behave, which only the compressor knows, so each is tried. On what an agent sends
+ * (bench_series FILE) these compressed planes and bits come within 0.2 % of all that columns can
+ * do; differences of differences never won. */
+static const struct {
+    struct column_form form;
+    bool zstd_planes;
+} value_forms[] = {
+    {{.deltas = false, .zigzag = false}, true},
+    {{.deltas = false, .zigzag = true}, false},
+    {{.deltas = true, .zigzag = false}, false},
+    {{.deltas = true, .zigzag = true}, true},
+};
+
+/* Tries all forms of c->x, the values. */
 static int forms_offer(struct vector_codec *c, uint32_t n, uint8_t values)
 {
     bool zstd = n >= VECTOR_ZSTD_POINTS_MIN;
-    for (unsigned i = 0; i < 2 * (COLUMN_BENDS + 1); i++) {
-        struct column_form form = {
-            .order = (uint8_t)(i / 2), .zigzag = i % 2 != 0, .scaled = zstd};
-        if (n < form.order)
-            break;
+    for (size_t i = 0; i < ARRAY_LEN(value_forms); i++) {
+        struct column_form form = value_forms[i].form;
+        form.scaled = zstd;
         struct column column;
         column_plan(c->x, n, form, c->r, &column);
         uint64_t bytes = c->times.len + 1 + column_bytes(&column);
@@ -224,7 +235,7 @@ static int forms_offer(struct vector_codec *c, uint32_t n, uint8_t values)
         if (narrow || c->best.len == 0 || bytes < c->best.len)
             err = values_offer(c, values, &column, narrow);
         column.form.planes = true;
-        if (err == 0 && zstd)
+        if (err == 0 && zstd && value_forms[i].zstd_planes)
             err = values_offer(c, values, &column, true);
         if (err != 0)
             return err;
@@ -359,7 +370,9 @@ static int body_inflate(struct vector_codec *c, uint32_t n, struct slice *body)
     return 0;
 }
 
-static int steps_read(struct slice *body, uint32_t n, uint64_t *x)
+/* Steps need no column: they are added up as what comes out. */
+static int steps_read(struct slice *body, uint32_t n, int64_t from_ms, uint64_t unit,
+                      int64_t *times_ms)
 {
     uint64_t start;
     uint64_t step = 1;
@@ -368,13 +381,14 @@ static int steps_read(struct slice *body, uint32_t n, uint64_t *x)
         err = varint_load(body, &step);
     if (err != 0)
         return err;
-    uint64_t span;
     uint64_t last;
-    if (step == 0 || __builtin_mul_overflow(step, (uint64_t)n - 1, &span) ||
-        __builtin_add_overflow(start, span, &last))
+    if (step == 0 || __builtin_mul_overflow(step, (uint64_t)n - 1, &last) ||
+        __builtin_add_overflow(start, last, &last) || last > (INT64_MAX - (uint64_t)from_ms) / unit)
         return LT_ECORRUPT;
+    int64_t first_ms = from_ms + (int64_t)(start * unit);
+    int64_t step_ms = (int64_t)(step * unit);
     for (uint32_t i = 0; i < n; i++)
-        x[i] = start + step * i;
+        times_ms[i] = first_ms + step_ms * i;
     return 0;
 }
 
@@ -421,20 +435,13 @@ static int times_read(struct vector_codec *c, int64_t from_ms, const struct long
 {
     uint64_t *x = c->x;
     uint32_t n = h->n;
-    int err;
-    switch (h->head >> HEAD_TIMES_SHIFT & 3) {
-    case TIMES_STEPS:
-        err = steps_read(body, n, x);
-        break;
-    case TIMES_BITMAP:
-        err = bitmap_read(body, n, x);
-        break;
-    default:
-        err = times_column_read(body, n, x);
-    }
+    uint64_t ms = unit_ms(h->head >> HEAD_UNIT_SHIFT & 3);
+    unsigned kind = h->head >> HEAD_TIMES_SHIFT & 3;
+    if (kind == TIMES_STEPS)
+        return steps_read(body, n, from_ms, ms, c->times_ms);
+    int err = kind == TIMES_BITMAP ? bitmap_read(body, n, x) : times_column_read(body, n, x);
     if (err != 0)
         return err;
-    uint64_t ms = unit_ms(h->head >> HEAD_UNIT_SHIFT & 3);
     if (x[n - 1] > (INT64_MAX - (uint64_t)from_ms) / ms)
         return LT_ECORRUPT;
     for (uint32_t i = 0; i < n; i++)

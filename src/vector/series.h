@@ -30,7 +30,7 @@
  *     steps    | varint start | varint step |        step is absent where count is 1
  *     bitmap   | varint start | varint span - 1 | (span + 7) / 8 bytes |   bit i: start + i;
  *                                                    the first and the last of span are set
- *     column   of order 1 (column.h)
+ *     column   of deltas (column.h)
  *   values  0-15: the column (signed) holds value × 10^values; 16: the doubles, ordered (decimal.h)
  *
  * Lossless for every double, but that all NaNs become one. */
@@ -47,35 +47,37 @@ enum { VECTOR_POINTS_MAX = 1 << 20 };
 enum { VECTOR_ZSTD_LEVEL = 3, VECTOR_ZSTD_POINTS_MIN = 128 };
 
 /* Working memory, reused from vector to vector; grows with the largest, to about 70 MB for
- * VECTOR_POINTS_MAX points and 300 KB for an hour of seconds. One thread at a time. Never blocks. */
+ * VECTOR_POINTS_MAX points and 300 KB for an hour of seconds. One thread at a time. Never blocks.
+ */
 struct vector_codec;
 
 MUST_USE int vector_codec_create(struct vector_codec **out);
 void vector_codec_destroy(struct vector_codec **codec);
 
 /* Appends one vector to out. from_ms: the start of the range, to which times are relative; no time
- * is before it. 1 <= count <= VECTOR_POINTS_MAX. LT_ENOMEM, LT_ELIMIT (out's): out is as it was, but
- * may have failed. */
+ * is before it. 1 <= count <= VECTOR_POINTS_MAX. LT_ENOMEM, LT_ELIMIT (out's): out is as it was,
+ * but may have failed. */
 MUST_USE int vector_encode(struct vector_codec *codec, int64_t from_ms,
                            const struct vector_points *points, struct buffer *out);
 
 /* Takes one vector off the front of *in. The columns live in the codec until its next call. from_ms
- * as it was encoded with. LT_EVERSION, LT_ECORRUPT, LT_ENOMEM: *in is as it was. Whatever the bytes,
- * what comes out keeps the promises of struct vector_points; and as a million equal points take 20
- * bytes, so few bytes may ask for as much memory as the largest vector, never for more. */
+ * as it was encoded with. LT_EVERSION, LT_ECORRUPT, LT_ENOMEM: *in is as it was. Whatever the
+ * bytes, what comes out keeps the promises of struct vector_points; and as a million equal points
+ * take 20 bytes, so few bytes may ask for as much memory as the largest vector, never for more. */
 MUST_USE int vector_decode(struct vector_codec *codec, int64_t from_ms, struct slice *in,
                            struct vector_points *out);
 
-/* Moves *in past one vector without decoding it. Errors as of vector_decode; a vector that it passes
- * may still be found corrupt there. */
+/* Moves *in past one vector without decoding it. Errors as of vector_decode; a vector that it
+ * passes may still be found corrupt there. */
 MUST_USE int vector_skip(struct slice *in);
 
-/* The number of points of the vector at the front, without decoding it. Errors as of vector_skip. */
+/* The number of points of the vector at the front, without decoding it. Errors as of vector_skip.
+ */
 MUST_USE int vector_count(struct slice in, uint32_t *count_out);
 
-/* The number with the fewest significant digits within relative_error × |value| of value: shorter in
- * a vector. 0 <= relative_error < 1. Keeps the sign, and integers integers; 0, -0, NaN, infinities
- * and numbers below 1e-290 are given back. Pure. */
+/* The number with the fewest significant digits within relative_error × |value| of value: shorter
+ * in a vector. 0 <= relative_error < 1. Keeps the sign, and integers integers; 0, -0, NaN,
+ * infinities and numbers below 1e-290 are given back. Pure. */
 double vector_round(double value, double relative_error);
 
 #endif

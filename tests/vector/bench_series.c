@@ -1,8 +1,8 @@
 /* What a vector costs, in bytes a point and ns. Not part of `make test`:
  * make build/tests/vector/bench_series && build/tests/vector/bench_series [FILE]
  *
- * FILE: points that an agent sent, one a line, `SECOND METRIC VALUE` and times ascending; printed is
- * what their vectors take, an hour a series, by the metric's second component. */
+ * FILE: points that an agent sent, one a line, `SECOND METRIC VALUE` and times ascending; printed
+ * is what their vectors take, an hour a series, by the metric's second component. */
 #include "base/clock.h"
 #include "vector/series.h"
 
@@ -114,7 +114,7 @@ static double memory_walk(uint32_t i)
 static double double_walk(uint32_t i)
 {
     static double x = 100;
-    return x += uniform() - 0.5 + (double)(i & 0);
+    return x += log(uniform()) * (uniform() - 0.5) + (double)(i & 0);
 }
 
 /* Sparse series in blocks as rows have them: raw vectors, and what zstd makes of 16 KiB of them. */
@@ -162,10 +162,11 @@ static void sparse_measure(const char *what, uint32_t count, double scale, doubl
         size_t n = out.len - at < 16384 ? out.len - at : 16384;
         packed += ZSTD_compress(row, sizeof(row), out.data + at, n, 3);
     }
-    printf("sparse %2u points, %-18s %5.2f bytes a point, %5.2f after zstd, encode %4.0f ns, decode "
-           "%4.0f ns\n",
-           count, what, (double)out.len / SPARSE / count, (double)packed / SPARSE / count,
-           median(&encode), median(&decode));
+    printf(
+        "sparse %2u points, %-18s %5.2f bytes a point, %5.2f after zstd, encode %4.0f ns, decode "
+        "%4.0f ns\n",
+        count, what, (double)out.len / SPARSE / count, (double)packed / SPARSE / count,
+        median(&encode), median(&decode));
     free(t);
     free(v);
     vector_codec_destroy(&codec);
