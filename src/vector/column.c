@@ -31,8 +31,6 @@ static void plan_zigzag(struct column *c, uint64_t *r, uint32_t n)
     uint64_t all = 0;
     if (c->form.scaled)
         c->scale = common_scale(r, n, true);
-    if (c->scale > INT64_MAX) /* 2^63 is more than a signed division takes */
-        c->scale = 1;
     if (c->scale != 1)
         for (uint32_t i = 0; i < n; i++)
             r[i] = (uint64_t)((int64_t)r[i] / (int64_t)c->scale);

@@ -46,9 +46,8 @@ enum { VECTOR_POINTS_MAX = 1 << 20 };
  */
 enum { VECTOR_ZSTD_LEVEL = 3, VECTOR_ZSTD_POINTS_MIN = 128 };
 
-/* Working memory, reused from vector to vector; grows with the largest, to about 70 MB for
- * VECTOR_POINTS_MAX points and 300 KB for an hour of seconds. One thread at a time. Never blocks.
- */
+/* Working memory, reused from vector to vector; grows with the largest: 1 MB for an hour of
+ * seconds, about 80 MB for VECTOR_POINTS_MAX points. One thread at a time. Never blocks. */
 struct vector_codec;
 
 MUST_USE int vector_codec_create(struct vector_codec **out);

@@ -1,8 +1,9 @@
 /* What a vector costs, in bytes a point and ns. Not part of `make test`:
  * make build/tests/vector/bench_series && build/tests/vector/bench_series [FILE]
  *
- * FILE: points that an agent sent, one a line, `SECOND METRIC VALUE` and times ascending; printed
- * is what their vectors take, an hour a series, by the metric's second component. */
+ * FILE: points that an agent sent (record_agent.py writes it): `SECOND METRIC VALUE`, times
+ * ascending. Printed is what their vectors take, an hour a series, by the metric's second
+ * component; EACH=PATH lists every vector. */
 #include "base/clock.h"
 #include "vector/series.h"
 

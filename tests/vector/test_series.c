@@ -490,7 +490,7 @@ static void test_versions_and_limits(void **state)
     in = slice_make("", 0);
     assert_int_equal(vector_decode(w->codec, 0, &in, &out), LT_ECORRUPT);
     /* A million points and one more, all the same. */
-    in = slice_make("\x11\x80\x80\x40\x07\x00\x01\x00\x00\x00\x0e\x00", 12);
+    in = slice_make("\x11\x80\x80\x40\x06\x00\x01\x00\x00\x00\x0e", 11);
     assert_int_equal(vector_decode(w->codec, 0, &in, &out), LT_ECORRUPT);
     in = slice_make("\x11\xff\xff\x3f\x07\x00\x01\x00\x00\x00\x0e\x00", 12);
     assert_int_equal(vector_decode(w->codec, 0, &in, &out), LT_ECORRUPT); /* bytes are left */
@@ -499,6 +499,57 @@ static void test_versions_and_limits(void **state)
     assert_int_equal(out.count, VECTOR_POINTS_MAX);
     assert_int_equal(out.times_ms[VECTOR_POINTS_MAX - 1], (VECTOR_POINTS_MAX - 1) * INT64_C(1000));
     assert_true(out.values[VECTOR_POINTS_MAX - 1] == 7);
+}
+
+static int decode_err(struct vector_codec *codec, const char *bytes, size_t n)
+{
+    struct slice in = slice_make(bytes, n);
+    struct vector_points out;
+    return vector_decode(codec, 0, &in, &out);
+}
+
+/* Two points, each way that times can be wrong; the right one beside it. */
+static void test_times_must_rise(void **state)
+{
+    (void)state;
+    struct vector_codec *codec; /* one that has no memory for more than a few */
+    assert_int_equal(vector_codec_create(&codec), 0);
+    assert_int_equal(decode_err(codec, "\x11\x01\x06\x00\x01\x00\x00\x00\x0e", 9), 0);
+    assert_int_equal(decode_err(codec, "\x11\x01\x06\x00\x00\x00\x00\x00\x0e", 9), LT_ECORRUPT);
+    static const char column[] = "\x19\x01\x08\x01\x00\x00\x02\x00\x00\x00\x0e";
+    static const char column_equal[] = "\x19\x01\x08\x01\x00\x00\x00\x00\x00\x00\x0e";
+    assert_int_equal(decode_err(codec, column, 11), 0);
+    assert_int_equal(decode_err(codec, column_equal, 11), LT_ECORRUPT);
+    static const char bitmap[] = "\x15\x01\x07\x00\x07\x81\x00\x00\x00\x0e";
+    static const char bitmap_of_three[] = "\x15\x01\x07\x00\x07\x83\x00\x00\x00\x0e";
+    static const char bitmap_of_one[] = "\x15\x01\x07\x00\x07\x80\x00\x00\x00\x0e";
+    static const char no_last[] = "\x15\x01\x07\x00\x07\x03\x00\x00\x00\x0e";
+    static const char no_first[] = "\x15\x01\x07\x00\x07\xc0\x00\x00\x00\x0e";
+    static const char beyond_last[] = "\x15\x01\x07\x00\x06\x81\x00\x00\x00\x0e";
+    assert_int_equal(decode_err(codec, bitmap, 10), 0);
+    assert_int_equal(decode_err(codec, bitmap_of_three, 10), LT_ECORRUPT);
+    assert_int_equal(decode_err(codec, bitmap_of_one, 10), LT_ECORRUPT);
+    assert_int_equal(decode_err(codec, no_last, 10), LT_ECORRUPT);
+    assert_int_equal(decode_err(codec, no_first, 10), LT_ECORRUPT);
+    assert_int_equal(decode_err(codec, beyond_last, 10), LT_ECORRUPT);
+    char full[116] = "\x15\x01\x6f\x00\xc7\x06";
+    memset(full + 6, 0xff, 105);
+    memcpy(full + 110, "\x00\x00\x00\x0e", 4);
+    assert_int_equal(decode_err(codec, full, 114), LT_ECORRUPT);
+    vector_codec_destroy(&codec);
+}
+
+static void test_nans_of_any_bits_are_one(void **state)
+{
+    struct world *w = *state;
+    uint64_t bits = 0xfff123456789abcdULL;
+    for (uint32_t i = 0; i < 40; i++) {
+        w->times_ms[i] = i * INT64_C(1000);
+        w->values[i] = (double)NAN;
+    }
+    size_t bytes = assert_round_trip(w, 0, 40);
+    memcpy(&w->values[7], &bits, sizeof(bits));
+    assert_int_equal(assert_round_trip(w, 0, 40), bytes);
 }
 
 /* A frame that says it holds far more than its points can take is not given the memory. */
@@ -555,6 +606,33 @@ static void test_columns_of_every_form_and_width(void **state)
         assert_int_equal(column_read(&in, n, back), LT_ECORRUPT);
         free(exact);
     }
+}
+
+/* -2^63 has no opposite, and a scale of 0 would make all numbers one. */
+static void test_columns_at_their_edges(void **state)
+{
+    struct world *w = *state;
+    uint64_t x[] = {0, UINT64_C(1) << 63, 0, UINT64_C(1) << 63}, r[4], back[4];
+    for (unsigned i = 0; i < 8; i++) {
+        struct column_form form = {
+            .deltas = (i & 1) != 0, .zigzag = (i & 2) != 0, .planes = (i & 4) != 0, .scaled = true};
+        struct column column;
+        column_plan(x, 4, form, r, &column);
+        buffer_reset(&w->out, SIZE_MAX);
+        column_write(&column, &w->out);
+        struct slice in = buffer_slice(&w->out);
+        assert_int_equal(column_read(&in, 4, back), 0);
+        assert_memory_equal(x, back, sizeof(x));
+    }
+    struct slice in = slice_make("\x0c\x01\x00\x03\x05\x06", 6);
+    assert_int_equal(column_read(&in, 2, back), 0);
+    assert_true(back[0] == 15 && back[1] == 18);
+    in = slice_make("\x0c\x01\x00\x00\x05\x06", 6);
+    assert_int_equal(column_read(&in, 2, back), LT_ECORRUPT);
+    in = slice_make("\x10\x01\x00\x05\x06", 5);
+    assert_int_equal(column_read(&in, 2, back), LT_ECORRUPT);
+    in = slice_make("\x04\x09\x00\x05\x06", 5);
+    assert_int_equal(column_read(&in, 2, back), LT_ECORRUPT);
 }
 
 static void test_varints(void **state)
@@ -645,6 +723,21 @@ static void test_rounding_keeps_its_bound(void **state)
     assert_true(vector_round(3.7, 0) == 3.7);
 }
 
+/* Errors that a rounding just meets, and just misses. */
+static void test_rounding_at_its_bound(void **state)
+{
+    (void)state;
+    char text[40];
+    for (unsigned round = 0; round < 100000; round++) {
+        double value = (double)(1 + random_u64() % 100000000) / 1000;
+        (void)snprintf(text, sizeof(text), "%.*e", (int)(random_u64() % 6), value);
+        double error = fabs(strtod(text, NULL) - value) / value;
+        assert_true(within(vector_round(value, error), value, error));
+        error = nextafter(error, 0);
+        assert_true(within(vector_round(value, error), value, error));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -656,10 +749,14 @@ int main(void)
         cmocka_unit_test(test_golden_zstd),
         cmocka_unit_test(test_malformed_vectors_are_refused),
         cmocka_unit_test(test_versions_and_limits),
+        cmocka_unit_test(test_times_must_rise),
+        cmocka_unit_test(test_nans_of_any_bits_are_one),
         cmocka_unit_test(test_a_bomb_is_refused),
         cmocka_unit_test(test_columns_of_every_form_and_width),
+        cmocka_unit_test(test_columns_at_their_edges),
         cmocka_unit_test(test_varints),
         cmocka_unit_test(test_rounding_keeps_its_bound),
+        cmocka_unit_test(test_rounding_at_its_bound),
     };
     return cmocka_run_group_tests_name("series", tests, world_make, world_end);
 }

@@ -194,13 +194,17 @@ static void test_buckets(void **state)
         double values[POINTS_MAX];
         struct point points[POINTS_MAX];
         uint32_t n = points_fill(points);
-        int64_t at = round % 3 == 0 ? 0 : round % 3 == 1 ? 1424444400000 : INT64_MAX - 3000;
+        int64_t at = round % 3 == 0 ? 0 : 1424444400000;
         int64_t step_ms = 1 + (int64_t)(random_u64() % 100);
         for (uint32_t i = 0; i < n; i++) {
             times_ms[i] = points[i].time_ms = at;
             values[i] = points[i].value;
             at += 1 + (int64_t)(random_u64() % 50);
         }
+        /* So that the last bucket ends past the end of time. */
+        int64_t later_ms = round % 3 == 2 && n > 0 ? INT64_MAX - times_ms[n - 1] : 0;
+        for (uint32_t i = 0; i < n; i++)
+            points[i].time_ms = times_ms[i] += later_ms;
         struct vector_points in = {n, times_ms, values};
         struct visits v = {.most = UINT32_MAX};
         assert_int_equal(summary_buckets(&in, step_ms, visit, &v), 0);
