@@ -11,10 +11,11 @@
 /* A vector: the points of one series in one range, as bytes that know their own end, version and
  * form, so that a row can hold many, one after the other. No checksum: the row's frame has one.
  *
- * Two shapes, of which the encoder takes the smaller. Sparse series have a few points an hour, and
- * rows hold many of them: a `small` one (small.h) has three bytes of header and only bits after it;
- * it is the row that is compressed. A dense series has thousands of points: a `long` one looks for
- * the best of several forms and compresses by itself, where that pays:
+ * Two shapes. Sparse series have a few points an hour, and rows hold many of them: a `small` one
+ * (small.h) takes up to 16 whose values are decimals of few places, and has three bytes of header
+ * and only bits after it; it is the row that is compressed. All others are `long`: a dense series
+ * has thousands of points, and so that looks for the best of several forms, and compresses by
+ * itself where that pays:
  *
  *   | u8 head | varint count - 1 | varint bytes | body |              little-endian; 1 <= count
  *

@@ -4,7 +4,7 @@
 #include "vector/decimal.h"
 #include "vector/unit.h"
 
-enum { FORM_PLAIN, FORM_ZIGZAG, FORM_OFFSET, FORM_RISE, FORM_WALK, FORM_COUNT };
+enum { FORM_PLAIN, FORM_ZIGZAG, FORM_OFFSET, FORM_SHIFT, FORM_RISE, FORM_WALK, FORM_COUNT };
 enum { GAP_WIDTH_MAX = 31, EXPONENT_MAX = 7, HEAD_BYTES = 3, VALUE_WIDTH_MAX = 54 };
 
 static const uint8_t start_widths[] = {22, 12, 11, 10};
@@ -25,19 +25,21 @@ struct values_plan {
     unsigned form;
     unsigned code; /* of the width */
     unsigned bits;
+    int64_t base;
 };
 
 /* Takes a form if it is the smallest yet. Integers within +-2^53 have differences, and zigzags of
  * those, which are wider than the widest. */
 static void consider(struct values_plan *plan, unsigned form, uint64_t widest, uint32_t n,
-                     unsigned base_bytes)
+                     int64_t base)
 {
     if (bits_width(widest) > VALUE_WIDTH_MAX)
         return;
     unsigned code = width_code(bits_width(widest));
+    unsigned base_bytes = form < FORM_OFFSET ? 0 : varint_bytes(zigzag((uint64_t)base));
     unsigned bits = n * value_widths[code] + 8 * base_bytes;
     if (bits < plan->bits)
-        *plan = (struct values_plan){form, code, bits};
+        *plan = (struct values_plan){form, code, bits, base};
 }
 
 /* The larger of what zigzag makes of the two ends, which is that of all between. */
@@ -53,9 +55,11 @@ static struct values_plan values_plan(const int64_t *x, uint32_t n)
 {
     int64_t low = x[0], high = x[0];
     int64_t fall = 0, rise = 0;
+    uint64_t any = (uint64_t)x[0];
     for (uint32_t i = 1; i < n; i++) {
         low = x[i] < low ? x[i] : low;
         high = x[i] > high ? x[i] : high;
+        any |= (uint64_t)x[i];
         int64_t delta = x[i] - x[i - 1];
         fall = delta < fall ? delta : fall;
         rise = delta > rise ? delta : rise;
@@ -65,17 +69,19 @@ static struct values_plan values_plan(const int64_t *x, uint32_t n)
         consider(&plan, FORM_PLAIN, (uint64_t)high, n, 0);
     else
         consider(&plan, FORM_ZIGZAG, zigzag_widest(low, high), n, 0);
-    consider(&plan, FORM_OFFSET, (uint64_t)(high - low), n, varint_bytes(zigzag((uint64_t)low)));
-    unsigned first_bytes = varint_bytes(zigzag((uint64_t)x[0]));
+    consider(&plan, FORM_OFFSET, (uint64_t)(high - low), n, low);
+    if (low >= 0 && high > 0) { /* memory comes in pages */
+        int shift = __builtin_ctzll(any);
+        consider(&plan, FORM_SHIFT, (uint64_t)high >> shift, n, shift);
+    }
     if (fall >= 0)
-        consider(&plan, FORM_RISE, (uint64_t)rise, n - 1, first_bytes);
+        consider(&plan, FORM_RISE, (uint64_t)rise, n - 1, x[0]);
     else
-        consider(&plan, FORM_WALK, zigzag_widest(fall, rise), n - 1, first_bytes);
+        consider(&plan, FORM_WALK, zigzag_widest(fall, rise), n - 1, x[0]);
     return plan;
 }
 
-static void values_put(struct bits_writer *w, struct values_plan plan, const int64_t *x, uint32_t n,
-                       int64_t base)
+static void values_put(struct bits_writer *w, struct values_plan plan, const int64_t *x, uint32_t n)
 {
     unsigned width = value_widths[plan.code];
     for (uint32_t i = plan.form >= FORM_RISE; i < n; i++) {
@@ -88,7 +94,10 @@ static void values_put(struct bits_writer *w, struct values_plan plan, const int
             r = zigzag((uint64_t)x[i]);
             break;
         case FORM_OFFSET:
-            r = (uint64_t)(x[i] - base);
+            r = (uint64_t)(x[i] - plan.base);
+            break;
+        case FORM_SHIFT:
+            r = (uint64_t)x[i] >> plan.base;
             break;
         case FORM_RISE:
             r = (uint64_t)(x[i] - x[i - 1]);
@@ -98,14 +107,6 @@ static void values_put(struct bits_writer *w, struct values_plan plan, const int
         }
         bits_put(w, r, width);
     }
-}
-
-static int64_t lowest(const int64_t *x, uint32_t n)
-{
-    int64_t low = x[0];
-    for (uint32_t i = 1; i < n; i++)
-        low = x[i] < low ? x[i] : low;
-    return low;
 }
 
 size_t small_encode(int64_t from_ms, const struct vector_points *points, char *out)
@@ -132,13 +133,12 @@ size_t small_encode(int64_t from_ms, const struct vector_points *points, char *o
     out[1] = (char)(gap_width | (unsigned)exponent << 5);
     out[2] = (char)(plan.form | plan.code << 3);
     struct bits_writer w = {.at = out + HEAD_BYTES};
-    int64_t base = plan.form == FORM_OFFSET ? lowest(x, n) : x[0];
     if (plan.form >= FORM_OFFSET)
-        w.at = varint_store(w.at, zigzag((uint64_t)base));
+        w.at = varint_store(w.at, zigzag((uint64_t)plan.base));
     bits_put(&w, at[0], start_widths[unit]);
     for (uint32_t i = 1; i < n; i++)
         bits_put(&w, at[i] - at[i - 1] - 1, gap_width);
-    values_put(&w, plan, x, n, base);
+    values_put(&w, plan, x, n);
     return (size_t)(bits_finish(&w) - out);
 }
 
@@ -170,6 +170,8 @@ static int head_read(struct slice *in, struct small_head *h)
         if (err != 0)
             return err;
         h->base = (int64_t)unzigzag(base);
+        if (h->form == FORM_SHIFT && (h->base < 0 || h->base > 63))
+            return LT_ECORRUPT;
     }
     h->bits = start_widths[h->unit] + (h->n - 1) * h->gap_width +
               (h->n - (h->form >= FORM_RISE)) * h->width;
@@ -209,6 +211,10 @@ static void values_get(const struct small_head *h, const char *p, size_t bit, in
     case FORM_ZIGZAG:
         for (uint32_t i = 0; i < h->n; i++, bit += h->width)
             m[i] = (int64_t)unzigzag(bits_get(p, bit, mask));
+        break;
+    case FORM_SHIFT:
+        for (uint32_t i = 0; i < h->n; i++, bit += h->width)
+            m[i] = (int64_t)(bits_get(p, bit, mask) << h->base);
         break;
     case FORM_RISE:
         m[0] = h->base;

@@ -18,13 +18,13 @@
  *   b     bits 0-4 width of a gap: 0-31 bits       bits 5-7 exponent: 0-7
  *   c     bits 0-2 form, of the integers x[i] = value × 10^exponent:
  *                  0 plain  x[i] = r[i]            1 zigzag x[i] = unzigzag(r[i])
- *                  2 offset x[i] = base + r[i]
- *                  3 rise   x[i] = x[i-1] + r[i]   4 walk   x[i] = x[i-1] + unzigzag(r[i])
+ *                  2 offset x[i] = base + r[i]     3 shift  x[i] = r[i] << base (0-63)
+ *                  4 rise   x[i] = x[i-1] + r[i]   5 walk   x[i] = x[i-1] + unzigzag(r[i])
  *         bits 3-7 width of r: 0-27 bits, or 28, 29, 30, 31 for 32, 40, 48, 54
- *   base  zigzag; only in form 2, and in 3 and 4, where it is x[0]
+ *   base  zigzag; only in forms 2 to 5; in 4 and 5 it is x[0]
  *   bits  the first time in units after the range's start: 22, 12, 11 or 10 bits, by unit; that is
  *         what an hour, a day of minutes and a month of hours need; count - 1 gaps, each less 1;
- *         then r: count of them, count - 1 in forms 3 and 4
+ *         then r: count of them, count - 1 in forms 4 and 5
  */
 enum { SMALL_POINTS_MAX = 16, SMALL_SHAPE = 0 };
 

@@ -104,7 +104,7 @@ static size_t assert_round_trip(struct world *w, int64_t from_ms, uint32_t count
 
 /* ---- shapes of times and values, all combinations of which are tried ---- */
 
-enum { TIME_SHAPES = 8, VALUE_SHAPES = 20 };
+enum { TIME_SHAPES = 8, VALUE_SHAPES = 21 };
 
 /* Gaps in ms. */
 static int64_t gap_of(unsigned shape, uint32_t i)
@@ -195,6 +195,8 @@ static double value_of(unsigned shape, double before)
         return r % 2 == 0 ? 9007199254740992.0 : -9007199254740992.0;
     case 17:
         return (double)(int64_t)r;
+    case 20:
+        return (double)(r % 1000) * 4096;
     case 18:
         return r % 300 == 0 ? before + 5 : before;
     default:
@@ -508,6 +510,17 @@ static int decode_err(struct vector_codec *codec, const char *bytes, size_t n)
     return vector_decode(codec, 0, &in, &out);
 }
 
+/* A form that is none, and shifts that C does not define. */
+static void test_small_vectors_of_no_form(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(decode_err(w->codec, "\x04\x00\x03\x7e\x00\x00", 6), 0);
+    assert_int_equal(decode_err(w->codec, "\x04\x00\x03\x80\x01\x00\x00", 7), LT_ECORRUPT);
+    assert_int_equal(decode_err(w->codec, "\x04\x00\x03\x01\x00\x00", 6), LT_ECORRUPT);
+    assert_int_equal(decode_err(w->codec, "\x04\x00\x06\x00\x00\x00", 6), LT_ECORRUPT);
+    assert_int_equal(decode_err(w->codec, "\x04\x00\x07\x00\x00\x00", 6), LT_ECORRUPT);
+}
+
 /* Two points, each way that times can be wrong; the right one beside it. */
 static void test_times_must_rise(void **state)
 {
@@ -749,6 +762,7 @@ int main(void)
         cmocka_unit_test(test_golden_zstd),
         cmocka_unit_test(test_malformed_vectors_are_refused),
         cmocka_unit_test(test_versions_and_limits),
+        cmocka_unit_test(test_small_vectors_of_no_form),
         cmocka_unit_test(test_times_must_rise),
         cmocka_unit_test(test_nans_of_any_bits_are_one),
         cmocka_unit_test(test_a_bomb_is_refused),
