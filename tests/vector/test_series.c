@@ -644,7 +644,7 @@ static void test_columns_at_their_edges(void **state)
     assert_int_equal(column_read(&in, 2, back), LT_ECORRUPT);
     in = slice_make("\x10\x01\x00\x05\x06", 5);
     assert_int_equal(column_read(&in, 2, back), LT_ECORRUPT);
-    in = slice_make("\x04\x09\x00\x05\x06", 5);
+    in = slice_make("\x04\x09\x00eighteen of planes.", 21);
     assert_int_equal(column_read(&in, 2, back), LT_ECORRUPT);
 }
 
