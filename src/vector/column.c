@@ -134,17 +134,22 @@ void column_write(const struct column *c, struct buffer *out)
 }
 
 /* From a residual to a difference. Zigzag has no base. */
-static inline uint64_t unfold(const struct column *c, bool is_zigzag, uint64_t r)
+static inline uint64_t unfold(bool is_zigzag, uint64_t r, uint64_t base, uint64_t scale)
 {
-    return c->base + (is_zigzag ? unzigzag(r) : r) * c->scale;
+    return base + (is_zigzag ? unzigzag(r) : r) * scale;
 }
 
 /* One loop for the two narrowest, which is what most columns are; inlined for each case. */
 static inline void narrow_read(const struct column *c, unsigned planes, bool is_zigzag,
                                const uint8_t *p, uint64_t *d, uint32_t n)
 {
-    for (uint32_t i = 0; i < n; i++)
-        d[i] = unfold(c, is_zigzag, planes == 1 ? p[i] : p[i] | (uint64_t)p[n + i] << 8);
+    /* Locals: what is written could be the column, for all that the compiler knows. */
+    uint64_t base = c->base;
+    uint64_t scale = c->scale;
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t r = planes == 1 ? p[i] : p[i] | (uint64_t)p[n + i] << 8;
+        d[i] = unfold(is_zigzag, r, base, scale);
+    }
 }
 
 static void planes_read(const struct column *c, const uint8_t *p, uint64_t *d, uint32_t n)
@@ -164,7 +169,7 @@ static void planes_read(const struct column *c, const uint8_t *p, uint64_t *d, u
             for (uint32_t i = 0; i < n; i++)
                 d[i] |= (uint64_t)p[i] << (8 * plane);
         for (uint32_t i = 0; i < n; i++)
-            d[i] = unfold(c, is_zigzag, d[i]);
+            d[i] = unfold(is_zigzag, d[i], c->base, c->scale);
     }
 }
 
@@ -177,7 +182,7 @@ static void bits_read(const struct column *c, struct slice bits, uint64_t *d, ui
     }
     bits_unpack(bits, c->width, d, n);
     for (uint32_t i = 0; i < n; i++)
-        d[i] = unfold(c, c->form.zigzag, d[i]);
+        d[i] = unfold(c->form.zigzag, d[i], c->base, c->scale);
 }
 
 static int head_read(struct slice *in, uint32_t n, struct column *c)

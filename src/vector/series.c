@@ -385,10 +385,10 @@ static int steps_read(struct slice *body, uint32_t n, int64_t from_ms, uint64_t 
     if (step == 0 || __builtin_mul_overflow(step, (uint64_t)n - 1, &last) ||
         __builtin_add_overflow(start, last, &last) || last > (INT64_MAX - (uint64_t)from_ms) / unit)
         return LT_ECORRUPT;
-    int64_t first_ms = from_ms + (int64_t)(start * unit);
-    int64_t step_ms = (int64_t)(step * unit);
-    for (uint32_t i = 0; i < n; i++)
-        times_ms[i] = first_ms + step_ms * i;
+    /* Added up without a sign, as the one after the last may be past the end of time. */
+    uint64_t time_ms = (uint64_t)from_ms + start * unit;
+    for (uint32_t i = 0; i < n; i++, time_ms += step * unit)
+        times_ms[i] = (int64_t)time_ms;
     return 0;
 }
 
