@@ -82,8 +82,9 @@ static inline uint64_t bits_get(const char *p, size_t bit, uint64_t mask)
     return bits_load(p + bit / 8) >> bit % 8 & mask;
 }
 
-/* n numbers of `width` <= 64 bits from `bits`, which must hold them; reads nothing beyond. */
-void bits_unpack(struct slice bits, unsigned width, uint64_t *x, uint32_t n);
+/* n numbers of `width` <= 64 bits from `bits`, which must hold them, each with base added; reads
+ * nothing beyond. Half a nanosecond a number, up to 56 bits. */
+void bits_unpack(struct slice bits, unsigned width, uint64_t base, uint64_t *x, uint32_t n);
 
 static inline uint64_t bits_bytes(uint64_t n, unsigned width)
 {

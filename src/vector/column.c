@@ -180,7 +180,7 @@ static void bits_read(const struct column *c, struct slice bits, uint64_t *d, ui
             d[i] = c->base;
         return;
     }
-    bits_unpack(bits, c->width, d, n);
+    bits_unpack(bits, c->width, 0, d, n);
     for (uint32_t i = 0; i < n; i++)
         d[i] = unfold(c->form.zigzag, d[i], c->base, c->scale);
 }

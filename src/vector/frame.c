@@ -44,6 +44,16 @@ void frame_codec_destroy(struct frame_codec **codec)
     *codec = NULL;
 }
 
+/* The header of a body whose payload, n bytes, stands behind it. */
+static void header_put(char *p, uint8_t version, uint8_t how, size_t raw_bytes, size_t n)
+{
+    p[4] = (char)version;
+    p[5] = (char)how;
+    frame_put(p + 6, 0, 2);
+    frame_put(p + 8, raw_bytes, 4);
+    frame_put(p, hash_bytes(slice_make(p + 4, FRAME_HEADER_BYTES - 4 + n)), 4);
+}
+
 int frame_seal(struct frame_codec *codec, uint8_t version, struct slice raw, struct buffer *out)
 {
     if (raw.n > UINT32_MAX)
@@ -60,12 +70,27 @@ int frame_seal(struct frame_codec *codec, uint8_t version, struct slice raw, str
         n = raw.n;
         memcpy(p + FRAME_HEADER_BYTES, raw.p, n);
     }
-    p[4] = (char)version;
-    p[5] = (char)how;
-    frame_put(p + 6, 0, 2);
-    frame_put(p + 8, raw.n, 4);
-    frame_put(p, hash_bytes(slice_make(p + 4, FRAME_HEADER_BYTES - 4 + n)), 4);
+    header_put(p, version, how, raw.n, n);
     out->len += FRAME_HEADER_BYTES + n;
+    return 0;
+}
+
+size_t frame_begin(struct buffer *out)
+{
+    static const char header[FRAME_HEADER_BYTES];
+    size_t start = out->len;
+    buffer_append(out, header, sizeof(header));
+    return start;
+}
+
+int frame_end(uint8_t version, size_t start, struct buffer *out)
+{
+    if (out->error != 0)
+        return out->error;
+    size_t n = out->len - start - FRAME_HEADER_BYTES;
+    if (n > UINT32_MAX)
+        return LT_ELIMIT;
+    header_put(out->data + start, version, CODEC_RAW, n, n);
     return 0;
 }
 
@@ -82,8 +107,8 @@ static int frame_inflate(struct frame_codec *codec, struct slice payload, size_t
     return ZSTD_isError(n) || n != raw_bytes ? LT_ECORRUPT : 0;
 }
 
-int frame_open(struct frame_codec *codec, uint8_t version, struct slice body, size_t raw_bytes_max,
-               struct slice *raw_out)
+/* Everything but what a compressed payload holds. */
+static int header_check(uint8_t version, struct slice body, size_t raw_bytes_max)
 {
     if (body.n < FRAME_HEADER_BYTES)
         return LT_ECORRUPT;
@@ -92,18 +117,37 @@ int frame_open(struct frame_codec *codec, uint8_t version, struct slice body, si
     if ((uint8_t)body.p[4] != version)
         return LT_EVERSION;
     size_t raw_bytes = frame_get(body.p + 8, 4);
-    struct slice payload = slice_from(body, FRAME_HEADER_BYTES);
     if (frame_get(body.p + 6, 2) != 0 || raw_bytes == 0 || raw_bytes > raw_bytes_max)
         return LT_ECORRUPT;
+    if ((uint8_t)body.p[5] > CODEC_ZSTD)
+        return LT_ECORRUPT;
+    return body.p[5] == CODEC_RAW && body.n - FRAME_HEADER_BYTES != raw_bytes ? LT_ECORRUPT : 0;
+}
+
+int frame_open_raw(uint8_t version, struct slice body, struct slice *raw_out)
+{
+    int err = header_check(version, body, UINT32_MAX);
+    if (err != 0)
+        return err;
+    if (body.p[5] != CODEC_RAW)
+        return LT_ECORRUPT;
+    *raw_out = slice_from(body, FRAME_HEADER_BYTES);
+    return 0;
+}
+
+int frame_open(struct frame_codec *codec, uint8_t version, struct slice body, size_t raw_bytes_max,
+               struct slice *raw_out)
+{
+    int err = header_check(version, body, raw_bytes_max);
+    if (err != 0)
+        return err;
+    struct slice payload = slice_from(body, FRAME_HEADER_BYTES);
     if (body.p[5] == CODEC_RAW) {
-        if (payload.n != raw_bytes)
-            return LT_ECORRUPT;
         *raw_out = payload;
         return 0;
     }
-    if (body.p[5] != CODEC_ZSTD)
-        return LT_ECORRUPT;
-    int err = frame_inflate(codec, payload, raw_bytes);
+    size_t raw_bytes = frame_get(body.p + 8, 4);
+    err = frame_inflate(codec, payload, raw_bytes);
     if (err == 0)
         *raw_out = slice_make(codec->raw, raw_bytes);
     return err;

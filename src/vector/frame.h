@@ -34,6 +34,15 @@ MUST_USE int frame_seal(struct frame_codec *codec, uint8_t version, struct slice
 MUST_USE int frame_open(struct frame_codec *codec, uint8_t version, struct slice body,
                         size_t raw_bytes_max, struct slice *raw_out);
 
+/* A body that is never compressed, for those who read thousands, made in place: begin, append the
+ * payload, end. begin returns where the body starts. LT_ELIMIT, LT_ENOMEM: out failed on the way.
+ */
+size_t frame_begin(struct buffer *out);
+MUST_USE int frame_end(uint8_t version, size_t start, struct buffer *out);
+
+/* As frame_open, but takes only what is not compressed: no codec, no memory. */
+MUST_USE int frame_open_raw(uint8_t version, struct slice body, struct slice *raw_out);
+
 /* Little-endian numbers at an address, for the formats in this folder. */
 static inline void frame_put(char *p, uint64_t x, unsigned bytes)
 {

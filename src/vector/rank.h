@@ -7,6 +7,8 @@
 #include "vector/itemset.h"
 #include "vector/summary.h"
 
+#include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The bodies of rank rows (docs/adr/0010-rank-rows.md): what the items of one (category, dimension)
@@ -27,7 +29,8 @@ enum {
     RANK_CHUNK_MAX = 1 << 12 /* … up to this */
 };
 
-/* Entries of chunk `number` of a list of `entries`, and where it begins. */
+/* Where chunk `number` begins in a list, at most RANK_TOP_MAX; and how many of a list's `entries`
+ * it has, 0 past its end. */
 uint32_t rank_chunk_begin(uint32_t number);
 uint32_t rank_chunk_count(uint32_t number, uint32_t entries);
 
@@ -40,16 +43,29 @@ struct rank_total {
     bool negative;          /* some item's sum is below 0 */
     struct slice set;       /* which items, as itemset_merge reads them; borrowed */
 };
+/* LT_ENOMEM, LT_ELIMIT (out's). */
 MUST_USE int rank_total_encode(const struct rank_total *total, struct buffer *out);
+/* LT_EVERSION, LT_ECORRUPT; the set's bytes are checked when it is merged. */
 MUST_USE int rank_total_decode(struct slice body, struct rank_total *out);
 
-/* By value descending, then item ascending: the order of answers. */
 struct rank_entry {
     uint32_t item;
     double value; /* summary_total of its sum */
 };
+
+/* Does a stand before b? By value descending, then item ascending: the order of answers. NaN, the
+ * sum of infinities of both signs, is last. */
+static inline bool rank_entry_before(const struct rank_entry *a, const struct rank_entry *b)
+{
+    if (isnan(a->value) || isnan(b->value))
+        return isnan(a->value) == isnan(b->value) ? a->item < b->item : isnan(b->value);
+    return a->value != b->value ? a->value > b->value : a->item < b->item;
+}
+
+/* 1 … RANK_CHUNK_MAX entries, in that order. LT_ENOMEM, LT_ELIMIT (out's). */
 MUST_USE int rank_top_encode(const struct rank_entry *entries, uint32_t count, struct buffer *out);
-/* out takes RANK_CHUNK_MAX. LT_EVERSION, LT_ECORRUPT. */
+/* out takes RANK_CHUNK_MAX, and is spoilt on failure. LT_EVERSION, LT_ECORRUPT (wrong order, too),
+ * LT_ENOMEM. */
 MUST_USE int rank_top_decode(struct slice body, struct rank_entry *out, uint32_t *count_out);
 
 struct rank_page { /* columns of count entries, items ascending */
@@ -59,10 +75,12 @@ struct rank_page { /* columns of count entries, items ascending */
     double sums[RANK_PAGE_ITEMS];
     double maxs[RANK_PAGE_ITEMS];
 };
-/* number: items are number * RANK_PAGE_ITEMS …, all within. */
+/* number: items are number * RANK_PAGE_ITEMS …, all within; 1 … RANK_PAGE_ITEMS of them. LT_ENOMEM,
+ * LT_ELIMIT (out's). */
 MUST_USE int rank_page_encode(uint32_t number, const struct rank_page *page, struct buffer *out);
 enum rank_columns { RANK_SUMS = 1, RANK_COUNTS = 2, RANK_MAXS = 4 };
-/* Fills items and the columns asked for. About a nanosecond an entry and column. */
+/* Fills items and the columns asked for; on failure out is spoilt. LT_EVERSION, LT_ECORRUPT. About
+ * a nanosecond an entry and column. */
 MUST_USE int rank_page_decode(uint32_t number, struct slice body, unsigned columns,
                               struct rank_page *out);
 

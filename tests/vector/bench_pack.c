@@ -1,0 +1,164 @@
+/* What a point costs in observation and rank rows, in bytes and ns: items of 12 points an hour at
+ * random seconds, times in us (log-normal) and counts of 1-5. Of this thread's time, as machines
+ * are shared. Not part of `make test`: make build/tests/vector/bench_pack &&
+ * build/tests/vector/bench_pack */
+#include "vector/rank.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { ITEMS = 1000000, POINTS = 12, HOUR_S = 3600 };
+
+enum shape { TIME_US, COUNTS, SECONDS, SHAPES };
+static const char *const shape_name[SHAPES] = {"times in us", "counts 1-5", "times in s, 6 digits"};
+
+static uint64_t random_state = 88172645463325252ULL;
+static uint64_t random_u64(void)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state;
+}
+
+/* Near enough to a normal deviate: a sum of twelve uniform ones. */
+static double random_normal(void)
+{
+    double sum = -6;
+    for (int i = 0; i < 12; i++)
+        sum += (double)(random_u64() >> 11) * 0x1p-53;
+    return sum;
+}
+
+/* An item has its own typical time, and each of its points strays from that. */
+struct item {
+    double typical;
+};
+
+static struct item item_make(void)
+{
+    return (struct item){exp(5 + 1.2 * random_normal())};
+}
+
+static double item_value(const struct item *item, enum shape shape)
+{
+    if (shape == COUNTS)
+        return (double)(1 + random_u64() % 5);
+    double us = 1 + floor(item->typical * exp(0.5 * random_normal()));
+    return shape == TIME_US ? us : us / 1e6;
+}
+
+static int64_t cpu_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void check(bool good)
+{
+    if (!good)
+        abort();
+}
+
+/* ---- rank rows ---- */
+
+static void page_fill(uint32_t number, enum shape shape, struct rank_page *page)
+{
+    page->count = RANK_PAGE_ITEMS;
+    for (uint32_t i = 0; i < RANK_PAGE_ITEMS; i++) {
+        struct item item = item_make();
+        struct summary s;
+        summary_init(&s);
+        uint32_t points = 1 + (uint32_t)(random_u64() % 20);
+        for (uint32_t k = 0; k < points; k++)
+            summary_add(&s, k, item_value(&item, shape));
+        page->items[i] = number * RANK_PAGE_ITEMS + i;
+        page->counts[i] = s.count;
+        page->sums[i] = summary_total(&s);
+        page->maxs[i] = s.max;
+    }
+}
+
+static void bench_pages(enum shape shape)
+{
+    enum { PAGES = 200, ROUNDS = 50 };
+    struct rank_page *page = malloc(sizeof(*page));
+    struct buffer body;
+    size_t *ends = malloc(PAGES * sizeof(ends[0]));
+    check(page != NULL && ends != NULL);
+    buffer_init(&body, SIZE_MAX);
+    int64_t encode_ns = 0;
+    for (uint32_t i = 0; i < PAGES; i++) {
+        page_fill(i, shape, page);
+        int64_t start_ns = cpu_ns();
+        check(rank_page_encode(i, page, &body) == 0);
+        encode_ns += cpu_ns() - start_ns;
+        ends[i] = body.len;
+    }
+    static const unsigned columns[] = {RANK_SUMS, RANK_SUMS | RANK_COUNTS, 7};
+    double decode_ns[ARRAY_LEN(columns)];
+    for (size_t c = 0; c < ARRAY_LEN(columns); c++) {
+        int64_t start_ns = cpu_ns();
+        for (uint32_t i = 0; i < PAGES * ROUNDS; i++) {
+            uint32_t at = i % PAGES;
+            size_t begin = at == 0 ? 0 : ends[at - 1];
+            struct slice one = slice_make(body.data + begin, ends[at] - begin);
+            check(rank_page_decode(at, one, columns[c], page) == 0);
+        }
+        decode_ns[c] = (double)(cpu_ns() - start_ns) / PAGES / ROUNDS / RANK_PAGE_ITEMS;
+    }
+    printf("rank pages,   %-20s: %5.2f bytes an item, encode %3.0f ns, decode sums %.2f ns, "
+           "and counts %.2f, and maxs %.2f\n",
+           shape_name[shape], (double)body.len / PAGES / RANK_PAGE_ITEMS,
+           (double)encode_ns / PAGES / RANK_PAGE_ITEMS, decode_ns[0], decode_ns[1], decode_ns[2]);
+    buffer_fini(&body);
+    free(ends);
+    free(page);
+}
+
+static int entry_order(const void *a, const void *b)
+{
+    return rank_entry_before(a, b) ? -1 : rank_entry_before(b, a);
+}
+
+static void bench_top(enum shape shape)
+{
+    enum { ROUNDS = 200 };
+    struct rank_entry *entries = malloc(ITEMS * sizeof(entries[0]));
+    struct buffer body;
+    check(entries != NULL);
+    buffer_init(&body, SIZE_MAX);
+    for (uint32_t i = 0; i < ITEMS; i++) {
+        struct item item = item_make();
+        double sum = 0;
+        for (uint32_t k = 0; k < POINTS; k++)
+            sum += item_value(&item, shape);
+        entries[i] = (struct rank_entry){i, sum};
+    }
+    qsort(entries, ITEMS, sizeof(entries[0]), entry_order);
+    for (uint32_t number = 0; number < 6; number += 5) {
+        uint32_t n = rank_chunk_count(number, ITEMS);
+        buffer_reset(&body, SIZE_MAX);
+        check(rank_top_encode(entries + rank_chunk_begin(number), n, &body) == 0);
+        uint32_t said;
+        int64_t start_ns = cpu_ns();
+        for (unsigned i = 0; i < ROUNDS; i++)
+            check(rank_top_decode(buffer_slice(&body), entries, &said) == 0 && said == n);
+        printf("top chunk %u,  %-20s: %5.2f bytes an entry, decode %.2f ns\n", (unsigned)number,
+               shape_name[shape], (double)body.len / n, (double)(cpu_ns() - start_ns) / ROUNDS / n);
+    }
+    buffer_fini(&body);
+    free(entries);
+}
+
+int main(void)
+{
+    for (enum shape shape = 0; shape < SHAPES; shape++) {
+        bench_pages(shape);
+        bench_top(shape);
+    }
+    return 0;
+}
