@@ -54,7 +54,9 @@ static void header_put(char *p, uint8_t version, uint8_t how, size_t raw_bytes, 
     frame_put(p, hash_bytes(slice_make(p + 4, FRAME_HEADER_BYTES - 4 + n)), 4);
 }
 
-int frame_seal(struct frame_codec *codec, uint8_t version, struct slice raw, struct buffer *out)
+/* Compressed where that saves at least `less` bytes. */
+static int seal(struct frame_codec *codec, uint8_t version, struct slice raw, size_t less,
+                struct buffer *out)
 {
     if (raw.n > UINT32_MAX)
         return LT_ELIMIT;
@@ -65,7 +67,7 @@ int frame_seal(struct frame_codec *codec, uint8_t version, struct slice raw, str
     size_t n =
         ZSTD_compressCCtx(codec->compress, p + FRAME_HEADER_BYTES, bound, raw.p, raw.n, ZSTD_LEVEL);
     uint8_t how = CODEC_ZSTD;
-    if (ZSTD_isError(n) || n >= raw.n) {
+    if (ZSTD_isError(n) || n + less > raw.n) {
         how = CODEC_RAW;
         n = raw.n;
         memcpy(p + FRAME_HEADER_BYTES, raw.p, n);
@@ -73,6 +75,17 @@ int frame_seal(struct frame_codec *codec, uint8_t version, struct slice raw, str
     header_put(p, version, how, raw.n, n);
     out->len += FRAME_HEADER_BYTES + n;
     return 0;
+}
+
+int frame_seal(struct frame_codec *codec, uint8_t version, struct slice raw, struct buffer *out)
+{
+    return seal(codec, version, raw, 1, out);
+}
+
+int frame_seal_if(struct frame_codec *codec, uint8_t version, struct slice raw, unsigned share,
+                  struct buffer *out)
+{
+    return seal(codec, version, raw, 1 + raw.n / share, out);
 }
 
 size_t frame_begin(struct buffer *out)

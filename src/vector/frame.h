@@ -28,6 +28,10 @@ void frame_codec_destroy(struct frame_codec **codec);
 MUST_USE int frame_seal(struct frame_codec *codec, uint8_t version, struct slice raw,
                         struct buffer *out);
 
+/* The same, but compressed only where that saves raw.n / `share`, as every reader pays for it. */
+MUST_USE int frame_seal_if(struct frame_codec *codec, uint8_t version, struct slice raw,
+                           unsigned share, struct buffer *out);
+
 /* *raw_out points into body or codec, until the next call. LT_EVERSION: not `version`. LT_ECORRUPT:
  * anything else that does not hold, or more than raw_bytes_max; never reads or takes memory beyond
  * those. */

@@ -7,7 +7,7 @@
 #include "vector/series.h"
 #include "vector/summary.h"
 
-#include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Many series of one (category, dimension, host) in one range, in item order, as the two bodies of
@@ -21,9 +21,13 @@
  * of its own part. One thread at a time. */
 
 enum {
-    PACK_BYTES = 48 << 10,         /* about what the vectors of a row take before it is closed */
-    PACK_ITEMS_MAX = 1 << 13,      /* of a row */
-    PACK_PART_POINTS_MAX = 1 << 14 /* of one item in one row */
+    /* A row is full with any of these. As a constant's hour takes ten bytes, points count too. */
+    PACK_BYTES = 48 << 10, /* of vectors, before they are compressed as one */
+    PACK_ITEMS_MAX = 1 << 13,
+    PACK_POINTS = 1 << 14,
+
+    PACK_PART_POINTS_MAX = 1 << 14, /* of one item in one row */
+    PACK_POINTS_MAX = PACK_POINTS + PACK_PART_POINTS_MAX
 };
 
 /* ---- writing ---- */
@@ -36,12 +40,13 @@ void pack_writer_destroy(struct pack_writer **writer);
 /* Starts a row. Times are stored relative to from_ms, the range's start. */
 void pack_begin(struct pack_writer *writer, int64_t from_ms);
 
-/* Adds one series: 1 … PACK_PART_POINTS_MAX points, ascending strictly in time; items ascend
- * strictly. summary_out may be NULL. LT_ENOMEM, LT_ELIMIT. */
+/* Adds one series: 1 … PACK_PART_POINTS_MAX points, ascending strictly in time and none before
+ * from_ms; items ascend strictly. The row is not full. summary_out may be NULL. LT_ENOMEM,
+ * LT_ELIMIT: the row is lost, begin again. */
 MUST_USE int pack_add(struct pack_writer *writer, uint32_t item, const struct vector_points *points,
                       struct summary *summary_out);
 
-/* The row is as large as it should get: finish it before the next add. */
+/* The row is as large as it should get: finish it, and begin another before the next add. */
 bool pack_is_full(const struct pack_writer *writer);
 
 struct pack_row {
@@ -54,6 +59,7 @@ struct pack_row {
     struct slice summaries; /* live until the next begin */
     struct slice vectors;
 };
+/* LT_ENOMEM, LT_ELIMIT. */
 MUST_USE int pack_finish(struct pack_writer *writer, struct pack_row *out);
 
 /* ---- reading ---- */
@@ -84,15 +90,17 @@ enum pack_columns { /* what a reader needs; the others are NULL and cost nothing
                     PACK_ENDS = 16, /* first, last */
                     PACK_ALL = 31,
 };
-/* LT_EVERSION, LT_ECORRUPT. */
+/* LT_EVERSION, LT_ECORRUPT, LT_ENOMEM. Takes memory for PACK_ITEMS_MAX entries at most. */
 MUST_USE int pack_open_summaries(struct pack_codec *codec, struct slice summaries, unsigned columns,
                                  struct pack_summaries *out);
 
 /* All points of the row's items that are wanted, as the columns of a block: items ascending, a
  * series' times ascending. items: ascending, NULL: all. Vectors of items that are not wanted are
- * skipped, not decoded. The columns live in the codec until its next call. */
+ * skipped, not decoded; the row need not have all that are wanted. The columns live in the codec
+ * until its next call. LT_EVERSION, LT_ECORRUPT (the bodies do not belong together, too),
+ * LT_ENOMEM. Takes memory for PACK_POINTS_MAX points at most. */
 struct pack_points {
-    uint32_t count;
+    uint32_t count; /* 0: none of them is in the row */
     const uint32_t *items;
     const int64_t *times_ms;
     const double *values;

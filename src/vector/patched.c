@@ -5,7 +5,7 @@
 
 #include <assert.h>
 
-enum { WIDTH_MAX = 56, WIDTH_ALL = 64, INDEX_BYTES = 2 };
+enum { WIDTH_MAX = 56, WIDTH_ALL = 64, INDEX_BYTES = 2, HEAD_PATCHES = 0x80 };
 
 /* The width that takes the fewest bytes, given how many residuals there are of each width. */
 static unsigned best_width(const uint32_t *of_width, uint32_t n, uint32_t *patches_out)
@@ -66,9 +66,10 @@ void patched_put(uint64_t *x, uint32_t n, struct buffer *out)
     if (start == NULL)
         return;
     char *p = start;
-    *p++ = (char)width;
+    *p++ = (char)(width | (patches > 0 ? HEAD_PATCHES : 0));
     p = varint_store(p, zigzag(base));
-    p = varint_store(p, patches);
+    if (patches > 0)
+        p = varint_store(p, patches);
     p = bits_write(x, n, width, p);
     for (uint32_t i = 0; patches > 0 && i < n; i++) {
         if (bits_width(x[i]) <= width)
@@ -105,18 +106,18 @@ int patched_get(struct slice *in, uint32_t n, uint64_t *x)
     struct slice rest = *in;
     if (rest.n < 1)
         return LT_ECORRUPT;
-    unsigned width = (uint8_t)rest.p[0];
+    unsigned head = (uint8_t)rest.p[0];
+    unsigned width = head & ~(unsigned)HEAD_PATCHES;
     rest = slice_from(rest, 1);
     uint64_t base;
-    uint64_t patches;
+    uint64_t patches = 0;
     int err = varint_load(&rest, &base);
-    if (err == 0)
+    if (err == 0 && (head & HEAD_PATCHES) != 0)
         err = varint_load(&rest, &patches);
     if (err != 0)
         return err;
     uint64_t bytes = bits_bytes(n, width);
-    if ((width > WIDTH_MAX && (width != WIDTH_ALL || patches != 0)) || bytes > rest.n ||
-        patches > n)
+    if ((width > WIDTH_MAX && head != WIDTH_ALL) || bytes > rest.n || patches > n)
         return LT_ECORRUPT;
     base = unzigzag(base);
     if (width == WIDTH_ALL)

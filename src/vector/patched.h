@@ -9,10 +9,11 @@
 
 /* A column of n unsigned 64-bit numbers that is read without zstd; arithmetic modulo 2^64:
  *
- *   | u8 width | varint zigzag(base) | varint patches | bits | patches × (u16 index, varint high) |
+ *   | u8 head | varint zigzag(base) | varint patches | bits | patches × (u16 index, varint high) |
  *
  *   x[i] = base + (r[i] of `width` bits) + (high << width, where i is patched)
- *   width  0-56, or 64      bits  n × width of them, the lowest first, then zeros up to a byte
+ *   head   bits 0-6: width, 0-56 or 64     bit 7: there are patches; else no such fields
+ *   bits   n × width of them, the lowest first, then zeros up to a byte
  *   index  ascending
  *
  * Most residuals fit the width that makes the whole smallest; the few that are larger, as sums of

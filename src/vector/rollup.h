@@ -7,6 +7,7 @@
 #include "vector/pack.h"
 #include "vector/summary.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Coarser data: many series of one (category, dimension, host) in one range, each as a summary per
@@ -15,22 +16,33 @@
  * min, max, first, last of each. So an average is sum / count at every resolution, and hours are
  * made from minutes as minutes from seconds. One thread at a time. */
 
+enum {
+    ROLLUP_BUCKETS = 1 << 14,          /* of all items: the row is full */
+    ROLLUP_PART_BUCKETS_MAX = 1 << 16, /* of one item */
+    ROLLUP_BUCKETS_MAX = ROLLUP_BUCKETS + ROLLUP_PART_BUCKETS_MAX
+};
+
 struct rollup_bucket {
     uint32_t number;        /* (start - from) / step */
-    struct summary summary; /* first_ms, last_ms: only where the codec is given them; else the
-                               bucket's start */
+    struct summary summary; /* of at least one point, NaN ones too. As read: its total is in sum,
+                               and first_ms and last_ms are the bucket's start */
 };
 
 struct rollup_writer;
 
 MUST_USE int rollup_writer_create(struct rollup_writer **out);
 void rollup_writer_destroy(struct rollup_writer **writer);
+/* step_ms >= 1; from_ms + step_ms * (the greatest number + 1) is within int64. */
 void rollup_begin(struct rollup_writer *writer, int64_t from_ms, int64_t step_ms);
-/* Items ascend strictly, numbers too; 1 … 2^16 buckets. */
+/* Items ascend strictly, numbers too; 1 … ROLLUP_PART_BUCKETS_MAX buckets. The row is not full.
+ * summary_out, of all buckets, may be NULL. LT_ENOMEM: the row is lost, begin again. */
 MUST_USE int rollup_add(struct rollup_writer *writer, uint32_t item,
                         const struct rollup_bucket *buckets, uint32_t count,
                         struct summary *summary_out);
+/* As pack_is_full. */
 bool rollup_is_full(const struct rollup_writer *writer);
+/* vectors: the buckets. points: those in all buckets. min_ms: the first bucket's start; max_ms: the
+ * last one's last millisecond. The slices live until the next begin. LT_ENOMEM, LT_ELIMIT. */
 MUST_USE int rollup_finish(struct rollup_writer *writer, struct pack_row *out);
 
 struct rollup_codec;
@@ -39,7 +51,9 @@ MUST_USE int rollup_codec_create(struct rollup_codec **out);
 void rollup_codec_destroy(struct rollup_codec **codec);
 
 /* Calls visit for each bucket of each wanted item, items ascending, buckets ascending. items: as in
- * pack_open_points. Returns what visit returns, if not 0. LT_EVERSION, LT_ECORRUPT. */
+ * pack_open_points. from_ms, step_ms: as it was written with. Returns what visit returns, if not 0;
+ * LT_EVERSION, LT_ECORRUPT (maybe after some visits), LT_ENOMEM. Takes memory for
+ * ROLLUP_BUCKETS_MAX buckets at most. summaries are read by pack_open_summaries, too. */
 typedef int rollup_visit(void *arg, uint32_t item, const struct rollup_bucket *bucket);
 MUST_USE int rollup_open(struct rollup_codec *codec, int64_t from_ms, int64_t step_ms,
                          struct slice summaries, struct slice buckets, const uint32_t *items,

@@ -2,6 +2,7 @@
  * random seconds, times in us (log-normal) and counts of 1-5. Of this thread's time, as machines
  * are shared. Not part of `make test`: make build/tests/vector/bench_pack &&
  * build/tests/vector/bench_pack */
+#include "vector/pack.h"
 #include "vector/rank.h"
 
 #include <math.h>
@@ -154,11 +155,123 @@ static void bench_top(enum shape shape)
     free(entries);
 }
 
+/* ---- observation rows ---- */
+
+struct cost {
+    uint64_t items, points, rows;
+    size_t summaries, vectors; /* bytes */
+    int64_t encode_ns, sums_ns, all_ns, points_ns, some_ns;
+};
+
+/* A series of this hour. */
+static uint32_t series_fill(enum shape shape, bool dense, int64_t *times_ms, double *values)
+{
+    struct item item = item_make();
+    uint32_t n = dense ? HOUR_S : POINTS;
+    bool taken[HOUR_S] = {0};
+    for (uint32_t i = 0; !dense && i < n;) {
+        uint32_t second = (uint32_t)(random_u64() % HOUR_S);
+        i += !taken[second];
+        taken[second] = true;
+    }
+    uint32_t at = 0;
+    for (uint32_t second = 0; second < HOUR_S; second++) {
+        if (!dense && !taken[second])
+            continue;
+        times_ms[at] = 1000 * (int64_t)second;
+        values[at++] = item_value(&item, shape);
+    }
+    return n;
+}
+
+static void row_read(struct pack_codec *codec, const struct pack_row *row, struct cost *cost)
+{
+    struct pack_summaries s;
+    struct pack_points p;
+    int64_t t0 = cpu_ns();
+    check(pack_open_summaries(codec, row->summaries, PACK_SUM, &s) == 0);
+    int64_t t1 = cpu_ns();
+    check(pack_open_summaries(codec, row->summaries, PACK_ALL, &s) == 0 && s.items == row->items);
+    int64_t t2 = cpu_ns();
+    check(pack_open_points(codec, 0, row->summaries, row->vectors, NULL, 0, &p) == 0 &&
+          p.count == row->points);
+    int64_t t3 = cpu_ns();
+    uint32_t one = row->first_item + (row->last_item - row->first_item) / 2;
+    check(pack_open_points(codec, 0, row->summaries, row->vectors, &one, 1, &p) == 0);
+    cost->some_ns += cpu_ns() - t3;
+    cost->sums_ns += t1 - t0;
+    cost->all_ns += t2 - t1;
+    cost->points_ns += t3 - t2;
+    cost->rows++;
+    cost->items += row->items;
+    cost->points += row->points;
+    cost->summaries += row->summaries.n;
+    cost->vectors += row->vectors.n;
+}
+
+static void row_end(struct pack_writer *writer, struct pack_codec *codec, struct cost *cost)
+{
+    struct pack_row row;
+    int64_t start_ns = cpu_ns();
+    check(pack_finish(writer, &row) == 0);
+    cost->encode_ns += cpu_ns() - start_ns;
+    row_read(codec, &row, cost);
+    pack_begin(writer, 0);
+}
+
+/* Items come in batches, so that the clock is read seldom. */
+static void bench_rows(enum shape shape, bool dense)
+{
+    enum { BATCH = 64, SPARSE_ITEMS = 200000, DENSE_ITEMS = 300 };
+    struct pack_writer *writer;
+    struct pack_codec *codec;
+    int64_t *times_ms = malloc(BATCH * HOUR_S * sizeof(times_ms[0]));
+    double *values = malloc(BATCH * HOUR_S * sizeof(values[0]));
+    check(pack_writer_create(&writer) == 0 && pack_codec_create(&codec) == 0 && times_ms && values);
+    struct cost cost = {0};
+    uint32_t items = dense ? DENSE_ITEMS : SPARSE_ITEMS;
+    pack_begin(writer, 0);
+    for (uint32_t item = 0; item < items; item += BATCH) {
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < BATCH; i++)
+            n = series_fill(shape, dense, times_ms + i * HOUR_S, values + i * HOUR_S);
+        int64_t start_ns = cpu_ns();
+        for (uint32_t i = 0; i < BATCH; i++) {
+            if (pack_is_full(writer)) {
+                cost.encode_ns += cpu_ns() - start_ns;
+                row_end(writer, codec, &cost);
+                start_ns = cpu_ns();
+            }
+            struct vector_points points = {n, times_ms + i * HOUR_S, values + i * HOUR_S};
+            check(pack_add(writer, item + i, &points, NULL) == 0);
+        }
+        cost.encode_ns += cpu_ns() - start_ns;
+    }
+    row_end(writer, codec, &cost);
+    double points = (double)cost.points;
+    printf(
+        "%-6s rows,  %-20s: %5.2f bytes a point (summaries %.2f, vectors %.2f; %.0f KiB a row), "
+        "encode %3.0f ns, decode %.1f; an item's sum %.1f, all columns %.1f; one series %.0f us\n",
+        dense ? "dense" : "sparse", shape_name[shape],
+        (double)(cost.summaries + cost.vectors) / points, (double)cost.summaries / points,
+        (double)cost.vectors / points,
+        (double)(cost.summaries + cost.vectors) / (double)cost.rows / 1024,
+        (double)cost.encode_ns / points, (double)cost.points_ns / points,
+        (double)cost.sums_ns / (double)cost.items, (double)cost.all_ns / (double)cost.items,
+        (double)cost.some_ns / (double)cost.rows / 1e3);
+    pack_writer_destroy(&writer);
+    pack_codec_destroy(&codec);
+    free(times_ms);
+    free(values);
+}
+
 int main(void)
 {
     for (enum shape shape = 0; shape < SHAPES; shape++) {
         bench_pages(shape);
         bench_top(shape);
+        bench_rows(shape, false);
+        bench_rows(shape, true);
     }
     return 0;
 }
