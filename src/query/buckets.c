@@ -24,6 +24,28 @@ void tally_add(struct tally *t, int64_t time_ms, double value)
     t->count++;
 }
 
+void tally_merge(struct tally *t, int64_t start_ms, const struct summary *summary)
+{
+    t->nan |= summary->nans > 0;
+    if (summary->count == 0)
+        return;
+    if (t->count == 0 || summary->min < t->min)
+        t->min = summary->min;
+    if (t->count == 0 || summary->max > t->max)
+        t->max = summary->max;
+    if (t->count == 0 || start_ms < t->first_ms) {
+        t->first_ms = start_ms;
+        t->first = summary->first;
+    }
+    if (t->count == 0 || start_ms >= t->last_ms) {
+        t->last_ms = start_ms;
+        t->last = summary->last;
+    }
+    sum_add(&t->sum, summary->sum);
+    sum_add(&t->sum, summary->lost);
+    t->count += summary->count;
+}
+
 void tally_add_increase(struct tally *t, double before, double now, int64_t elapsed_ms)
 {
     sum_add(&t->sum, now >= before ? now - before : now);

@@ -3,6 +3,7 @@
 
 #include "base/sum.h"
 #include "query/query.h"
+#include "vector/summary.h"
 
 /* RANGE's buckets as pure functions: points and heartbeats in, values and states out. */
 
@@ -20,6 +21,10 @@ struct tally {
 
 /* Any order of points. */
 void tally_add(struct tally *t, int64_t time_ms, double value);
+
+/* The points of one bucket of a coarser run, which begins at start_ms. Any order, but not mixed
+ * with points of the same bucket. */
+void tally_merge(struct tally *t, int64_t start_ms, const struct summary *summary);
 
 /* The increase from `before` to a counter's point; a lower value means that it restarted from 0. */
 void tally_add_increase(struct tally *t, double before, double now, int64_t elapsed_ms);

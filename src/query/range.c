@@ -2,15 +2,18 @@
 
 #include "catalog/catalog.h"
 #include "model/name.h"
+#include "port/storage_reads.h"
 #include "query/beats.h"
 #include "query/buckets.h"
+#include "query/cover.h"
 #include "query/fold.h"
+#include "vector/rollup.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-/* RANGE: plan (keys to series), scan (one pass a category), accumulate (tallies), finish
- * (buckets.h). */
+/* RANGE: plan (keys to series; hours to resolutions, cover.h), scan (part by part of the cover, one
+ * pass a category), accumulate (tallies), finish (buckets.h). */
 
 /* The increase of a counter's first bucket needs the point before it: look back this far, at least.
  */
@@ -38,6 +41,14 @@ struct range {
     uint32_t known;
     uint32_t buckets;
     uint32_t group, group_end; /* targets of the block selected last */
+    struct cover cover;
+    const struct cover_part *part; /* the one that is being scanned */
+    const struct storage_pack *pack;
+    struct rollup_codec *rollup; /* made when a coarser run is read */
+    struct {
+        int64_t *v;
+        uint32_t n, cap;
+    } dirty; /* hours in which head or catch-all have points of targets */
 };
 
 static int compare_series(const struct fold_series *a, const struct fold_series *b)
@@ -198,34 +209,141 @@ static void set_add(uint32_t *set, uint32_t *count, uint32_t x)
     (*count)++;
 }
 
-/* One pass over a category: targets [from, end). */
-static int scan_category(struct range *r, uint32_t from, uint32_t end)
+/* Of the targets [from, end), which are of one category. */
+static int make_filter(struct range *r, uint32_t from, uint32_t end, int64_t from_ms, int64_t to_ms,
+                       struct block_filter *out)
 {
-    const struct query_spec *spec = r->read->spec;
-    uint32_t *dimensions =
-        scratch_take(&r->read->scratch, 2 * (uint64_t)(end - from), sizeof(*dimensions));
-    if (dimensions == NULL)
+    uint32_t *ids = scratch_take(&r->read->scratch, 3 * (uint64_t)(end - from), sizeof(*ids));
+    if (ids == NULL)
         return r->read->scratch.error;
-    uint32_t *hosts = dimensions + (end - from);
-    struct block_filter filter = {.category = r->targets[from].series.category,
-                                  .dimensions = dimensions,
-                                  .hosts = hosts,
-                                  .from_ms = spec->from_ms,
-                                  .to_ms = spec->to_ms};
-    struct fold_sink sink = {
-        .select = select_block, .wants = wants_item, .add = add_point, .arg = r};
+    uint32_t *hosts = ids + (end - from), *items = hosts + (end - from);
+    *out = (struct block_filter){.category = r->targets[from].series.category,
+                                 .dimensions = ids,
+                                 .hosts = hosts,
+                                 .items = items,
+                                 .from_ms = from_ms,
+                                 .to_ms = to_ms};
     for (uint32_t i = from; i < end; i++) {
         const struct target *t = &r->targets[i];
-        set_add(dimensions, &filter.dimensions_count, t->series.dimension);
-        set_add(hosts, &filter.hosts_count, t->series.host);
-        sink.ordered |= t->kind == KIND_COUNTER && t->aggregate == AGGREGATE_RATE;
+        set_add(ids, &out->dimensions_count, t->series.dimension);
+        set_add(hosts, &out->hosts_count, t->series.host);
+        set_add(items, &out->items_count, t->series.item);
     }
-    if (sink.ordered)
-        filter.from_ms -= spec->step_ms > LOOK_BACK_MS ? spec->step_ms : LOOK_BACK_MS;
+    return 0;
+}
+
+static bool is_ordered(const struct target *t)
+{
+    return t->kind == KIND_COUNTER && t->aggregate == AGGREGATE_RATE;
+}
+
+static int64_t look_back_ms(const struct range *r)
+{
+    int64_t step_ms = r->read->spec->step_ms;
+    return step_ms > LOOK_BACK_MS ? step_ms : LOOK_BACK_MS;
+}
+
+static int add_fresh_block(void *arg, const struct block *block)
+{
+    struct range *r = arg;
+    if (!block->fresh || !select_block(arg, block))
+        return 0;
+    struct fold_series series = {block->category, block->dimension, block->host, 0};
+    int err = 0;
+    for (uint32_t i = 0; i < block->count && err == 0; i++) {
+        series.item = block->items[i];
+        if (block->times_ms[i] >= r->part->from_ms && block->times_ms[i] < r->part->to_ms &&
+            wants_item(arg, series.item))
+            err = add_point(arg, &series, block->times_ms[i], block->values[i]);
+    }
+    return err;
+}
+
+/* 1-second data. Where the hours' own runs have expired, points that may repeat what the coarser
+ * run has summed up are left out: a point must not count twice. */
+static int scan_seconds(struct range *r, uint32_t from, uint32_t end)
+{
+    struct block_filter filter;
+    struct fold_sink sink = {
+        .select = select_block, .wants = wants_item, .add = add_point, .arg = r};
+    int err = make_filter(r, from, end, r->part->from_ms, r->part->to_ms, &filter);
+    if (err != 0)
+        return err;
+    for (uint32_t i = from; i < end; i++)
+        sink.ordered |= is_ordered(&r->targets[i]);
+    if (r->part->expired) {
+        filter.fresh = true;
+        return sink.ordered ? 0 : source_scan(&r->read->source, &filter, add_fresh_block, r);
+    }
+    if (sink.ordered && r->part == r->cover.parts)
+        filter.from_ms -= look_back_ms(r);
     return fold_run(&r->read->source, &filter, &sink);
 }
 
-static int scan(struct range *r)
+/* A counter's bucket counts as its last point: what it has risen since the bucket before. A restart
+ * within the bucket is not seen. */
+static void add_bucket_to_target(struct range *r, struct target *t, int64_t start_ms,
+                                 const struct summary *summary)
+{
+    const struct query_spec *spec = r->read->spec;
+    if (is_ordered(t)) {
+        if (summary->count > 0)
+            add_to_target(r, t, start_ms, summary->last);
+    } else if (start_ms >= spec->from_ms) {
+        tally_merge(&t->tallies[(start_ms - spec->from_ms) / spec->step_ms], start_ms, summary);
+    }
+}
+
+static int add_bucket(void *arg, uint32_t item, const struct rollup_bucket *bucket)
+{
+    struct range *r = arg;
+    const struct storage_run *run = r->part->run;
+    struct fold_series series = {r->pack->category, r->pack->dimension, r->pack->host, item};
+    int64_t start_ms = (run->range.from_s + (int64_t)bucket->number * run->resolution_s) * 1000;
+    bool first = r->part == r->cover.parts;
+    if (start_ms < r->part->from_ms - (first ? look_back_ms(r) : 0) || start_ms >= r->part->to_ms)
+        return 0;
+    for (uint32_t i = find_target(r, &series);
+         i < r->known && compare_series(&r->targets[i].series, &series) == 0; i++)
+        add_bucket_to_target(r, &r->targets[i], start_ms, &bucket->summary);
+    return 0;
+}
+
+static int visit_pack(void *arg, const struct storage_pack *pack)
+{
+    struct range *r = arg;
+    const struct storage_run *run = r->part->run;
+    struct block block = {
+        .category = pack->category, .dimension = pack->dimension, .host = pack->host};
+    int err = read_guard_check(r->read->guard);
+    if (err != 0 || !select_block(r, &block))
+        return err;
+    uint32_t *items = scratch_take(&r->read->scratch, r->group_end - r->group, sizeof(*items));
+    if (items == NULL)
+        return r->read->scratch.error;
+    uint32_t count = 0;
+    for (uint32_t i = r->group; i < r->group_end; i++)
+        set_add(items, &count, r->targets[i].series.item);
+    r->pack = pack;
+    return rollup_open(r->rollup, run->range.from_s * 1000, run->resolution_s * INT64_C(1000),
+                       pack->summaries, pack->vectors, items, count, add_bucket, r);
+}
+
+static int scan_buckets(struct range *r, uint32_t from, uint32_t end)
+{
+    struct block_filter filter;
+    const struct storage_run *run = r->part->run;
+    int err = r->rollup == NULL ? rollup_codec_create(&r->rollup) : 0;
+    if (err == 0)
+        err = make_filter(r, from, end, run->range.from_s * 1000, run->range.to_s * 1000, &filter);
+    if (err == 0)
+        err = storage_run_packs(r->read->source.session, run, &filter,
+                                STORAGE_SUMMARIES | STORAGE_VECTORS, visit_pack, r);
+    return err;
+}
+
+/* Runs scan for each category's targets. */
+static int each_category(struct range *r, int (*scan)(struct range *r, uint32_t from, uint32_t end))
 {
     int err = 0;
     for (uint32_t from = 0, end; from < r->known && err == 0; from = end) {
@@ -233,10 +351,92 @@ static int scan(struct range *r)
              end < r->known && r->targets[end].series.category == r->targets[from].series.category;
              end++)
             ;
-        err = scan_category(r, from, end);
+        err = scan(r, from, end);
     }
     return err;
 }
+
+static int scan(struct range *r)
+{
+    int err = 0;
+    for (uint32_t i = 0; i < r->cover.count && err == 0; i++) {
+        r->part = &r->cover.parts[i];
+        if (r->part->run != NULL)
+            err = each_category(r, scan_buckets);
+        if (err == 0 && (r->part->run == NULL || r->part->expired))
+            err = each_category(r, scan_seconds);
+    }
+    return err;
+}
+
+/* ---- which resolution ---- */
+
+static int note_dirty(void *arg, const struct block *block)
+{
+    struct range *r = arg;
+    const struct query_spec *spec = r->read->spec;
+    int err = read_guard_check(r->read->guard);
+    if (err != 0 || !select_block(arg, block))
+        return err;
+    for (uint32_t i = 0; i < block->count; i++) {
+        int64_t hour_s = block->times_ms[i] / 1000 / COVER_HOUR_S * COVER_HOUR_S;
+        if ((r->dirty.n > 0 && r->dirty.v[r->dirty.n - 1] == hour_s) ||
+            block->times_ms[i] < spec->from_ms || block->times_ms[i] >= spec->to_ms ||
+            !wants_item(arg, block->items[i]))
+            continue;
+        err = SCRATCH_RESERVE(r->read->guard, &r->dirty, 1);
+        if (err != 0)
+            return err;
+        r->dirty.v[r->dirty.n++] = hour_s;
+    }
+    return 0;
+}
+
+/* The head's points and the catch-all's are in no coarser run. */
+static int find_dirty(struct range *r, uint32_t from, uint32_t end)
+{
+    const struct query_spec *spec = r->read->spec;
+    struct source *source = &r->read->source;
+    struct block_filter filter;
+    uint32_t count;
+    const struct storage_run *runs = storage_snapshot_runs(source->session, &count);
+    int err = make_filter(r, from, end, spec->from_ms, spec->to_ms, &filter);
+    for (int fresh = 0; fresh < 2 && err == 0; fresh++) {
+        filter.fresh = fresh == 1;
+        err = head_scan(source->head, source->view, source->next, &filter, note_dirty, r);
+        for (uint32_t i = 0; i < count && err == 0; i++)
+            if (runs[i].range.from_s == 0 && runs[i].range.to_s == 0)
+                err = storage_run_scan(source->session, &runs[i], &filter, note_dirty, r);
+    }
+    return err;
+}
+
+static int compare_i64(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static int plan_cover(struct range *r)
+{
+    const struct query_spec *spec = r->read->spec;
+    const struct storage_run *runs = NULL;
+    uint32_t count = 0;
+    int err = 0;
+    if (r->read->source.session != NULL)
+        runs = storage_snapshot_runs(r->read->source.session, &count);
+    if (!cover_may_help(runs, count, spec->from_ms, spec->to_ms))
+        count = 0;
+    if (count > 0)
+        err = each_category(r, find_dirty);
+    if (err != 0)
+        return err;
+    qsort(r->dirty.v, r->dirty.n, sizeof(*r->dirty.v), compare_i64);
+    return cover_plan(runs, count, r->dirty.v, r->dirty.n, spec->from_ms, spec->to_ms,
+                      spec->step_ms, &r->read->scratch, &r->cover);
+}
+
+/* ---- heartbeats ---- */
 
 struct beat_target {
     const struct query_spec *spec;
@@ -249,10 +449,59 @@ static void count_beat(void *arg, int64_t second_ms)
     t->tallies[(second_ms - t->spec->from_ms) / t->spec->step_ms].beats++;
 }
 
+static int count_seconds(struct range *r, const struct beats_pair *pairs, uint32_t count)
+{
+    struct beats *beats = NULL;
+    int err = beats_create(r->read, pairs, count, &beats);
+    if (err == 0)
+        err = beats_scan(beats, r->part->from_ms, r->part->to_ms);
+    for (uint32_t i = 0; i < r->count && err == 0; i++) {
+        struct beat_target target = {.spec = r->read->spec, .tallies = r->targets[i].tallies};
+        if (r->targets[i].has_pair)
+            err = beats_each(beats, r->targets[i].pair, count_beat, &target);
+    }
+    beats_destroy(&beats);
+    return err;
+}
+
+static int count_buckets(void *arg, const struct storage_beats *beats)
+{
+    struct range *r = arg;
+    const struct query_spec *spec = r->read->spec;
+    for (uint32_t i = 0; i < r->count; i++) {
+        struct target *t = &r->targets[i];
+        if (!t->has_pair || t->pair.host != beats->host || t->pair.collector != beats->collector)
+            continue;
+        for (uint32_t b = 0; b < beats->counts_count; b++) {
+            int64_t start_ms = (beats->from_s + (int64_t)b * r->part->run->resolution_s) * 1000;
+            if (start_ms >= r->part->from_ms && start_ms < r->part->to_ms)
+                t->tallies[(start_ms - spec->from_ms) / spec->step_ms].beats += beats->counts[b];
+        }
+    }
+    return 0;
+}
+
+static int count_beats_of_run(struct range *r, const struct beats_pair *pairs, uint32_t count)
+{
+    uint32_t *hosts = scratch_take(&r->read->scratch, count, sizeof(*hosts));
+    if (hosts == NULL)
+        return r->read->scratch.error;
+    int err = 0;
+    for (uint32_t i = 0, next; i < count && err == 0; i = next) {
+        for (next = i; next < count && pairs[next].collector == pairs[i].collector; next++)
+            hosts[next - i] = pairs[next].host;
+        struct beat_filter filter = {.collector = pairs[i].collector,
+                                     .hosts = hosts,
+                                     .hosts_count = next - i,
+                                     .from_ms = r->part->from_ms,
+                                     .to_ms = r->part->to_ms};
+        err = storage_run_beats(r->read->source.session, r->part->run, &filter, count_buckets, r);
+    }
+    return err;
+}
+
 static int scan_beats(struct range *r)
 {
-    const struct query_spec *spec = r->read->spec;
-    struct beats *beats = NULL;
     struct beats_pair *pairs = scratch_take(&r->read->scratch, r->count, sizeof(*pairs));
     if (pairs == NULL)
         return r->read->scratch.error;
@@ -265,15 +514,12 @@ static int scan_beats(struct range *r)
         if (unique == 0 || beats_compare(&pairs[unique - 1], &pairs[i]) != 0)
             pairs[unique++] = pairs[i];
 
-    int err = beats_create(r->read, pairs, unique, &beats);
-    if (err == 0)
-        err = beats_scan(beats, spec->from_ms, spec->to_ms);
-    for (uint32_t i = 0; i < r->count && err == 0; i++) {
-        struct beat_target target = {.spec = spec, .tallies = r->targets[i].tallies};
-        if (r->targets[i].has_pair)
-            err = beats_each(beats, r->targets[i].pair, count_beat, &target);
+    int err = 0;
+    for (uint32_t i = 0; i < r->cover.count && err == 0; i++) {
+        r->part = &r->cover.parts[i];
+        err = r->part->run != NULL ? count_beats_of_run(r, pairs, unique)
+                                   : count_seconds(r, pairs, unique);
     }
-    beats_destroy(&beats);
     return err;
 }
 
@@ -317,7 +563,7 @@ static int finish(struct range *r)
     out->from_ms = spec->from_ms;
     out->to_ms = spec->to_ms;
     out->step_ms = spec->step_ms;
-    out->resolution_ms = 1000;
+    out->resolution_ms = r->cover.resolution_s * INT64_C(1000);
     out->series = series;
     out->series_count = r->count;
     return err;
@@ -328,8 +574,14 @@ int range_read(struct read *read)
     struct range r = {.read = read, .catalog = read_catalog(read)};
     int err = plan(&r);
     if (err == 0)
+        err = plan_cover(&r);
+    if (err == 0)
         err = scan(&r);
     if (err == 0)
         err = scan_beats(&r);
-    return err != 0 ? err : finish(&r);
+    if (err == 0)
+        err = finish(&r);
+    rollup_codec_destroy(&r.rollup);
+    SCRATCH_FREE(read->guard, &r.dirty);
+    return err;
 }

@@ -1,0 +1,161 @@
+#include "query/cover.h"
+
+#include <stdlib.h>
+
+struct hour {
+    const struct storage_run *coarse[2]; /* a minute, an hour a bucket; NULL: none */
+    uint64_t newest;                     /* id of its 1-second compact run, 0: none */
+    bool arrival;
+    bool dirty;
+};
+
+static bool is_coarser(const struct storage_run *run)
+{
+    return run->resolution_s > 1;
+}
+
+static bool is_catch_all(const struct storage_run *run)
+{
+    return run->range.from_s == 0 && run->range.to_s == 0;
+}
+
+static bool overlaps(const struct storage_run *run, int64_t from_ms, int64_t to_ms)
+{
+    return run->range.from_s < to_ms / 1000 + (to_ms % 1000 != 0) &&
+           run->range.to_s > from_ms / 1000;
+}
+
+static bool fits_step(const struct storage_run *run, int64_t step_ms)
+{
+    return step_ms / 1000 >= (int64_t)run->resolution_s * COVER_STEP_BUCKETS;
+}
+
+bool cover_may_help(const struct storage_run *runs, uint32_t count, int64_t from_ms, int64_t to_ms)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (is_coarser(&runs[i]) && overlaps(&runs[i], from_ms, to_ms))
+            return true;
+    return false;
+}
+
+/* ---- what is known of each hour ---- */
+
+struct plan {
+    struct hour *hours;
+    int64_t first_s; /* start of hours[0] */
+    uint32_t count;
+};
+
+static void mark_run(struct plan *p, const struct storage_run *run)
+{
+    int64_t end_s = p->first_s + (int64_t)p->count * COVER_HOUR_S;
+    int64_t from_s = run->range.from_s > p->first_s ? run->range.from_s : p->first_s;
+    int64_t to_s = run->range.to_s < end_s ? run->range.to_s : end_s;
+    for (int64_t s = from_s; s < to_s; s += COVER_HOUR_S) {
+        struct hour *hour = &p->hours[(s - p->first_s) / COVER_HOUR_S];
+        if (is_coarser(run))
+            hour->coarse[run->resolution_s == 60 ? 0 : 1] = run;
+        else if (run->kind == STORAGE_ARRIVAL)
+            hour->arrival = true;
+        else
+            hour->newest = run->id;
+    }
+}
+
+/* Hours outside of the runs have nothing but 1-second data: they need no marks. */
+static void clip(const struct storage_run *runs, uint32_t count, int64_t *from_s, int64_t *to_s)
+{
+    int64_t first = INT64_MAX, last = INT64_MIN;
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_catch_all(&runs[i]))
+            continue;
+        first = runs[i].range.from_s < first ? runs[i].range.from_s : first;
+        last = runs[i].range.to_s > last ? runs[i].range.to_s : last;
+    }
+    *from_s = *from_s > first ? *from_s : first;
+    *to_s = *to_s < last ? *to_s : last;
+}
+
+/* ---- who serves it ---- */
+
+static bool is_whole(const struct hour *hour, const struct storage_run *run)
+{
+    return !hour->arrival && !hour->dirty && hour->newest <= run->sources;
+}
+
+static struct cover_part choose(const struct hour *hour, int64_t step_ms)
+{
+    for (int i = 1; i >= 0; i--) {
+        const struct storage_run *run = hour->coarse[i];
+        if (run != NULL && fits_step(run, step_ms) && is_whole(hour, run))
+            return (struct cover_part){.run = run};
+    }
+    const struct storage_run *finest = hour->coarse[hour->coarse[0] != NULL ? 0 : 1];
+    if (finest != NULL && hour->newest == 0 && !hour->arrival)
+        return (struct cover_part){.run = finest, .expired = true};
+    return (struct cover_part){0};
+}
+
+/* Appends [from, to), joined to the part before where the same run serves both. */
+static void push(struct cover *out, struct cover_part part, int64_t from_ms, int64_t to_ms)
+{
+    if (from_ms >= to_ms)
+        return;
+    if (part.run != NULL && part.run->resolution_s > out->resolution_s)
+        out->resolution_s = part.run->resolution_s;
+    struct cover_part *last = out->count > 0 ? &out->parts[out->count - 1] : NULL;
+    if (last != NULL && last->run == part.run && last->expired == part.expired) {
+        last->to_ms = to_ms;
+        return;
+    }
+    part.from_ms = from_ms;
+    part.to_ms = to_ms;
+    out->parts[out->count++] = part;
+}
+
+static int64_t max_of(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t min_of(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+int cover_plan(const struct storage_run *runs, uint32_t count, const int64_t *dirty_s,
+               uint32_t dirty_count, int64_t from_ms, int64_t to_ms, int64_t step_ms,
+               struct scratch *scratch, struct cover *out)
+{
+    struct plan p = {0};
+    int64_t from_s = from_ms / 1000 / COVER_HOUR_S * COVER_HOUR_S;
+    int64_t to_s = (to_ms - 1) / 1000 / COVER_HOUR_S * COVER_HOUR_S + COVER_HOUR_S;
+    clip(runs, count, &from_s, &to_s);
+    p.first_s = from_s;
+    p.count = to_s > from_s ? (uint32_t)((to_s - from_s + COVER_HOUR_S - 1) / COVER_HOUR_S) : 0;
+    p.hours = scratch_take(scratch, p.count, sizeof(*p.hours));
+    out->parts = scratch_take(scratch, (uint64_t)p.count + 2, sizeof(*out->parts));
+    if (p.hours == NULL || out->parts == NULL)
+        return scratch->error;
+    for (uint32_t i = 0; i < count; i++)
+        if (!is_catch_all(&runs[i]))
+            mark_run(&p, &runs[i]);
+    for (uint32_t i = 0; i < dirty_count; i++)
+        if (dirty_s[i] >= p.first_s && (dirty_s[i] - p.first_s) / COVER_HOUR_S < p.count)
+            p.hours[(dirty_s[i] - p.first_s) / COVER_HOUR_S].dirty = true;
+
+    const struct cover_part fine = {0};
+    out->count = 0;
+    out->resolution_s = 1;
+    int64_t at_ms = from_ms;
+    for (uint32_t i = 0; i < p.count; i++) {
+        int64_t hour_ms = (p.first_s + (int64_t)i * COVER_HOUR_S) * 1000;
+        int64_t begin_ms = max_of(hour_ms, from_ms);
+        int64_t end_ms = min_of(hour_ms + COVER_HOUR_S * 1000, to_ms);
+        push(out, fine, at_ms, begin_ms);
+        push(out, choose(&p.hours[i], step_ms), begin_ms, end_ms);
+        at_ms = max_of(at_ms, end_ms);
+    }
+    push(out, fine, at_ms, to_ms);
+    return 0;
+}

@@ -1,0 +1,43 @@
+#ifndef QUERY_COVER_H
+#define QUERY_COVER_H
+
+#include "port/storage_types.h"
+#include "query/scratch.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Which resolution serves which hours of RANGE. Pure.
+ *
+ * A coarser run may serve an hour if the step is at least 10 of its buckets, and if it holds all
+ * that is known of the hour: no arrival run of the hour is in force, no 1-second run with an id
+ * above the coarser run's sources, and the caller knows of no other points there (head, catch-all).
+ * Of several the coarsest serves. Else the 1-second runs do. An hour whose 1-second runs have
+ * expired is served by the finest coarser run that there is, whatever the step: better lumpy than
+ * silent. */
+
+struct cover_part {
+    int64_t from_ms, to_ms;        /* [from, to) */
+    const struct storage_run *run; /* coarser; NULL: 1-second data, and the head */
+    bool expired; /* only the coarser run has these hours: what the head and the catch-all have of
+                     them comes on top, if it is known to be new */
+};
+
+struct cover {
+    struct cover_part *parts; /* ascending, without gaps; in the scratch */
+    uint32_t count;
+    uint32_t resolution_s; /* the coarsest that serves any of it */
+};
+
+enum { COVER_HOUR_S = 3600, COVER_STEP_BUCKETS = 10 };
+
+/* Is there a coarser run at all? */
+bool cover_may_help(const struct storage_run *runs, uint32_t count, int64_t from_ms, int64_t to_ms);
+
+/* runs: in force; they must outlive the cover. dirty_s: starts of hours in which head or catch-all
+ * have points, ascending. The scratch's error. */
+MUST_USE int cover_plan(const struct storage_run *runs, uint32_t count, const int64_t *dirty_s,
+                        uint32_t dirty_count, int64_t from_ms, int64_t to_ms, int64_t step_ms,
+                        struct scratch *scratch, struct cover *out);
+
+#endif
