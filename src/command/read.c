@@ -176,12 +176,9 @@ static bool take_topq_option(struct read_args *args, struct query_spec *spec,
         return read_take_after(args, spec);
     if (read_take_keyword(args, "FORMAT"))
         return read_take_format(args, format);
-    if (read_take_keyword(args, "COMPARE")) {
-        resp_error(args->call->reply, SLICE_LIT("ERR this version does not take COMPARE: ask for "
-                                                "each range by a TOPQ of its own"));
-        return false;
-    }
-    read_unknown(args, "LIMIT, RANK, HOSTS, WITH, SPARKLINE, MATCH, AFTER or FORMAT");
+    if (read_take_keyword(args, "COMPARE"))
+        return read_take_compare(args, spec);
+    read_unknown(args, "LIMIT, RANK, HOSTS, WITH, SPARKLINE, COMPARE, MATCH, AFTER or FORMAT");
     return false;
 }
 

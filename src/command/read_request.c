@@ -81,20 +81,34 @@ static bool take_time(struct read_args *args, int64_t now_s, const char *name, i
     return false;
 }
 
-bool read_take_times(struct read_args *args, struct query_spec *spec)
+static bool take_range(struct read_args *args, const char *what, int64_t *from_ms, int64_t *to_ms)
 {
     int64_t from_s, to_s, now_s = clock_wall_ms() / 1000;
     if (!take_time(args, now_s, "from", &from_s) || !take_time(args, now_s, "to", &to_s))
         return false;
     if (from_s >= to_s) {
         resp_error_printf(args->call->reply,
-                          "ERR bad range: expected from before to, got %" PRId64 " and %" PRId64,
+                          "ERR bad %s: expected from before to, got %" PRId64 " and %" PRId64, what,
                           from_s, to_s);
         return false;
     }
-    spec->from_ms = from_s * 1000;
-    spec->to_ms = to_s * 1000;
+    *from_ms = from_s * 1000;
+    *to_ms = to_s * 1000;
     return true;
+}
+
+bool read_take_times(struct read_args *args, struct query_spec *spec)
+{
+    return take_range(args, "range", &spec->from_ms, &spec->to_ms);
+}
+
+bool read_take_compare(struct read_args *args, struct query_spec *spec)
+{
+    if (args->call->argc - args->at >= 2)
+        return take_range(args, "COMPARE", &spec->compare_from_ms, &spec->compare_to_ms);
+    resp_error(args->call->reply,
+               SLICE_LIT("ERR expected two times after COMPARE: from and to of the other range"));
+    return false;
 }
 
 bool read_take_after(struct read_args *args, struct query_spec *spec)

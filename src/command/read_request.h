@@ -31,6 +31,8 @@ MUST_USE bool read_take_list(struct read_args *args, const char *option, uint32_
                              const struct slice **out, uint32_t *count_out);
 /* from and to of RANGE and TOPQ. */
 MUST_USE bool read_take_times(struct read_args *args, struct query_spec *spec);
+/* from and to of COMPARE. */
+MUST_USE bool read_take_compare(struct read_args *args, struct query_spec *spec);
 /* "partition:offset", as writes return it: the read will see that write. */
 MUST_USE bool read_take_after(struct read_args *args, struct query_spec *spec);
 MUST_USE bool read_take_format(struct read_args *args, enum render_format *out);

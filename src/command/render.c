@@ -127,8 +127,12 @@ static double share_of(const struct result_topq *topq, double value)
     return topq->shares && topq->total.value != 0 ? value / topq->total.value : NAN;
 }
 
-/* value, share, with, sparkline */
+/* value, share, with, sparkline; and compare, where it was asked for */
 enum { VALUE_PAIRS = 4 };
+static uint32_t compare_pairs(const struct result_topq *topq)
+{
+    return topq->compares ? 1 : 0;
+}
 static void put_row_values(struct resp_writer w, const struct result_topq *topq,
                            const struct result_row *row)
 {
@@ -144,12 +148,16 @@ static void put_row_values(struct resp_writer w, const struct result_topq *topq,
     }
     resp_bulk_str(w, "sparkline");
     put_values(w, row->sparkline, topq->sparkline_count);
+    if (topq->compares) {
+        resp_bulk_str(w, "compare");
+        put_value(w, row->compared);
+    }
 }
 
 static void put_ranked_row(struct resp_writer w, const struct result_topq *topq, uint32_t i)
 {
     const struct result_row *row = &topq->rows[i];
-    resp_map(w, 4 + VALUE_PAIRS);
+    resp_map(w, 4 + VALUE_PAIRS + compare_pairs(topq));
     put_key_integer(w, "rank", i + 1);
     put_key_slice(w, "item", row->item);
     put_key_slice(w, "text", row->text);
@@ -161,16 +169,20 @@ static void put_sum_row(struct resp_writer w, const char *name, const struct res
                         uint64_t items, const struct result_row *row)
 {
     resp_bulk_str(w, name);
-    resp_map(w, 1 + VALUE_PAIRS);
+    resp_map(w, 1 + VALUE_PAIRS + compare_pairs(topq));
     put_key_integer(w, "items", (int64_t)items);
     put_row_values(w, topq, row);
 }
 
 static void topq_nested(struct resp_writer w, const struct result_topq *topq)
 {
-    resp_map(w, 8 + SOURCE_PAIRS);
+    resp_map(w, 8 + 2 * compare_pairs(topq) + SOURCE_PAIRS);
     put_key_integer(w, "from", topq->from_ms / 1000);
     put_key_integer(w, "to", topq->to_ms / 1000);
+    if (topq->compares) {
+        put_key_integer(w, "compare_from", topq->compare_from_ms / 1000);
+        put_key_integer(w, "compare_to", topq->compare_to_ms / 1000);
+    }
     put_key_slice(w, "dimension", topq->dimension);
     put_key_slice(w, "rank_by", slice_str(topq->rank));
     put_key_slice(w, "plan", slice_str(topq->plan));
@@ -183,7 +195,8 @@ static void topq_nested(struct resp_writer w, const struct result_topq *topq)
     put_sum_row(w, "total", topq, topq->total_items, &topq->total);
 }
 
-/* row, rank, item, text, category, items, <dimension>, share, <with> ..., part_1 ..., complete */
+/* row, rank, item, text, category, items, <dimension>, share, [compare,] <with> ..., part_1 ...,
+ * complete */
 static void put_flat_header(struct resp_writer w, const struct result_topq *topq)
 {
     static const char *const names[] = {"row", "rank", "item", "text", "category", "items"};
@@ -192,6 +205,8 @@ static void put_flat_header(struct resp_writer w, const struct result_topq *topq
         resp_bulk_str(w, names[i]);
     resp_bulk(w, topq->dimension);
     resp_bulk_str(w, "share");
+    if (topq->compares)
+        resp_bulk_str(w, "compare");
     for (uint32_t i = 0; i < topq->with_count; i++)
         resp_bulk(w, topq->with[i]);
     for (uint32_t i = 0; i < topq->sparkline_count; i++) {
@@ -217,6 +232,8 @@ static void put_flat_row(struct resp_writer w, const struct result_topq *topq, c
     resp_integer(w, (int64_t)items);
     put_value(w, row->value);
     put_value(w, share_of(topq, row->value));
+    if (topq->compares)
+        put_value(w, row->compared);
     for (uint32_t i = 0; i < topq->with_count; i++)
         put_value(w, row->with[i]);
     for (uint32_t i = 0; i < topq->sparkline_count; i++)
@@ -226,7 +243,7 @@ static void put_flat_row(struct resp_writer w, const struct result_topq *topq, c
 
 static void topq_flat(struct resp_writer w, const struct result_topq *topq)
 {
-    uint32_t columns = 9 + topq->with_count + topq->sparkline_count;
+    uint32_t columns = 9 + compare_pairs(topq) + topq->with_count + topq->sparkline_count;
     resp_array(w, topq->rows_count + 3);
     resp_array(w, columns);
     put_flat_header(w, topq);

@@ -36,8 +36,9 @@ enum {
 struct columns {
     const struct result_topq *topq;
     size_t item;
-    size_t *numbers; /* width of value, share, with ... */
+    size_t *numbers; /* width of value, share, compared (if asked for), with ... */
     uint32_t numbers_count;
+    uint32_t fixed; /* of these, what stands before with */
     bool texts;
 };
 
@@ -49,13 +50,18 @@ static struct slice rest_name(const struct result_topq *topq, char *out)
 }
 
 /* Number column `column` of a row, as text. */
-static struct slice number_cell(const struct result_topq *topq, const struct result_row *row,
+static struct slice number_cell(const struct columns *c, const struct result_row *row,
                                 uint32_t column, char *out)
 {
     size_t n;
+    const struct result_topq *topq = c->topq;
     double share = row->value / topq->total.value * 100;
-    if (column != 1)
-        n = draw_number(column == 0 ? row->value : row->with[column - 2], out);
+    if (column == 0)
+        n = draw_number(row->value, out);
+    else if (column >= c->fixed)
+        n = draw_number(row->with[column - c->fixed], out);
+    else if (column == 2)
+        n = draw_number(row->compared, out);
     else if (!topq->shares || !isfinite(share))
         n = (size_t)snprintf(out, CELL_BYTES_MAX, "-");
     else
@@ -63,11 +69,13 @@ static struct slice number_cell(const struct result_topq *topq, const struct res
     return slice_make(out, n);
 }
 
-static struct slice number_title(const struct result_topq *topq, uint32_t column)
+static struct slice number_title(const struct columns *c, uint32_t column)
 {
-    if (column == 0)
-        return topq->dimension;
-    return column == 1 ? SLICE_LIT("share") : topq->with[column - 2];
+    if (column >= c->fixed)
+        return c->topq->with[column - c->fixed];
+    return column == 0   ? c->topq->dimension
+           : column == 1 ? SLICE_LIT("share")
+                         : SLICE_LIT("compared");
 }
 
 static void widen(size_t *width, struct slice text)
@@ -81,7 +89,7 @@ static void measure_row(struct columns *c, const struct result_row *row)
 {
     char cell[CELL_BYTES_MAX];
     for (uint32_t i = 0; i < c->numbers_count; i++)
-        widen(&c->numbers[i], number_cell(c->topq, row, i, cell));
+        widen(&c->numbers[i], number_cell(c, row, i, cell));
 }
 
 static void measure(struct columns *c)
@@ -89,7 +97,7 @@ static void measure(struct columns *c)
     const struct result_topq *topq = c->topq;
     char cell[CELL_BYTES_MAX];
     for (uint32_t i = 0; i < c->numbers_count; i++)
-        widen(&c->numbers[i], number_title(topq, i));
+        widen(&c->numbers[i], number_title(c, i));
     for (uint32_t i = 0; i < topq->rows_count; i++) {
         widen(&c->item, topq->rows[i].item);
         c->texts |= topq->rows[i].text.n > 0;
@@ -111,7 +119,7 @@ static void put_row(struct buffer *out, const struct columns *c, struct slice ra
     draw_left(out, item, c->item);
     for (uint32_t i = 0; i < c->numbers_count; i++) {
         buffer_append_str(out, "  ");
-        draw_right(out, number_cell(c->topq, row, i, cell), c->numbers[i]);
+        draw_right(out, number_cell(c, row, i, cell), c->numbers[i]);
     }
     if (c->topq->sparkline_count > 0) {
         buffer_append_str(out, "  ");
@@ -130,7 +138,7 @@ static void put_titles(struct buffer *out, const struct columns *c)
     draw_left(out, SLICE_LIT("item"), c->item);
     for (uint32_t i = 0; i < c->numbers_count; i++) {
         buffer_append_str(out, "  ");
-        draw_right(out, number_title(c->topq, i), c->numbers[i]);
+        draw_right(out, number_title(c, i), c->numbers[i]);
     }
     if (c->topq->sparkline_count > 0) {
         buffer_append_str(out, "  ");
@@ -147,6 +155,10 @@ static void put_topq(struct buffer *out, const struct columns *c)
     struct slice none = SLICE_LIT("");
     buffer_printf(out, "%s of %.*s, ", topq->rank, (int)topq->dimension.n, topq->dimension.p);
     put_span(out, topq->from_ms, topq->to_ms);
+    if (topq->compares) {
+        buffer_append_str(out, ", compared: ");
+        put_span(out, topq->compare_from_ms, topq->compare_to_ms);
+    }
     buffer_append_str(out, "\n");
     put_incomplete(out, &topq->source);
     put_titles(out, c);
@@ -161,7 +173,8 @@ static void put_topq(struct buffer *out, const struct columns *c)
 
 void render_topq_table(struct resp_writer w, const struct result_topq *topq)
 {
-    struct columns c = {.topq = topq, .item = 5, .numbers_count = 2 + topq->with_count};
+    struct columns c = {.topq = topq, .item = 5, .fixed = topq->compares ? 3 : 2};
+    c.numbers_count = c.fixed + topq->with_count;
     c.numbers = calloc(c.numbers_count, sizeof(*c.numbers));
     if (c.numbers == NULL) {
         resp_error(w, SLICE_LIT("ERR out of memory"));

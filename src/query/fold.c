@@ -3,11 +3,16 @@
 #include "base/hash.h"
 #include "base/vec.h"
 #include "model/kind.h"
+#include "port/storage_reads.h"
 #include "query/scratch.h"
 
+#include <math.h>
 #include <stdlib.h>
 
-enum { POINTS_BETWEEN_CHECKS = 1 << 14 };
+enum {
+    POINTS_BETWEEN_CHECKS = 1 << 14,
+    TOUCHED_MAX = 1 << 12, /* items whose points are read from hidden runs */
+};
 
 struct fold_point {
     int64_t time_ms;
@@ -219,7 +224,7 @@ static int fold_collected(struct fold *fold)
     int err = sort_points(fold);
     const struct fold_point *points = fold->points.v;
     for (uint32_t i = 0, next; i < fold->points.n && err == 0; i = next) {
-        double value = 0;
+        double value = NAN;
         bool present = false;
         for (next = i; next < fold->points.n && points[next].series == points[i].series &&
                        points[next].time_ms == points[i].time_ms;
@@ -234,20 +239,125 @@ static int fold_collected(struct fold *fold)
     return err;
 }
 
-int fold_run(struct source *source, const struct block_filter *filter, const struct fold_sink *sink)
+/* ---- hidden runs ---- */
+
+static bool holds_time(const struct storage_run *run, int64_t time_ms)
+{
+    return time_ms >= run->range.from_s * 1000 && time_ms < run->range.to_s * 1000;
+}
+
+/* Of a hidden run: points of series that were written again. */
+static int recall_block(void *arg, const struct block *block)
+{
+    struct fold *fold = arg;
+    if (!is_selected(fold, block))
+        return 0;
+    struct fold_series series = {block->category, block->dimension, block->host, 0};
+    int err = 0;
+    for (uint32_t i = 0; i < block->count && err == 0; i++) {
+        if (!is_wanted(fold, block, i))
+            continue;
+        series.item = block->items[i];
+        uint32_t position = hash_index_find(&fold->series_index, series_hash(&series), series_eq,
+                                            fold->series.v, &series);
+        if (position == HASH_NONE)
+            continue;
+        err = fold->sink->retract(fold->sink->arg, &series, block->times_ms[i], block->values[i]);
+        if (err == 0)
+            err = collect(fold, block, i, position);
+    }
+    return err;
+}
+
+static int compare_u32(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The items of the touched series, ascending, each once. The caller frees them. */
+static int touched_items(const struct fold *fold, uint32_t **items_out, uint32_t *count_out)
+{
+    uint32_t *items = malloc(fold->series.n * sizeof(*items) + 1);
+    if (items == NULL)
+        return LT_ENOMEM;
+    for (uint32_t i = 0; i < fold->series.n; i++)
+        items[i] = fold->series.v[i].item;
+    qsort(items, fold->series.n, sizeof(*items), compare_u32);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < fold->series.n; i++)
+        if (n == 0 || items[n - 1] != items[i])
+            items[n++] = items[i];
+    *items_out = items;
+    *count_out = n;
+    return 0;
+}
+
+/* Which hidden runs hold times that were written again? */
+static uint32_t mark_touched(const struct fold *fold, struct fold_hidden *hidden, uint32_t count)
+{
+    uint32_t touched = 0;
+    for (uint32_t h = 0; h < count; h++) {
+        hidden[h].touched = false;
+        for (uint32_t i = 0; i < fold->points.n && !hidden[h].touched; i++)
+            hidden[h].touched = holds_time(hidden[h].run, fold->points.v[i].time_ms);
+        touched += hidden[h].touched;
+    }
+    return touched;
+}
+
+/* A series that was touched in one run is collected there alone: in runs that no point was written
+ * to again its summary stands. */
+static int recall(struct fold *fold, const struct fold_hidden *hidden, uint32_t count)
+{
+    uint32_t *items, items_count;
+    struct block_filter filter = fold->filter;
+    int err = touched_items(fold, &items, &items_count);
+    if (err != 0)
+        return err;
+    filter.items = items;
+    filter.items_count = items_count;
+    for (uint32_t h = 0; h < count && err == 0; h++)
+        if (hidden[h].touched)
+            err = source_scan_run(fold->source, hidden[h].run, &filter, recall_block, fold);
+    free(items);
+    return err;
+}
+
+static int fold_steps(struct fold *fold, struct fold_hidden *hidden, uint32_t hidden_count)
+{
+    const struct fold_sink *sink = fold->sink;
+    const struct storage_run **except = NULL;
+    fold->filter.fresh = false;
+    int err = source_scan(fold->source, &fold->filter, collect_block, fold);
+    if (err != 0)
+        return err;
+    uint32_t touched = mark_touched(fold, hidden, hidden_count);
+    if (touched > 0 && (sink->retract == NULL || fold->series.n > TOUCHED_MAX))
+        return FOLD_TOUCHED;
+    if (hidden_count > 0) {
+        except = malloc(hidden_count * sizeof(struct storage_run *));
+        if (except == NULL)
+            return LT_ENOMEM;
+        for (uint32_t i = 0; i < hidden_count; i++)
+            except[i] = hidden[i].run;
+    }
+    fold->filter.fresh = true;
+    err = source_scan_except(fold->source, &fold->filter, except, hidden_count,
+                             sink->ordered ? collect_block : add_block, fold);
+    free(except);
+    if (err == 0 && touched > 0)
+        err = recall(fold, hidden, hidden_count);
+    return err != 0 ? err : fold_collected(fold);
+}
+
+int fold_run_hiding(struct source *source, const struct block_filter *filter,
+                    const struct fold_sink *sink, struct fold_hidden *hidden, uint32_t hidden_count)
 {
     struct fold fold = {.source = source, .sink = sink, .filter = *filter};
     hash_index_init(&fold.series_index);
     hash_index_init(&fold.groups_index);
-
-    fold.filter.fresh = false;
-    int err = source_scan(source, &fold.filter, collect_block, &fold);
-    fold.filter.fresh = true;
-    if (err == 0)
-        err = source_scan(source, &fold.filter, sink->ordered ? collect_block : add_block, &fold);
-    if (err == 0)
-        err = fold_collected(&fold);
-
+    int err = fold_steps(&fold, hidden, hidden_count);
     scratch_release(source->guard,
                     hash_index_bytes(&fold.series_index) + hash_index_bytes(&fold.groups_index));
     SCRATCH_FREE(source->guard, &fold.series);
@@ -256,4 +366,9 @@ int fold_run(struct source *source, const struct block_filter *filter, const str
     hash_index_fini(&fold.series_index);
     hash_index_fini(&fold.groups_index);
     return err;
+}
+
+int fold_run(struct source *source, const struct block_filter *filter, const struct fold_sink *sink)
+{
+    return fold_run_hiding(source, filter, sink, NULL, 0);
 }

@@ -26,6 +26,9 @@ struct fold_sink {
     bool (*wants)(void *arg, uint32_t item);
     /* One point, within the filter's times. May be NaN. */
     int (*add)(void *arg, const struct fold_series *series, int64_t time_ms, double value);
+    /* Takes back a point of a hidden run: it comes by add after all, perhaps with another value.
+     * NULL: the sink cannot. */
+    int (*retract)(void *arg, const struct fold_series *series, int64_t time_ms, double value);
     void *arg;
     bool ordered; /* a series' points must come in ascending time: all of them are collected */
 };
@@ -33,5 +36,20 @@ struct fold_sink {
 /* filter->fresh is ignored. Returns what add returns, if that is not 0; LT_ELIMIT. */
 MUST_USE int fold_run(struct source *source, const struct block_filter *filter,
                       const struct fold_sink *sink);
+
+/* A compact run of 1 second, within the filter's times, whose points the sink has from elsewhere
+ * (summaries, rank rows). */
+struct fold_hidden {
+    const struct storage_run *run;
+    bool touched; /* out, with FOLD_TOUCHED */
+};
+enum { FOLD_TOUCHED = 1 };
+
+/* As fold_run, but points of hidden runs are read only where others of their series were written
+ * again; those are taken back, and added as they now are. FOLD_TOUCHED, before anything was added:
+ * the sink cannot take back, or there would be too many; hide the touched ones no more. */
+MUST_USE int fold_run_hiding(struct source *source, const struct block_filter *filter,
+                             const struct fold_sink *sink, struct fold_hidden *hidden,
+                             uint32_t hidden_count);
 
 #endif

@@ -195,15 +195,23 @@ static int request_wait(struct request *r, uint64_t offset)
 
 /* ---- stopping ---- */
 
+/* The request's connections: its own first, then its helpers'. */
+static struct read_guard *guard_at(struct request *r, uint32_t i)
+{
+    return i == 0 ? &r->guard : &r->read.helpers[i - 1];
+}
+
 /* Thread: the control executor's. */
 static void interrupt_work(struct executor_job *job, void *context)
 {
     struct request *r = CONTAINER_OF(job, struct request, interrupt);
-    pthread_mutex_lock(&r->connection_lock);
-    uint64_t connection = atomic_load(&r->guard.connection);
-    if (connection != 0)
-        (void)storage_interrupt(context, connection);
-    pthread_mutex_unlock(&r->connection_lock);
+    for (uint32_t i = 0; i <= READ_HELPERS_MAX; i++) {
+        pthread_mutex_lock(&r->connection_lock);
+        uint64_t connection = atomic_load(&guard_at(r, i)->connection);
+        if (connection != 0)
+            (void)storage_interrupt(context, connection);
+        pthread_mutex_unlock(&r->connection_lock);
+    }
 }
 
 static void interrupt_done(struct executor_job *job, bool ran)
@@ -218,8 +226,10 @@ static void interrupt_done(struct executor_job *job, bool ran)
  * its start: the next tick interrupts again. */
 static void request_interrupt(struct request *r)
 {
-    if (r->interrupting || r->query->config.control == NULL ||
-        atomic_load(&r->guard.connection) == 0)
+    bool connected = false;
+    for (uint32_t i = 0; i <= READ_HELPERS_MAX; i++)
+        connected |= atomic_load(&guard_at(r, i)->connection) != 0;
+    if (r->interrupting || r->query->config.control == NULL || !connected)
         return;
     r->interrupt = (struct executor_job){.work = interrupt_work, .done = interrupt_done};
     r->interrupting = executor_submit(r->query->config.control, &r->interrupt) == 0;
@@ -322,7 +332,13 @@ static int request_create(struct query *query, const struct query_spec *spec, st
     r->read = (struct read){.head = query->config.head,
                             .spec = &r->spec,
                             .guard = &r->guard,
-                            .connection_lock = &r->connection_lock};
+                            .connection_lock = &r->connection_lock,
+                            .executor = query->config.executor};
+    for (uint32_t i = 0; i < READ_HELPERS_MAX; i++) {
+        r->read.helpers[i].parent = &r->guard;
+        r->read.helpers[i].deadline_mono_ms = r->guard.deadline_mono_ms;
+        r->read.helpers[i].memory_bytes_max = r->guard.memory_bytes_max;
+    }
     *out = r;
     return 0;
 
@@ -378,14 +394,19 @@ void query_each(struct query *query, void (*visit)(void *arg, const struct query
     int64_t now_ms = clock_mono_ms();
     for (struct request *r = query->oldest; r != NULL; r = r->after) {
         const char *statement = atomic_load(&r->guard.statement);
+        uint64_t rows = 0, bytes = 0;
+        for (uint32_t i = 0; i <= READ_HELPERS_MAX; i++) {
+            rows += atomic_load(&guard_at(r, i)->rows);
+            bytes += atomic_load(&guard_at(r, i)->bytes);
+        }
         visit(arg, &(struct query_request){
                        .id = r->id,
                        .client = r->spec.client,
                        .command = r->spec.command,
                        .phase = phase_text(r),
                        .age_ms = now_ms - r->started_mono_ms,
-                       .rows = atomic_load(&r->guard.rows),
-                       .bytes = atomic_load(&r->guard.bytes),
+                       .rows = rows,
+                       .bytes = bytes,
                        .memory_bytes = atomic_load(&r->guard.memory_bytes),
                        .statement = statement != NULL ? statement : "",
                    });

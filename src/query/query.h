@@ -97,7 +97,8 @@ struct query_spec {
     uint32_t hosts_count;
     const struct slice *with; /* dimensions */
     uint32_t with_count;
-    uint32_t sparkline; /* points of it, 0: none */
+    uint32_t sparkline;                     /* points of it, 0: none */
+    int64_t compare_from_ms, compare_to_ms; /* [from, to); equal: no COMPARE */
     struct slice match; /* empty: none. A substring, ASCII case folded, of item or text; rest and
                          * total are then of the matching items only */
 };

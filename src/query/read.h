@@ -7,7 +7,7 @@
 
 /* One request on a worker. Filled by query.c, run once or several times, one at a time. */
 
-enum { READ_WHY_BYTES = 256 };
+enum { READ_WHY_BYTES = 256, READ_HELPERS_MAX = 3 };
 #define QUERY_TIMEOUT_WHY                                                                          \
     "the read took longer than query-deadline allows: narrow its time range, hosts or pattern"
 
@@ -18,6 +18,8 @@ struct read {
     const struct query_spec *spec;
     struct read_guard *guard;
     pthread_mutex_t *connection_lock;
+    struct executor *executor;                   /* whose workers may help (crew.h); NULL: nobody */
+    struct read_guard helpers[READ_HELPERS_MAX]; /* theirs: children of guard */
     /* out */
     struct answer *answer; /* when read_run returned 0; the caller's then */
     uint64_t wait_for;     /* with LT_EAGAIN: run again when the head has applied this */

@@ -57,14 +57,17 @@ struct result_row {
     double value;
     const double *with;      /* a value for each WITH dimension */
     const double *sparkline; /* sums in equal parts of the range */
+    double compared; /* the value in the range of COMPARE; NaN: no points, or not asked for */
 };
 
 struct result_topq {
     struct result_source source;
-    int64_t from_ms, to_ms;
+    int64_t from_ms, to_ms; /* the bounds used: see span_plan.h */
+    bool compares;
+    int64_t compare_from_ms, compare_to_ms;
     struct slice dimension;
     const char *rank;
-    const char *plan; /* "scan" */
+    const char *plan; /* threshold, scan, summaries or fold: query/README.md */
     const struct slice *with;
     uint32_t with_count;
     uint32_t sparkline_count;

@@ -4,6 +4,7 @@ void scratch_init(struct scratch *s, struct read_guard *guard)
 {
     arena_init(&s->arena);
     s->guard = guard;
+    s->bytes = 0;
     s->error = 0;
 }
 
@@ -19,6 +20,7 @@ static void *take(struct scratch *s, uint64_t count, size_t size, size_t align)
         s->error = LT_ELIMIT;
         return NULL;
     }
+    s->bytes += bytes;
     void *p = arena_alloc(&s->arena, bytes > 0 ? bytes : 1, align);
     if (p == NULL)
         s->error = LT_ENOMEM;

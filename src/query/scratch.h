@@ -12,7 +12,8 @@
 struct scratch {
     struct arena arena;
     struct read_guard *guard;
-    int error; /* why the last take failed: LT_ELIMIT or LT_ENOMEM */
+    size_t bytes; /* charged */
+    int error;    /* why the last take failed: LT_ELIMIT or LT_ENOMEM */
 };
 
 void scratch_init(struct scratch *s, struct read_guard *guard);

@@ -1,5 +1,7 @@
 #include "query/source.h"
 
+#include "port/storage_reads.h"
+
 int source_open(struct source *source, const struct source_config *config)
 {
     *source = (struct source){.head = config->head,
@@ -68,13 +70,63 @@ static int visit_beat(void *arg, const struct beat_block *beat)
     return err != 0 ? err : v->beat(v->arg, beat);
 }
 
-int source_scan(struct source *source, const struct block_filter *filter, block_visit *visit,
-                void *arg)
+/* Can a run hold times of the filter? */
+static bool run_matters(const struct storage_run *run, const struct block_filter *filter)
+{
+    if (run->resolution_s != 1 || filter->from_ms >= filter->to_ms)
+        return false;
+    return (run->range.from_s == 0 && run->range.to_s == 0) ||
+           (run->range.from_s <= block_last_ms(filter->to_ms) / 1000 &&
+            run->range.to_s > filter->from_ms / 1000);
+}
+
+static bool is_listed(const struct storage_run *run, const struct storage_run *const *list,
+                      uint32_t count)
+{
+    uint32_t i = 0;
+    while (i < count && list[i]->id != run->id)
+        i++;
+    return i < count;
+}
+
+static int scan_runs(struct source *source, const struct block_filter *filter,
+                     const struct storage_run *const *except, uint32_t except_count,
+                     struct guarded_visit *v)
+{
+    uint32_t count;
+    const struct storage_run *runs = storage_snapshot_runs(source->session, &count);
+    int err = 0;
+    for (uint32_t i = 0; i < count && err == 0; i++)
+        if (run_matters(&runs[i], filter) && !is_listed(&runs[i], except, except_count))
+            err = storage_run_scan(source->session, &runs[i], filter, visit_block, v);
+    return err;
+}
+
+int source_scan_run(struct source *source, const struct storage_run *run,
+                    const struct block_filter *filter, block_visit *visit, void *arg)
 {
     struct guarded_visit v = {.guard = source->guard, .block = visit, .arg = arg};
     int err = read_guard_check(source->guard);
     source->order_floor = 0;
-    if (err == 0 && source->session != NULL)
+    return err != 0 ? err : storage_run_scan(source->session, run, filter, visit_block, &v);
+}
+
+int source_scan(struct source *source, const struct block_filter *filter, block_visit *visit,
+                void *arg)
+{
+    return source_scan_except(source, filter, NULL, 0, visit, arg);
+}
+
+int source_scan_except(struct source *source, const struct block_filter *filter,
+                       const struct storage_run *const *except, uint32_t except_count,
+                       block_visit *visit, void *arg)
+{
+    struct guarded_visit v = {.guard = source->guard, .block = visit, .arg = arg};
+    int err = read_guard_check(source->guard);
+    source->order_floor = 0;
+    if (err == 0 && source->session != NULL && except_count > 0)
+        err = scan_runs(source, filter, except, except_count, &v);
+    else if (err == 0 && source->session != NULL)
         err = storage_snapshot_scan(source->session, filter, visit_block, &v);
     source->order_floor = source->next;
     if (err == 0)

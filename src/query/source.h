@@ -50,6 +50,13 @@ bool source_has_gap(const struct source *source);
 /* Stops with LT_ECANCELLED or LT_ETIMEOUT by the guard, which is checked for every block. */
 MUST_USE int source_scan(struct source *source, const struct block_filter *filter,
                          block_visit *visit, void *arg);
+/* The same without some of the snapshot's runs. */
+MUST_USE int source_scan_except(struct source *source, const struct block_filter *filter,
+                                const struct storage_run *const *except, uint32_t except_count,
+                                block_visit *visit, void *arg);
+/* One of the snapshot's runs alone, of 1 second. */
+MUST_USE int source_scan_run(struct source *source, const struct storage_run *run,
+                             const struct block_filter *filter, block_visit *visit, void *arg);
 MUST_USE int source_scan_beats(struct source *source, const struct beat_filter *filter,
                                beat_visit *visit, void *arg);
 

@@ -1,44 +1,11 @@
 #include "query/topq.h"
 
-#include "query/fold.h"
+#include "query/span.h"
 
-#include <math.h>
+#include <ctype.h>
+#include <stdlib.h>
 
-/* TOPQ: plan, scan, accumulate. */
-
-void cell_add(struct cell *cell, double value)
-{
-    if (cell->count == 0 || value > cell->max)
-        cell->max = value;
-    sum_add(&cell->sum, value);
-    cell->count++;
-}
-
-void cell_merge(struct cell *cell, const struct cell *other)
-{
-    if (other->count == 0)
-        return;
-    if (cell->count == 0 || other->max > cell->max)
-        cell->max = other->max;
-    sum_merge(&cell->sum, &other->sum);
-    cell->count += other->count;
-}
-
-double cell_value(const struct cell *cell, enum aggregate aggregate)
-{
-    switch (aggregate) {
-    case AGGREGATE_COUNT:
-        return (double)cell->count;
-    case AGGREGATE_MAX:
-        return cell->count > 0 ? cell->max : NAN;
-    case AGGREGATE_AVG:
-        return cell->count > 0 ? sum_total(&cell->sum) / (double)cell->count : NAN;
-    default:
-        return sum_total(&cell->sum);
-    }
-}
-
-/* ---- plan ---- */
+/* ---- what is asked ---- */
 
 static uint32_t add_column(struct topq *t, struct slice name)
 {
@@ -116,10 +83,12 @@ static int plan_categories(struct topq *t)
         err = scratch->error;
         goto free_ids;
     }
+    t->filtered = t->read->spec->match.n > 0;
     for (uint32_t i = 0; i < ids.n; i++) {
         struct topq_category *c = &t->categories[t->categories_count++];
         (void)catalog_category_at(t->catalog, ids.v[i], &c->info);
         (void)pattern_fits(&t->pattern, c->info.name, &c->fit);
+        t->filtered |= c->fit.fixes_items;
     }
 free_ids:
     SCRATCH_FREE(t->read->guard, &ids);
@@ -142,158 +111,79 @@ static int plan(struct topq *t)
     return err;
 }
 
-/* ---- scan and accumulate ---- */
+/* ---- which items count ---- */
 
-static bool select_block(void *arg, const struct block *block)
+static bool contains_folded(struct slice text, struct slice part)
 {
-    struct topq *t = arg;
-    t->column = 0;
-    while (t->column < t->columns_count && t->columns[t->column] != block->dimension)
-        t->column++;
-    return t->column < t->columns_count &&
-           (t->hosts == NULL || bsearch(&block->host, t->hosts, t->hosts_count, sizeof(block->host),
-                                        compare_u32) != NULL);
-}
-
-static struct topq_page *find_page(const struct topq_category *c, uint32_t item)
-{
-    uint32_t at = item / TOPQ_PAGE_ITEMS;
-    return at < c->pages_count ? c->pages[at] : NULL;
-}
-
-/* NULL: see scratch.error. */
-static struct topq_page *add_page(struct topq *t, struct topq_category *c, uint32_t item)
-{
-    struct scratch *scratch = &t->read->scratch;
-    uint32_t at = item / TOPQ_PAGE_ITEMS;
-    if (at >= c->pages_count) {
-        /* For all items by now; more may come while the read runs. */
-        uint32_t count = c->info.items / TOPQ_PAGE_ITEMS + 1;
-        if (count <= at)
-            count = at + at / 2 + 1;
-        struct topq_page **pages = scratch_take(scratch, count, sizeof(struct topq_page *));
-        if (pages == NULL)
-            return NULL;
-        if (c->pages_count > 0)
-            memcpy(pages, c->pages, c->pages_count * sizeof(struct topq_page *));
-        c->pages = pages;
-        c->pages_count = count;
+    for (size_t at = 0; at + part.n <= text.n; at++) {
+        size_t i = 0;
+        while (i < part.n &&
+               tolower((unsigned char)text.p[at + i]) == tolower((unsigned char)part.p[i]))
+            i++;
+        if (i == part.n)
+            return true;
     }
-    size_t cells = (size_t)TOPQ_PAGE_ITEMS * t->columns_count;
-    c->pages[at] = scratch_take(scratch, 1, sizeof(struct topq_page) + cells * sizeof(struct cell));
-    return c->pages[at];
+    return false;
 }
 
-static uint32_t column_of(const struct topq *t, uint32_t dimension)
+int topq_label(const struct topq *t, uint32_t category, uint32_t item, struct buffer *label)
 {
-    uint32_t column = 0;
-    while (t->columns[column] != dimension)
-        column++;
-    return column;
+    const struct topq_category *c = &t->categories[category];
+    buffer_reset(label, label->max);
+    pattern_label(&t->pattern, &c->fit, catalog_item_name(t->catalog, c->info.id, item), label);
+    return label->error;
 }
 
-static int add_point(void *arg, const struct fold_series *series, int64_t time_ms, double value)
+int topq_passes(const struct topq *t, uint32_t category, uint32_t item, struct buffer *label)
 {
-    struct topq *t = arg;
-    if (isnan(value))
+    const struct topq_category *c = &t->categories[category];
+    struct slice match = t->read->spec->match;
+    if (c->fit.fixes_items &&
+        !pattern_takes_item(&t->pattern, &c->fit, catalog_item_name(t->catalog, c->info.id, item)))
         return 0;
-    struct topq_page *page = find_page(t->category, series->item);
-    if (page == NULL)
-        page = add_page(t, t->category, series->item);
-    if (page == NULL)
-        return t->read->scratch.error;
-    cell_add(&page->cells[series->item % TOPQ_PAGE_ITEMS * t->columns_count +
-                          column_of(t, series->dimension)],
-             value);
-    return 0;
+    if (match.n == 0 || contains_folded(catalog_item_text(t->catalog, c->info.id, item), match))
+        return 1;
+    int err = topq_label(t, category, item, label);
+    return err != 0 ? err : contains_folded(buffer_slice(label), match);
 }
 
-static bool has_slot(void *arg, uint32_t item)
-{
-    const struct topq *t = arg;
-    const struct topq_page *page = find_page(t->category, item);
-    return page != NULL && page->slots[item % TOPQ_PAGE_ITEMS] != SLOT_NONE;
-}
+/* ---- the read ---- */
 
-static int add_part(void *arg, const struct fold_series *series, int64_t time_ms, double value)
-{
-    struct topq *t = arg;
-    const struct query_spec *spec = t->read->spec;
-    if (isnan(value))
-        return 0;
-    uint32_t slot = find_page(t->category, series->item)->slots[series->item % TOPQ_PAGE_ITEMS];
-    __int128 part = (__int128)(time_ms - spec->from_ms) * spec->sparkline;
-    part /= spec->to_ms - spec->from_ms;
-    cell_add(&t->parts[(uint64_t)slot * spec->sparkline + (uint64_t)part], value);
-    return 0;
-}
-
-static int scan(struct topq *t, const struct fold_sink *sink, uint32_t columns)
+static int answer(struct topq *t, struct span *span)
 {
     const struct query_spec *spec = t->read->spec;
-    struct block_filter filter = {.dimensions = t->columns,
-                                  .dimensions_count = columns,
-                                  .hosts = t->hosts,
-                                  .hosts_count = t->hosts_count,
-                                  .from_ms = spec->from_ms,
-                                  .to_ms = spec->to_ms};
-    int err = 0;
-    for (uint32_t i = 0; i < t->categories_count && !t->no_hosts && err == 0; i++) {
-        t->category = &t->categories[i];
-        filter.category = t->category->info.id;
-        err = fold_run(&t->read->source, &filter, sink);
+    struct topq_ranking ranking = {0};
+    struct topq_answer out = {.ranking = &ranking, .span = span};
+    struct span *compared = NULL;
+    struct cell *cells;
+    int err = topq_rank(t, span, &ranking);
+    if (err == 0 && spec->sparkline > 0) {
+        err = topq_spark(t, span, &ranking.best, &cells);
+        out.parts = err == 0 ? cells : NULL;
     }
+    if (err == 0 && spec->compare_from_ms < spec->compare_to_ms) {
+        err = span_open(t, spec->compare_from_ms, spec->compare_to_ms, 1, &compared);
+        if (err == 0)
+            err = topq_look_up(t, compared, &ranking.best, &cells);
+        out.compared = err == 0 ? cells : NULL;
+        out.compared_span = compared;
+    }
+    if (err == 0)
+        err = topq_fill(t, &out);
+    span_close(&compared);
     return err;
-}
-
-static bool select_ranked_block(void *arg, const struct block *block)
-{
-    const struct topq *t = arg;
-    return select_block(arg, block) && t->column == 0;
-}
-
-int topq_scan_parts(struct topq *t, uint32_t slots)
-{
-    struct scratch *scratch = &t->read->scratch;
-    t->parts = scratch_take(scratch, (uint64_t)slots * t->read->spec->sparkline, sizeof(*t->parts));
-    if (t->parts == NULL)
-        return scratch->error;
-    const struct fold_sink sink = {
-        .select = select_ranked_block, .wants = has_slot, .add = add_part, .arg = t};
-    return scan(t, &sink, 1);
-}
-
-int topq_each(struct topq *t, topq_visit *visit, void *arg)
-{
-    int err = 0;
-    for (uint32_t c = 0; c < t->categories_count; c++) {
-        const struct topq_category *category = &t->categories[c];
-        for (uint32_t p = 0; p < category->pages_count; p++) {
-            struct topq_page *page = category->pages[p];
-            if (page == NULL)
-                continue;
-            err = read_guard_check(t->read->guard);
-            for (uint32_t i = 0; i < TOPQ_PAGE_ITEMS && err == 0; i++) {
-                const struct cell *cells = &page->cells[i * t->columns_count];
-                uint32_t column = 0;
-                while (column < t->columns_count && cells[column].count == 0)
-                    column++;
-                if (column < t->columns_count)
-                    err = visit(t, c, p * TOPQ_PAGE_ITEMS + i, &page->slots[i], cells, arg);
-            }
-            if (err != 0)
-                return err;
-        }
-    }
-    return 0;
 }
 
 int topq_read(struct read *read)
 {
-    struct topq t = {.read = read, .catalog = read_catalog(read)};
-    const struct fold_sink sink = {.select = select_block, .add = add_point, .arg = &t};
+    struct topq t = {.read = read, .catalog = read_catalog(read), .rank = read->spec->rank};
+    struct span *span;
     int err = plan(&t);
     if (err == 0)
-        err = scan(&t, &sink, t.columns_count);
-    return err != 0 ? err : topq_rank(&t);
+        err = span_open(&t, read->spec->from_ms, read->spec->to_ms, t.columns_count, &span);
+    if (err != 0)
+        return err;
+    err = answer(&t, span);
+    span_close(&span);
+    return err;
 }

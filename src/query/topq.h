@@ -1,42 +1,30 @@
 #ifndef QUERY_TOPQ_H
 #define QUERY_TOPQ_H
 
-#include "base/sum.h"
+#include "query/best.h"
+#include "query/cells.h"
 #include "query/pattern.h"
 #include "query/read.h"
 
-/* TOPQ between its steps: topq.c plans, scans and adds up; topq_rank.c ranks and makes the result.
- * Whatever else fills the cells (rank rows, vectors), the second half stays as it is.
+/* TOPQ between its steps (docs/adr/0010-rank-rows.md):
  *
- * Cells are kept in pages of items, because a range sees few of the items that a category ever had,
- * and items that were new together are active together. */
-
-enum { TOPQ_PAGE_ITEMS = 256 };
-
-/* What an item has of one column (dimension), over the hosts and the range asked for. */
-struct cell {
-    struct sum sum;
-    double max;
-    uint64_t count; /* points that are numbers */
-};
-
-enum topq_slot { SLOT_NONE, SLOT_REST, SLOT_ROWS }; /* SLOT_ROWS + i: row i */
-
-struct topq_page {
-    uint32_t slots[TOPQ_PAGE_ITEMS]; /* enum topq_slot: where the item went */
-    struct cell cells[];             /* item % TOPQ_PAGE_ITEMS x columns + column */
-};
+ *   topq.c         what is asked: columns, hosts, categories; which items count
+ *   span.h         a range of time: what of it is ranked (rows of runs), and the rest, in memory
+ *   topq_rank.c    the best items, and everything else: by the threshold algorithm over a span's
+ *                  lists (span_lists.c), or by a scan of its pages (span_scan.c)
+ *   topq_spark.c   the same rows by parts of the range
+ *   topq_result.c  the answer
+ */
 
 struct topq_category {
     struct catalog_category info;
     struct pattern_category fit;
-    struct topq_page **pages; /* NULL: no point of its items */
-    uint32_t pages_count;
 };
 
 struct topq {
     struct read *read;
     struct catalog *catalog;
+    enum aggregate rank;
     struct pattern pattern;
     struct topq_category *categories;
     uint32_t categories_count;
@@ -47,26 +35,50 @@ struct topq {
     uint32_t *hosts; /* ascending; NULL: all */
     uint32_t hosts_count;
     bool no_hosts; /* none of the hosts asked for is known */
-
-    struct topq_category *category; /* of the block selected last, and its column */
-    uint32_t column;
-    struct cell *parts; /* sparklines: slot x sparkline + part */
+    bool filtered; /* not all items of the categories count: see topq_passes */
 };
 
-void cell_add(struct cell *cell, double value);
-void cell_merge(struct cell *cell, const struct cell *other);
-/* sum and count of nothing are 0, max and avg NaN. */
-double cell_value(const struct cell *cell, enum aggregate aggregate);
+/* The item as it is printed, in label, which the caller keeps, one for each thread. 0 or an error.
+ */
+MUST_USE int topq_label(const struct topq *t, uint32_t category, uint32_t item,
+                        struct buffer *label);
 
-/* Calls visit for each item that has points. visit returns 0 to go on. */
-typedef int topq_visit(struct topq *t, uint32_t category, uint32_t item, uint32_t *slot,
-                       const struct cell *cells, void *arg);
-MUST_USE int topq_each(struct topq *t, topq_visit *visit, void *arg);
+/* Does the item count: MATCH, components that the pattern spells out? 1, 0 or an error. */
+MUST_USE int topq_passes(const struct topq *t, uint32_t category, uint32_t item,
+                         struct buffer *label);
 
-/* Adds up the ranked dimension's points of the items that have a slot, by parts of the range. */
-MUST_USE int topq_scan_parts(struct topq *t, uint32_t slots);
+/* ---- topq_rank.c ---- */
 
-/* Ranks what the cells hold and fills the answer. */
-MUST_USE int topq_rank(struct topq *t);
+struct span;
+
+/* Rows and rest, in cells: [row x columns + column], the rest after the last row. */
+struct topq_ranking {
+    struct best best;
+    uint64_t items; /* that have points of the ranked dimension, rows included */
+    struct cell *cells;
+    const char *plan;
+};
+MUST_USE int topq_rank(struct topq *t, struct span *span, struct topq_ranking *out);
+
+/* The cells of these rows, and of everything else, in another span, of its columns. */
+MUST_USE int topq_look_up(struct topq *t, struct span *span, const struct best *rows,
+                          struct cell **cells_out);
+
+/* ---- topq_spark.c ---- */
+
+/* [row x sparkline + part], the rest after the last row: the ranked dimension. */
+MUST_USE int topq_spark(struct topq *t, struct span *span, const struct best *rows,
+                        struct cell **cells_out);
+
+/* ---- topq_result.c ---- */
+
+struct topq_answer {
+    const struct topq_ranking *ranking;
+    const struct span *span;
+    const struct cell *parts;    /* NULL: no SPARKLINE */
+    const struct cell *compared; /* NULL: no COMPARE */
+    const struct span *compared_span;
+};
+MUST_USE int topq_fill(struct topq *t, const struct topq_answer *answer);
 
 #endif

@@ -1,331 +1,368 @@
+#include "query/span.h"
 #include "query/topq.h"
 
-#include <ctype.h>
 #include <math.h>
+#include <stdlib.h>
 
-/* TOPQ: rank, and finish.
+/* TOPQ: rank.
  *
- * rows + rest = total. Integers add up exactly, so any way of adding gives this bit for bit. For
- * other values the rest is the compensated sum of the others' exact sums, and the total is the
- * compensated sum of what is printed, rows and rest: so a reader who adds the printed numbers up
- * (with fsum, say) gets the printed total, and all three are within a rounding of the truth. The
- * others: for a WITH column these are all items that pass the filters and have points of it, ranked
- * or not. */
+ * rows + rest = total. Where every sum is finite and the total is known without reading the items,
+ * the rest is total - rows: bit for bit on integers; else within a rounding of the truth, by
+ * compensated sums. Where it is not (the largest of the others cannot be told from the largest of
+ * all; infinities; filters), the rest is added up item by item, by a scan of its own or by the one
+ * that ranks. The total that is printed is what the printed rows and rest sum up to. */
 
-struct candidate {
-    double value;
-    uint32_t category; /* position: ascending with the id */
-    uint32_t item;
-    const struct cell *cells;
-    uint32_t *slot;
-};
-
-struct ranking {
-    struct topq *topq;
-    struct candidate *heap; /* the worst one on top, until it is sorted */
-    uint32_t n;
-    uint32_t max;
-    uint64_t ranked;   /* items with points of the ranked dimension */
-    struct cell *rest; /* by column */
+/* One member's share of a scan. */
+struct share {
+    struct best best;
+    uint64_t items;
+    struct cell *totals; /* by column */
     struct buffer label;
 };
 
-static bool is_better(const struct candidate *a, const struct candidate *b)
+struct ranker {
+    struct topq *topq;
+    struct span *span;
+    uint32_t columns;
+    bool totals; /* of items that pass, while scanning */
+    struct share shares[CREW_MAX];
+    const struct best_row *skip; /* by category and item: rows, which are not of the rest */
+    uint32_t skip_count;
+};
+
+/* ---- shares ---- */
+
+static int shares_init(struct ranker *r, uint32_t best_max)
 {
-    if (a->value != b->value)
-        return a->value > b->value;
-    if (a->category != b->category)
-        return a->category < b->category;
-    return a->item < b->item;
+    struct scratch *scratch = &r->topq->read->scratch;
+    for (uint32_t i = 0; i < CREW_MAX; i++)
+        buffer_init(&r->shares[i].label, NAME_BYTES_MAX);
+    for (uint32_t i = 0; i < CREW_MAX; i++) {
+        struct share *s = &r->shares[i];
+        s->best.max = best_max;
+        s->best.rows = scratch_take(scratch, best_max, sizeof(*s->best.rows));
+        s->totals = scratch_take(scratch, r->columns, sizeof(*s->totals));
+        if (s->best.rows == NULL || s->totals == NULL)
+            return scratch->error;
+    }
+    return 0;
 }
 
-static void heap_sink(struct candidate *heap, uint32_t n, uint32_t at)
+static void shares_fini(struct ranker *r)
 {
-    for (;;) {
-        uint32_t worst = at;
-        for (uint32_t child = 2 * at + 1; child <= 2 * at + 2 && child < n; child++)
-            if (is_better(&heap[worst], &heap[child]))
-                worst = child;
-        if (worst == at)
-            return;
-        struct candidate swap = heap[at];
-        heap[at] = heap[worst];
-        heap[worst] = swap;
-        at = worst;
+    for (uint32_t i = 0; i < CREW_MAX; i++)
+        buffer_fini(&r->shares[i].label);
+}
+
+/* All into the first one. */
+static void shares_merge(struct ranker *r)
+{
+    struct share *first = &r->shares[0];
+    for (uint32_t i = 1; i < CREW_MAX; i++) {
+        for (uint32_t k = 0; k < r->shares[i].best.n; k++)
+            best_offer(&first->best, &r->shares[i].best.rows[k]);
+        first->items += r->shares[i].items;
+        for (uint32_t c = 0; c < r->columns; c++)
+            cell_merge(&first->totals[c], &r->shares[i].totals[c]);
     }
 }
 
-static void offer(struct ranking *r, const struct candidate *c)
+/* ---- ranking by a scan ---- */
+
+static bool has_points(const struct span_window *w, uint32_t columns, uint32_t i)
 {
-    if (r->n < r->max) {
-        r->heap[r->n++] = *c;
-        for (uint32_t at = r->n - 1; at > 0;) {
-            uint32_t parent = (at - 1) / 2;
-            if (!is_better(&r->heap[parent], &r->heap[at]))
-                break;
-            struct candidate swap = r->heap[at];
-            r->heap[at] = r->heap[parent];
-            r->heap[parent] = swap;
-            at = parent;
+    bool any = false;
+    for (uint32_t c = 0; c < columns && !any; c++)
+        any = w->counts[(size_t)c * w->items + i] > 0;
+    return any;
+}
+
+static void offer_item(struct ranker *r, struct share *share, const struct span_window *w,
+                       uint32_t i)
+{
+    if (w->counts[i] == 0)
+        return;
+    share->items++;
+    struct cell cell = span_window_cell(w, 0, i);
+    double value = cell_value(&cell, r->topq->rank);
+    if (best_wants(&share->best, value))
+        best_offer(&share->best, &(struct best_row){value, w->category, w->first + i});
+}
+
+static int rank_window(void *arg, const struct crew_member *member, const struct span_window *w)
+{
+    struct ranker *r = arg;
+    struct share *share = &r->shares[member->number];
+    for (uint32_t i = 0; i < w->items; i++) {
+        if (!has_points(w, r->columns, i))
+            continue;
+        int passes =
+            r->topq->filtered ? topq_passes(r->topq, w->category, w->first + i, &share->label) : 1;
+        if (passes < 0)
+            return passes;
+        if (passes == 0)
+            continue;
+        offer_item(r, share, w, i);
+        for (uint32_t c = 0; r->totals && c < r->columns; c++) {
+            struct cell cell = span_window_cell(w, c, i);
+            if (cell.count > 0)
+                cell_merge(&share->totals[c], &cell);
         }
-    } else if (r->max > 0 && is_better(c, &r->heap[0])) {
-        r->heap[0] = *c;
-        heap_sink(r->heap, r->n, 0);
     }
+    return 0;
 }
 
-/* Best first. */
-static void heap_sort(struct ranking *r)
+/* ---- everything else, item by item ---- */
+
+static int compare_rows(const void *a, const void *b)
 {
-    for (uint32_t n = r->n; n > 1; n--) {
-        struct candidate worst = r->heap[0];
-        r->heap[0] = r->heap[n - 1];
-        r->heap[n - 1] = worst;
-        heap_sink(r->heap, n - 1, 0);
+    const struct best_row *x = a, *y = b;
+    if (x->category != y->category)
+        return x->category < y->category ? -1 : 1;
+    return (x->item > y->item) - (x->item < y->item);
+}
+
+/* The first of skip that is not before the item. */
+static uint32_t find_skip(const struct ranker *r, uint32_t category, uint32_t item)
+{
+    const struct best_row key = {.category = category, .item = item};
+    uint32_t lo = 0, hi = r->skip_count;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (compare_rows(&r->skip[mid], &key) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
+    return lo;
 }
 
-static bool contains_folded(struct slice text, struct slice part)
+static int rest_window(void *arg, const struct crew_member *member, const struct span_window *w)
 {
-    for (size_t at = 0; at + part.n <= text.n; at++) {
-        size_t i = 0;
-        while (i < part.n &&
-               tolower((unsigned char)text.p[at + i]) == tolower((unsigned char)part.p[i]))
-            i++;
-        if (i == part.n)
-            return true;
+    struct ranker *r = arg;
+    struct share *share = &r->shares[member->number];
+    uint32_t skip = find_skip(r, w->category, w->first);
+    for (uint32_t i = 0; i < w->items; i++) {
+        if (skip < r->skip_count && r->skip[skip].category == w->category &&
+            r->skip[skip].item == w->first + i) {
+            skip++;
+            continue;
+        }
+        if (!has_points(w, r->columns, i))
+            continue;
+        int passes =
+            r->topq->filtered ? topq_passes(r->topq, w->category, w->first + i, &share->label) : 1;
+        if (passes < 0)
+            return passes;
+        for (uint32_t c = 0; passes == 1 && c < r->columns; c++) {
+            struct cell cell = span_window_cell(w, c, i);
+            if (cell.count > 0)
+                cell_merge(&share->totals[c], &cell);
+        }
     }
-    return false;
-}
-
-/* The item as it is printed; valid until the next call. */
-static struct slice make_label(struct ranking *r, uint32_t category, uint32_t item)
-{
-    struct topq *t = r->topq;
-    const struct topq_category *c = &t->categories[category];
-    buffer_reset(&r->label, r->label.max);
-    pattern_label(&t->pattern, &c->fit, catalog_item_name(t->catalog, c->info.id, item), &r->label);
-    return buffer_slice(&r->label);
-}
-
-/* 1, 0 or an error. */
-static int passes_filters(struct ranking *r, uint32_t category, uint32_t item)
-{
-    struct topq *t = r->topq;
-    const struct topq_category *c = &t->categories[category];
-    struct slice match = t->read->spec->match;
-    if (c->fit.fixes_items &&
-        !pattern_takes_item(&t->pattern, &c->fit, catalog_item_name(t->catalog, c->info.id, item)))
-        return 0;
-    if (match.n == 0 || contains_folded(catalog_item_text(t->catalog, c->info.id, item), match))
-        return 1;
-    bool found = contains_folded(make_label(r, category, item), match);
-    return r->label.error != 0 ? r->label.error : found;
-}
-
-static int visit_rank(struct topq *t, uint32_t category, uint32_t item, uint32_t *slot,
-                      const struct cell *cells, void *arg)
-{
-    struct ranking *r = arg;
-    int passes = passes_filters(r, category, item);
-    if (passes <= 0)
-        return passes;
-    *slot = SLOT_REST;
-    if (cells[0].count == 0)
-        return 0;
-    r->ranked++;
-    struct candidate c = {.value = cell_value(&cells[0], t->read->spec->rank),
-                          .category = category,
-                          .item = item,
-                          .cells = cells,
-                          .slot = slot};
-    offer(r, &c);
     return 0;
 }
 
-static int visit_rest(struct topq *t, uint32_t category, uint32_t item, uint32_t *slot,
-                      const struct cell *cells, void *arg)
+static int sort_rows(struct topq *t, const struct best *rows, struct best_row **out)
 {
-    struct ranking *r = arg;
-    if (*slot == SLOT_REST)
-        for (uint32_t c = 0; c < t->columns_count; c++)
-            cell_merge(&r->rest[c], &cells[c]);
+    *out = scratch_take(&t->read->scratch, rows->n, sizeof(**out));
+    if (*out == NULL)
+        return t->read->scratch.error;
+    if (rows->n > 0)
+        memcpy(*out, rows->rows, rows->n * sizeof(**out));
+    qsort(*out, rows->n, sizeof(**out), compare_rows);
     return 0;
 }
 
-/* ---- finish ---- */
-
-static int fill_values(struct ranking *r, const struct cell *cells, struct result_row *row)
+static int add_up_rest(struct topq *t, struct span *span, const struct best *rows,
+                       struct cell *rest)
 {
-    struct topq *t = r->topq;
-    enum aggregate rank = t->read->spec->rank;
-    struct scratch *memory = &t->read->answer->memory;
-    double *with = scratch_take(memory, t->read->spec->with_count, sizeof(*with));
-    if (with == NULL)
-        return memory->error;
-    for (uint32_t i = 0; i < t->read->spec->with_count; i++)
-        with[i] = cell_value(&cells[t->with[i]], rank);
-    row->value = cell_value(&cells[0], rank);
-    row->with = with;
-    return 0;
-}
-
-static int fill_sparkline(struct ranking *r, uint32_t slot, struct result_row *row)
-{
-    struct topq *t = r->topq;
-    uint32_t count = t->read->spec->sparkline;
-    struct scratch *memory = &t->read->answer->memory;
-    double *parts = scratch_take(memory, count, sizeof(*parts));
-    if (parts == NULL)
-        return memory->error;
-    for (uint32_t i = 0; i < count; i++)
-        parts[i] = cell_value(&t->parts[(uint64_t)slot * count + i], t->read->spec->rank);
-    row->sparkline = parts;
-    return 0;
-}
-
-static int fill_row(struct ranking *r, const struct candidate *c, struct result_row *row)
-{
-    struct topq *t = r->topq;
-    struct scratch *memory = &t->read->answer->memory;
-    const struct catalog_category *category = &t->categories[c->category].info;
-    struct slice label = make_label(r, c->category, c->item);
-    if (r->label.error != 0)
-        return r->label.error;
-    row->item = scratch_copy(memory, label);
-    row->text = scratch_copy(memory, catalog_item_text(t->catalog, category->id, c->item));
-    row->category = scratch_copy(memory, category->name);
-    if (row->item.p == NULL || row->text.p == NULL || row->category.p == NULL)
-        return memory->error;
-    int err = fill_values(r, c->cells, row);
-    return err != 0 ? err : fill_sparkline(r, *c->slot, row);
-}
-
-static int fill_rows(struct ranking *r, struct result_topq *out)
-{
-    struct scratch *memory = &r->topq->read->answer->memory;
-    struct result_row *rows = scratch_take(memory, r->n, sizeof(*rows));
-    if (rows == NULL)
-        return memory->error;
-    int err = 0;
-    for (uint32_t i = 0; i < r->n && err == 0; i++)
-        err = fill_row(r, &r->heap[i], &rows[i]);
+    struct ranker r = {.topq = t, .span = span, .columns = span->columns};
+    struct best_row *sorted = NULL;
+    int err = shares_init(&r, 0);
     if (err == 0)
-        err = fill_values(r, r->rest, &out->rest);
+        err = sort_rows(t, rows, &sorted);
+    r.skip = sorted;
+    r.skip_count = rows->n;
     if (err == 0)
-        err = fill_sparkline(r, SLOT_REST, &out->rest);
-    out->rows = rows;
-    out->rows_count = r->n;
-    out->rest_items = r->ranked - r->n;
-    out->total_items = r->ranked;
+        err = span_scan(span, span->columns, rest_window, &r);
+    if (err == 0) {
+        shares_merge(&r);
+        memcpy(rest, r.shares[0].totals, span->columns * sizeof(*rest));
+    }
+    shares_fini(&r);
     return err;
 }
 
-/* cells[0 … rows]: a column's cells of the rows, then of the rest; printed: the values given for
- * them. */
-static double total_of(const struct cell *const *cells, const double *printed, uint32_t count,
-                       enum aggregate rank)
-{
-    struct cell all = {0};
-    struct sum sum = {0};
-    for (uint32_t i = 0; i < count; i++) {
-        cell_merge(&all, cells[i]);
-        sum_add(&sum, printed[i]);
-    }
-    return rank == AGGREGATE_SUM ? sum_total(&sum) : cell_value(&all, rank);
-}
+/* ---- rows and rest ---- */
 
-static int fill_total(struct ranking *r, struct result_topq *out)
-{
-    struct topq *t = r->topq;
-    const struct query_spec *spec = t->read->spec;
-    struct scratch *memory = &t->read->answer->memory;
-    uint32_t count = r->n + 1;
-    const struct cell **cells = scratch_take(&t->read->scratch, count, sizeof(struct cell *));
-    double *printed = scratch_take(&t->read->scratch, count, sizeof(*printed));
-    double *with = scratch_take(memory, spec->with_count, sizeof(*with));
-    double *parts = scratch_take(memory, spec->sparkline, sizeof(*parts));
-    if (cells == NULL || printed == NULL)
-        return t->read->scratch.error;
-    if (with == NULL || parts == NULL)
-        return memory->error;
-
-    for (uint32_t k = 0; k < 1 + spec->with_count; k++) {
-        uint32_t column = k == 0 ? 0 : t->with[k - 1];
-        for (uint32_t i = 0; i < r->n; i++) {
-            cells[i] = &r->heap[i].cells[column];
-            printed[i] = k == 0 ? out->rows[i].value : out->rows[i].with[k - 1];
-        }
-        cells[r->n] = &r->rest[column];
-        printed[r->n] = k == 0 ? out->rest.value : out->rest.with[k - 1];
-        *(k == 0 ? &out->total.value : &with[k - 1]) = total_of(cells, printed, count, spec->rank);
-    }
-    for (uint32_t part = 0; part < spec->sparkline; part++) {
-        for (uint32_t i = 0; i < r->n; i++) {
-            cells[i] = &t->parts[(uint64_t)(SLOT_ROWS + i) * spec->sparkline + part];
-            printed[i] = out->rows[i].sparkline[part];
-        }
-        cells[r->n] = &t->parts[(uint64_t)SLOT_REST * spec->sparkline + part];
-        printed[r->n] = out->rest.sparkline[part];
-        parts[part] = total_of(cells, printed, count, spec->rank);
-    }
-    out->total.with = with;
-    out->total.sparkline = parts;
-    return 0;
-}
-
-static int fill_names(struct topq *t, struct result_topq *out)
-{
-    const struct query_spec *spec = t->read->spec;
-    struct scratch *memory = &t->read->answer->memory;
-    struct slice *with = scratch_take(memory, spec->with_count, sizeof(*with));
-    out->dimension = scratch_copy(memory, t->pattern.dimension);
-    if (with == NULL || out->dimension.p == NULL)
-        return memory->error;
-    for (uint32_t i = 0; i < spec->with_count; i++) {
-        with[i] = scratch_copy(memory, spec->with[i]);
-        if (with[i].p == NULL)
-            return memory->error;
-    }
-    out->with = with;
-    out->with_count = spec->with_count;
-    out->from_ms = spec->from_ms;
-    out->to_ms = spec->to_ms;
-    out->rank = aggregate_text(spec->rank);
-    out->plan = "scan";
-    out->sparkline_count = spec->sparkline;
-    out->shares = spec->rank == AGGREGATE_SUM || spec->rank == AGGREGATE_COUNT;
-    return 0;
-}
-
-static int rank_and_fill(struct ranking *r, struct result_topq *out)
-{
-    int err = topq_each(r->topq, visit_rank, r);
-    if (err != 0)
-        return err;
-    heap_sort(r);
-    for (uint32_t i = 0; i < r->n; i++)
-        *r->heap[i].slot = SLOT_ROWS + i;
-    err = topq_each(r->topq, visit_rest, r);
-    if (err == 0 && r->topq->read->spec->sparkline > 0)
-        err = topq_scan_parts(r->topq, SLOT_ROWS + r->n);
-    if (err == 0)
-        err = fill_names(r->topq, out);
-    if (err == 0)
-        err = fill_rows(r, out);
-    return err != 0 ? err : fill_total(r, out);
-}
-
-int topq_rank(struct topq *t)
+/* cells: row x columns + column. */
+static int look_up_rows(struct topq *t, struct span *span, const struct best *rows,
+                        struct cell *cells)
 {
     struct scratch *scratch = &t->read->scratch;
-    struct ranking r = {.topq = t, .max = (uint32_t)t->read->spec->limit};
-    r.heap = scratch_take(scratch, r.max, sizeof(*r.heap));
-    r.rest = scratch_take(scratch, t->columns_count, sizeof(*r.rest));
-    if (r.heap == NULL || r.rest == NULL)
+    uint32_t *order = scratch_take(scratch, rows->n, sizeof(*order));
+    uint32_t *items = scratch_take(scratch, rows->n, sizeof(*items));
+    struct cell *found = scratch_take(scratch, rows->n, sizeof(*found));
+    if (order == NULL || items == NULL || found == NULL)
         return scratch->error;
-    buffer_init(&r.label, NAME_BYTES_MAX);
-    int err = rank_and_fill(&r, &t->read->answer->result.topq);
-    buffer_fini(&r.label);
+    int err = 0;
+    for (uint32_t category = 0; category < t->categories_count && err == 0; category++) {
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < rows->n; i++) {
+            if (rows->rows[i].category != category)
+                continue;
+            uint32_t at = n++; /* by item */
+            for (; at > 0 && rows->rows[order[at - 1]].item > rows->rows[i].item; at--)
+                order[at] = order[at - 1];
+            order[at] = i;
+        }
+        for (uint32_t i = 0; i < n; i++)
+            items[i] = rows->rows[order[i]].item;
+        for (uint32_t c = 0; c < span->columns && n > 0 && err == 0; c++) {
+            err = span_look_up(span, category, c, items, n, found);
+            for (uint32_t i = 0; i < n && err == 0; i++)
+                cells[(size_t)order[i] * span->columns + c] = found[i];
+        }
+    }
     return err;
+}
+
+/* rest = total - rows, where the totals are finite. */
+static bool subtract_rows(const struct span *span, const struct cells_total *totals,
+                          const struct best *rows, struct cell *cells)
+{
+    struct cell *rest = &cells[(size_t)rows->n * span->columns];
+    for (uint32_t c = 0; c < span->columns; c++) {
+        if (!totals[c].finite)
+            return false;
+        rest[c] = totals[c].cell;
+        for (uint32_t i = 0; i < rows->n; i++)
+            cell_subtract(&rest[c], &cells[(size_t)i * span->columns + c]);
+        cell_settle(&rest[c]);
+    }
+    return true;
+}
+
+/* totals: NULL where they are not known. */
+static int make_cells(struct topq *t, struct span *span, const struct best *rows,
+                      const struct cells_total *totals, struct cell **out)
+{
+    struct scratch *scratch = &t->read->scratch;
+    struct cell *cells =
+        scratch_take(scratch, ((uint64_t)rows->n + 1) * span->columns, sizeof(struct cell));
+    if (cells == NULL)
+        return scratch->error;
+    *out = cells;
+    int err = look_up_rows(t, span, rows, cells);
+    if (err == 0 && (totals == NULL || !subtract_rows(span, totals, rows, cells)))
+        err = add_up_rest(t, span, rows, &cells[(size_t)rows->n * span->columns]);
+    return err;
+}
+
+/* Of all items, where the rest may be taken from them; else NULL. Memory alone is added up again
+ * instead: that costs little, and is right to the last digit. */
+static int read_totals(struct topq *t, struct span *span, struct cells_total **out)
+{
+    *out = NULL;
+    if (t->filtered || t->rank == AGGREGATE_MAX || span->lists == 0)
+        return 0;
+    *out = scratch_take(&t->read->scratch, span->columns, sizeof(**out));
+    if (*out == NULL)
+        return t->read->scratch.error;
+    for (uint32_t c = 0; c < span->columns; c++)
+        (*out)[c] = span_total(span, c);
+    return 0;
+}
+
+int topq_look_up(struct topq *t, struct span *span, const struct best *rows,
+                 struct cell **cells_out)
+{
+    struct cells_total *totals;
+    int err = read_totals(t, span, &totals);
+    return err != 0 ? err : make_cells(t, span, rows, totals, cells_out);
+}
+
+/* ---- plans ---- */
+
+/* 0, THRESHOLD_GIVES_UP or an error. */
+static int rank_by_threshold(struct topq *t, struct span *span, const struct cells_total *totals,
+                             struct topq_ranking *out)
+{
+    if (t->rank != AGGREGATE_SUM || totals == NULL || !totals[0].finite)
+        return THRESHOLD_GIVES_UP;
+    int err = span_threshold(span, &out->best);
+    if (err == 0)
+        err = span_count_items(span, &out->items);
+    return err != 0 ? err : make_cells(t, span, &out->best, totals, &out->cells);
+}
+
+/* The best max of a scan; the one after them tells the largest of the rest. */
+static void keep_best(struct share *share, struct topq_ranking *out, struct cell *next)
+{
+    best_sort(&share->best);
+    uint32_t n = share->best.n < out->best.max ? share->best.n : out->best.max;
+    if (n > 0)
+        memcpy(out->best.rows, share->best.rows, n * sizeof(*out->best.rows));
+    if (share->best.n > n)
+        *next = (struct cell){.max = share->best.rows[n].value, .count = 1};
+    out->best.n = n;
+    out->items = share->items;
+}
+
+static int rank_by_scan(struct topq *t, struct span *span, struct cells_total *totals,
+                        struct topq_ranking *out)
+{
+    /* Other columns are read only where the scan is to know their totals. */
+    bool filtered_totals = t->filtered && span->lists > 0 && t->rank != AGGREGATE_MAX;
+    struct ranker r = {.topq = t,
+                       .span = span,
+                       .columns = filtered_totals ? span->columns : 1,
+                       .totals = filtered_totals};
+    struct cell next = {0};
+    int err = shares_init(&r, out->best.max + 1);
+    if (err == 0)
+        err = span_scan(span, r.columns, rank_window, &r);
+    if (err == 0) {
+        shares_merge(&r);
+        keep_best(&r.shares[0], out, &next);
+    }
+    if (err == 0 && filtered_totals) {
+        totals = scratch_take(&t->read->scratch, span->columns, sizeof(*totals));
+        err = totals == NULL ? t->read->scratch.error : 0;
+        for (uint32_t c = 0; c < span->columns && err == 0; c++)
+            totals[c] =
+                (struct cells_total){.cell = r.shares[0].totals[c],
+                                     .finite = isfinite(sum_total(&r.shares[0].totals[c].sum))};
+    }
+    shares_fini(&r);
+    if (err != 0)
+        return err;
+    bool next_is_rest = t->rank == AGGREGATE_MAX && span->columns == 1 && span->lists > 0;
+    if (!next_is_rest)
+        return make_cells(t, span, &out->best, totals, &out->cells);
+    struct cells_total none = {.finite = true};
+    err = make_cells(t, span, &out->best, &none, &out->cells);
+    if (err == 0)
+        out->cells[out->best.n] = next;
+    return err;
+}
+
+static const char *scan_plan(const struct span *span)
+{
+    return span->lists > 0 ? "scan" : span->summed > 0 ? "summaries" : "fold";
+}
+
+int topq_rank(struct topq *t, struct span *span, struct topq_ranking *out)
+{
+    struct cells_total *totals;
+    out->best.max = (uint32_t)t->read->spec->limit;
+    out->best.rows = scratch_take(&t->read->scratch, out->best.max, sizeof(*out->best.rows));
+    if (out->best.rows == NULL)
+        return t->read->scratch.error;
+    int err = read_totals(t, span, &totals);
+    if (err == 0)
+        err = rank_by_threshold(t, span, totals, out);
+    out->plan = err == 0 ? "threshold" : scan_plan(span);
+    return err == THRESHOLD_GIVES_UP ? rank_by_scan(t, span, totals, out) : err;
 }

@@ -1,6 +1,7 @@
 #include "support_world.h"
 
 #include "base/error.h"
+#include "support_runs.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -92,8 +93,8 @@ static int scan_points(struct world *w, uint64_t from, uint64_t to, uint64_t rec
         bool done[512] = {0};
         for (uint32_t i = 0; i < w->points.n && err == 0; i++) {
             struct world_point *first = &w->points.v[i];
-            if (first->offset < lo || first->offset >= hi || first->offset < from ||
-                first->offset >= to || done[first->offset - lo])
+            if (first->compacted || first->offset < lo || first->offset >= hi ||
+                first->offset < from || first->offset >= to || done[first->offset - lo])
                 continue;
             c->block = (struct block){.category = first->series.category,
                                       .dimension = first->series.dimension,
@@ -108,8 +109,9 @@ static int scan_points(struct world *w, uint64_t from, uint64_t to, uint64_t rec
             for (uint32_t j = i;
                  j < w->points.n && w->points.v[j].offset < hi && w->points.v[j].offset < to; j++) {
                 struct world_point *p = &w->points.v[j];
-                if (p->series.category != first->series.category || p->host != first->host ||
-                    p->series.dimension != first->series.dimension || p->fresh != first->fresh)
+                if (p->compacted || p->series.category != first->series.category ||
+                    p->host != first->host || p->series.dimension != first->series.dimension ||
+                    p->fresh != first->fresh)
                     continue;
                 done[p->offset - lo] = true;
                 uint32_t n = c->block.count++;
@@ -272,17 +274,18 @@ static int snapshot_scan(struct storage_session *s, const struct block_filter *f
         return w->scan_error;
     atomic_fetch_add(&w->guard->rows, 1);
     atomic_fetch_add(&w->guard->bytes, 10);
+    int err = world_scan_arrival(w, filter, visit, arg);
+    return err != 0 ? err : world_scan_runs(w, filter, visit, arg);
+}
+
+int world_scan_arrival(struct world *w, const struct block_filter *filter, block_visit *visit,
+                       void *arg)
+{
     return scan_points(w, 0, w->next, w->flush_records, filter, visit, arg);
 }
 
 /* All its rows are as flushes wrote them; tests/query/test_cover.c and the integration tests have
  * runs. */
-static const struct storage_run *snapshot_runs(struct storage_session *s, uint32_t *count_out)
-{
-    *count_out = 0;
-    return NULL;
-}
-
 static int snapshot_scan_beats(struct storage_session *s, const struct beat_filter *filter,
                                beat_visit *visit, void *arg)
 {
@@ -316,12 +319,13 @@ void world_init(struct world *w, uint32_t seed)
                                          .scan_beats = view_scan_beats,
                                          .wait = head_wait_op,
                                          .wait_cancel = head_wait_cancel_op};
-    static const struct storage_ops storage = {.snapshot_begin = snapshot_begin,
-                                               .snapshot_scan = snapshot_scan,
-                                               .snapshot_scan_beats = snapshot_scan_beats,
-                                               .snapshot_runs = snapshot_runs,
-                                               .snapshot_end = snapshot_end,
-                                               .interrupt = interrupt};
+    static struct storage_ops storage;
+    storage = world_run_ops;
+    storage.snapshot_begin = snapshot_begin;
+    storage.snapshot_scan = snapshot_scan;
+    storage.snapshot_scan_beats = snapshot_scan_beats;
+    storage.snapshot_end = snapshot_end;
+    storage.interrupt = interrupt;
     *w = (struct world){.head.ops = &head,
                         .session.ops = &storage,
                         .environment = {.id = 1, .name = "default"},
@@ -336,6 +340,7 @@ void world_fini(struct world *w)
     assert(w->pins == 0 && w->snapshots == 0 && w->waits == NULL);
     VEC_FINI(&w->points);
     VEC_FINI(&w->beats);
+    world_forget_runs(w);
     catalog_unref(&w->catalog);
 }
 

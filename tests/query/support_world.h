@@ -4,6 +4,7 @@
 #include "base/vec.h"
 #include "catalog/catalog.h"
 #include "port/storage.h"
+#include "port/storage_types.h"
 #include "query/query.h"
 
 #include <pthread.h>
@@ -20,6 +21,7 @@ struct world_point {
     double value;
     uint8_t policy;
     bool fresh;
+    bool compacted; /* in a compact run, not in arrival rows: support_runs.h */
 };
 
 struct world_beat {
@@ -35,6 +37,9 @@ struct world {
     struct tenant_environment environment;
     VEC(struct world_point) points; /* by offset */
     VEC(struct world_beat) beats;
+    VEC(struct world_run *) runs;
+    VEC(struct storage_run) listed_runs; /* what the snapshot handed out */
+    uint64_t run_ids;
     uint64_t next;          /* storage's */
     uint64_t lo, applied;   /* the head's */
     uint64_t flush_records; /* a flush is this many records; a segment, a prime's more */
@@ -59,6 +64,10 @@ struct world {
 void world_init(struct world *w, uint32_t seed);
 void world_fini(struct world *w);
 uint32_t world_random(struct world *w, uint32_t below);
+
+/* Arrival rows. */
+int world_scan_arrival(struct world *w, const struct block_filter *filter, block_visit *visit,
+                       void *arg);
 
 /* As one record each. */
 void world_point(struct world *w, const char *host, const char *metric, int64_t time_ms,

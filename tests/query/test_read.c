@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/sum.h"
 #include "model/name.h"
-#include "support_world.h"
+#include "support_runs.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -142,6 +142,13 @@ static void model_fill(struct model *m)
         }
     }
     world_seal(w, world_random(w, (uint32_t)w->applied + 1));
+    /* What stands in runs is read as what stands in arrival rows. */
+    const struct compact_style style = {
+        .rank_items_min = 1 + world_random(w, 3), .top_max = 100, .row_items_max = 1};
+    for (int64_t hour = 0; hour < SPAN_S / 3600; hour++)
+        if (world_random(w, 3) == 0)
+            world_compact(w, BASE_S + hour * 3600, BASE_S + (hour + 1) * 3600,
+                          world_random(w, (uint32_t)w->next + 1), &style);
 }
 
 static void model_init(struct model *m, uint32_t seed)
@@ -519,10 +526,15 @@ static void check_sparklines(const struct model *m, const struct query_spec *spe
                              const struct result_topq *topq)
 {
     for (uint32_t p = 0; p < spec->sparkline; p++) {
-        /* Part p is the times t with floor((t - from) x n / length) = p. */
+        /* Part p is the times t with floor((t - from) x n / length) = p; of whole minutes, where
+         * parts are long, or are a number of minutes. */
         int64_t length = spec->to_ms - spec->from_ms, n = spec->sparkline;
         int64_t from = spec->from_ms + (p * length + n - 1) / n;
         int64_t to = spec->from_ms + ((p + 1) * length + n - 1) / n;
+        if (length / n >= 600000 || (length % n == 0 && length / n % 60000 == 0)) {
+            from = p == 0 ? from : (from + 59999) / 60000 * 60000;
+            to = p + 1 == n ? to : (to + 59999) / 60000 * 60000;
+        }
         uint64_t items = 0;
         char label[64];
         assert_true(

@@ -1,0 +1,237 @@
+#include "query/span.h"
+
+#include "port/storage_reads.h"
+#include "vector/rank.h"
+
+#include <stdlib.h>
+
+/* Windows keep their arrays in the cache; one statement a window, run and column. */
+enum {
+    WINDOW_PAGES_MAX = 128,
+    WINDOW_BYTES_MAX = 4 << 20,
+};
+
+struct window_place {
+    uint32_t category;
+    uint32_t first_page; /* of RANK_PAGE_ITEMS */
+};
+
+struct scan {
+    struct span *span;
+    uint32_t columns;
+    uint32_t window_pages;
+    span_visit *visit;
+    void *arg;
+    VEC(struct window_place) places;
+    struct span_window windows[CREW_MAX]; /* arrays: made by their member when it first works */
+    struct scratch memory[CREW_MAX];
+};
+
+/* A run's pages of one column, into a window. */
+struct page_sink {
+    const struct span_window *window;
+    uint32_t column;
+    bool clean; /* no earlier run has added to this column of the window */
+};
+
+static void add_sums(double *sums, double *losts, const uint32_t *at, const double *values,
+                     uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct sum sum = {sums[at[i]], losts[at[i]]};
+        sum_add(&sum, values[i]);
+        sums[at[i]] = sum.value;
+        losts[at[i]] = sum.lost;
+    }
+}
+
+static void add_page(const struct page_sink *sink, const struct rank_page *page)
+{
+    const struct span_window *w = sink->window;
+    uint32_t at[RANK_PAGE_ITEMS];
+    for (uint32_t i = 0; i < page->count; i++)
+        at[i] = sink->column * w->items + (page->items[i] - w->first);
+    if (w->maxs != NULL)
+        for (uint32_t i = 0; i < page->count; i++)
+            if (w->counts[at[i]] == 0 || page->maxs[i] > w->maxs[at[i]])
+                w->maxs[at[i]] = page->maxs[i];
+    if (sink->clean) {
+        for (uint32_t i = 0; i < page->count; i++) {
+            w->sums[at[i]] = page->sums[i];
+            w->counts[at[i]] = page->counts[i];
+        }
+        return;
+    }
+    add_sums(w->sums, w->losts, at, page->sums, page->count);
+    for (uint32_t i = 0; i < page->count; i++)
+        w->counts[at[i]] += page->counts[i];
+}
+
+static int take_page(void *arg, const struct storage_rank *rank)
+{
+    const struct page_sink *sink = arg;
+    struct rank_page page;
+    if ((uint64_t)rank->number * RANK_PAGE_ITEMS < sink->window->first ||
+        (uint64_t)(rank->number + 1) * RANK_PAGE_ITEMS >
+            (uint64_t)sink->window->first + sink->window->items)
+        return LT_ECORRUPT;
+    int err = rank_page_decode(
+        rank->number, rank->body,
+        RANK_SUMS | RANK_COUNTS | (sink->window->maxs != NULL ? RANK_MAXS : 0), &page);
+    if (err == 0)
+        add_page(sink, &page);
+    return err;
+}
+
+static int add_lists(const struct scan *s, const struct crew_member *member,
+                     const struct span_window *w, uint32_t column)
+{
+    const struct topq *t = s->span->topq;
+    struct page_sink sink = {.window = w, .column = column, .clean = true};
+    int err = 0;
+    for (uint32_t r = 0; r < s->span->plan.whole.n && err == 0; r++) {
+        if (span_list_at(s->span, w->category, r, column)->state != SPAN_LIST)
+            continue;
+        struct storage_rank_filter filter = {.category = t->categories[w->category].info.id,
+                                             .dimension = t->columns[column],
+                                             .kind = STORAGE_RANK_PAGE,
+                                             .first = w->first / RANK_PAGE_ITEMS,
+                                             .last = (w->first + w->items - 1) / RANK_PAGE_ITEMS};
+        err = storage_run_ranks(member->session, s->span->plan.whole.v[r].run, &filter, take_page,
+                                &sink);
+        sink.clean = false;
+    }
+    return err;
+}
+
+static void add_memory(const struct scan *s, const struct span_window *w)
+{
+    const struct cells *cells = &s->span->categories[w->category].cells;
+    for (uint32_t i = 0; i < w->items; i++) {
+        const struct cell *own = cells_find(cells, w->first + i);
+        if (own == NULL) {
+            i |= CELLS_PAGE_ITEMS - 1; /* nothing on this page */
+            continue;
+        }
+        for (uint32_t c = 0; c < s->columns; c++) {
+            if (cell_is_empty(&own[c]))
+                continue;
+            struct cell cell = span_window_cell(w, c, i);
+            size_t at = (size_t)c * w->items + i;
+            cell_merge(&cell, &own[c]);
+            w->sums[at] = cell.sum.value;
+            w->losts[at] = cell.sum.lost;
+            w->counts[at] = cell.count;
+            if (w->maxs != NULL)
+                w->maxs[at] = cell.max;
+        }
+    }
+}
+
+/* A member's arrays, cleared. */
+static int clear_window(struct scan *s, uint32_t member, struct span_window **out)
+{
+    struct span_window *w = &s->windows[member];
+    struct scratch *memory = &s->memory[member];
+    w->items = s->window_pages * RANK_PAGE_ITEMS;
+    uint64_t n = (uint64_t)s->columns * w->items;
+    *out = w;
+    if (w->sums != NULL) {
+        memset(w->sums, 0, n * sizeof(*w->sums));
+        memset(w->losts, 0, n * sizeof(*w->losts));
+        memset(w->counts, 0, n * sizeof(*w->counts));
+        return 0; /* maxs mean nothing where counts are 0 */
+    }
+    w->losts = scratch_take(memory, n, sizeof(*w->losts));
+    w->counts = scratch_take(memory, n, sizeof(*w->counts));
+    if (w->losts == NULL || w->counts == NULL)
+        return memory->error;
+    if (s->span->topq->rank == AGGREGATE_MAX) {
+        w->maxs = scratch_take(memory, n, sizeof(*w->maxs));
+        if (w->maxs == NULL)
+            return memory->error;
+    }
+    w->sums = scratch_take(memory, n, sizeof(*w->sums));
+    return w->sums == NULL ? memory->error : 0;
+}
+
+static int scan_place(void *arg, const struct crew_member *member, uint32_t part)
+{
+    struct scan *s = arg;
+    struct span_window *w;
+    int err = clear_window(s, member->number, &w);
+    if (err != 0)
+        return err;
+    w->category = s->places.v[part].category;
+    w->first = s->places.v[part].first_page * RANK_PAGE_ITEMS;
+    for (uint32_t c = 0; c < s->columns && err == 0; c++)
+        err = add_lists(s, member, w, c);
+    if (err != 0)
+        return err;
+    add_memory(s, w);
+    return s->visit(s->arg, member, w);
+}
+
+/* Is there anything in the window's ids? Lists are not asked. */
+static bool is_worth(const struct span *span, uint32_t category, uint32_t first_page,
+                     uint32_t pages, bool listed)
+{
+    const struct cells *cells = &span->categories[category].cells;
+    uint64_t from = (uint64_t)first_page * (RANK_PAGE_ITEMS / CELLS_PAGE_ITEMS);
+    uint64_t to = from + (uint64_t)pages * (RANK_PAGE_ITEMS / CELLS_PAGE_ITEMS);
+    for (uint64_t p = from; p < to && p < cells->pages_count && !listed; p++)
+        listed = cells->pages[p] != NULL;
+    return listed;
+}
+
+static int add_places(struct scan *s, uint32_t category)
+{
+    const struct span *span = s->span;
+    const struct cells *cells = &span->categories[category].cells;
+    uint64_t items = (uint64_t)cells->pages_count * CELLS_PAGE_ITEMS;
+    bool listed = false;
+    for (uint32_t r = 0; r < span->plan.whole.n; r++)
+        for (uint32_t c = 0; c < s->columns; c++)
+            listed |= span_list_at(span, category, r, c)->state == SPAN_LIST;
+    if (listed && span->topq->categories[category].info.items > items)
+        items = span->topq->categories[category].info.items;
+    for (uint64_t page = 0; page * RANK_PAGE_ITEMS < items; page += s->window_pages) {
+        struct window_place place = {category, (uint32_t)page};
+        if (is_worth(span, category, place.first_page, s->window_pages, listed) &&
+            !VEC_PUSH(&s->places, place))
+            return LT_ENOMEM;
+    }
+    return 0;
+}
+
+/* A window is not longer than the largest category. */
+static uint32_t choose_window(const struct span *span, uint32_t columns)
+{
+    uint64_t bytes = (uint64_t)columns * RANK_PAGE_ITEMS * sizeof(struct cell);
+    uint64_t pages = WINDOW_BYTES_MAX / bytes, most = 1;
+    for (uint32_t c = 0; c < span->topq->categories_count; c++) {
+        uint64_t own = span->topq->categories[c].info.items / RANK_PAGE_ITEMS + 1;
+        most = own > most ? own : most;
+    }
+    pages = pages < 1 ? 1 : pages < WINDOW_PAGES_MAX ? pages : WINDOW_PAGES_MAX;
+    return (uint32_t)(pages < most ? pages : most);
+}
+
+int span_scan(struct span *span, uint32_t columns, span_visit *visit, void *arg)
+{
+    struct scan s = {.span = span, .columns = columns, .visit = visit, .arg = arg};
+    int err = 0;
+    s.window_pages = choose_window(span, columns);
+    for (uint32_t i = 0; i < CREW_MAX; i++)
+        scratch_init(&s.memory[i], span->scratch.guard);
+    for (uint32_t c = 0; c < span->topq->categories_count && err == 0; c++)
+        err = add_places(&s, c);
+    if (err == 0)
+        err = crew_run(span->topq->read, s.places.n, scan_place, &s);
+    for (uint32_t i = 0; i < CREW_MAX; i++) {
+        scratch_release(span->scratch.guard, s.memory[i].bytes);
+        scratch_fini(&s.memory[i]);
+    }
+    VEC_FINI(&s.places);
+    return err;
+}
