@@ -140,8 +140,8 @@ static int item_add(struct tally *t, uint32_t item, const struct summary *x)
     return 0;
 }
 
-int tally_add(struct tally *t, uint32_t item, const struct vector_points *points,
-              const struct summary *summary)
+int tally_add_points(struct tally *t, uint32_t item, const struct vector_points *points,
+                     const struct summary *summary)
 {
     assert(t->hosts.n > 0);
     summary_merge(&t->host, summary);

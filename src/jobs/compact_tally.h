@@ -72,8 +72,8 @@ void tally_reset(struct tally *t);
 /* The series that follow are of this host. ranked: which items, and the best, are wanted. */
 MUST_USE int tally_host_begin(struct tally *t, uint32_t host, bool ranked);
 /* Items ascend strictly within a host. summary: of the points. */
-MUST_USE int tally_add(struct tally *t, uint32_t item, const struct vector_points *points,
-                       const struct summary *summary);
+MUST_USE int tally_add_points(struct tally *t, uint32_t item, const struct vector_points *points,
+                              const struct summary *summary);
 /* The host's summary, items and best are complete, until the next begin. */
 void tally_host_end(struct tally *t);
 

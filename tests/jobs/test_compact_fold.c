@@ -496,7 +496,7 @@ static void tally_host(struct tally *t, uint32_t host, struct naive *items, stru
             naive_add(&minutes[(times_ms[i] - from_ms) / 60000], values[i]);
         }
         const struct vector_points points = {TALLY_POINTS, times_ms, values};
-        assert_int_equal(tally_add(t, item, &points, &summary), 0);
+        assert_int_equal(tally_add_points(t, item, &points, &summary), 0);
     }
     tally_host_end(t);
 }
@@ -577,7 +577,7 @@ static void test_sums_are_compensated(void **state)
         summary_add(&summary, from_ms, values[h]);
         const struct vector_points points = {1, &from_ms, &values[h]};
         assert_int_equal(tally_host_begin(&t, h, true), 0);
-        assert_int_equal(tally_add(&t, 7, &points, &summary), 0);
+        assert_int_equal(tally_add_points(&t, 7, &points, &summary), 0);
         tally_host_end(&t);
     }
     assert_true(tally_page(&t, 0, &page));

@@ -1,0 +1,55 @@
+#ifndef JOBS_COMPACT_WRITE_H
+#define JOBS_COMPACT_WRITE_H
+
+#include "base/attr.h"
+#include "base/buffer.h"
+#include "jobs/compact_tally.h"
+#include "jobs/job.h"
+#include "vector/pack.h"
+
+#include <stdint.h>
+
+/* The rows of a compact run that is being built: observation rows as series go by, rank rows and
+ * minute totals once a (category, dimension) is complete. Counts what it writes in the run and in
+ * the job's progress, and keeps its pace.
+ *
+ * Thread: one at a time. May block. Errors: those of port/storage.h, of job_pace, LT_ENOMEM. */
+
+enum {
+    /* Fewer items of a (category, dimension) over all hosts have no rank rows and no minute totals:
+       a reader has added up their few observation rows as fast. */
+    WRITE_RANKED_ITEMS = 64,
+    /* A host with so many items has total and top of its own. */
+    WRITE_RANKED_HOST_ITEMS = 4096,
+};
+
+struct run_writer {
+    struct job_context *context;
+    struct storage_run *run;
+    struct pack_writer *pack;
+    struct buffer body;
+    struct storage_pack row; /* category, dimension, host of the group in hand */
+    bool begun;              /* the pack has been begun, and may hold series */
+    uint64_t unpaced;        /* bytes written that job_pace has not seen */
+};
+
+/* run: BUILDING; its counts are kept up to date. Both live as long. */
+MUST_USE int run_writer_init(struct run_writer *w, struct job_context *context,
+                             struct storage_run *run);
+void run_writer_fini(struct run_writer *w);
+
+/* Groups in any order, series of a group with items ascending. */
+void run_writer_group(struct run_writer *w, const struct storage_group *group);
+MUST_USE int run_writer_series(struct run_writer *w, uint32_t item,
+                               const struct vector_points *points, struct summary *summary_out);
+MUST_USE int run_writer_group_end(struct run_writer *w);
+
+/* Rank rows of the tally's host, after tally_host_end, if it has enough items. */
+MUST_USE int run_writer_host(struct run_writer *w, const struct tally *tally);
+/* Rank rows over all hosts, and minute totals, if there are enough items. */
+MUST_USE int run_writer_tally(struct run_writer *w, const struct tally *tally);
+
+MUST_USE int run_writer_beats(struct run_writer *w, const struct storage_beats *beats);
+MUST_USE int run_writer_finish(struct run_writer *w);
+
+#endif
