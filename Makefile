@@ -24,10 +24,12 @@ MODULES   := command agent jobs query store ingest catalog tenant mysql locallog
              record vector resp model port base
 LIBS      := $(foreach m,$(MODULES),$(if $(wildcard src/$(m)/*.c),$(BUILD)/lib$(m).a))
 PROGRAMS  := $(patsubst src/main/%.c,$(BUILD)/%,$(wildcard src/main/*.c))
+# Programs for people, under tools/: one a folder.
+TOOLS     := $(patsubst %,$(BUILD)/longtail-%,load generate)
 UNIT      := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*/test_*.c))
 
 .DEFAULT_GOAL := all
-all: $(PROGRAMS) $(BUILD)/longtail-load ## Build the programs into build/
+all: $(PROGRAMS) $(TOOLS) ## Build the programs into build/
 
 # ---- generated sources: each generator adds its files to GENERATED ----
 include tools/generate.mk
@@ -53,6 +55,11 @@ $(PROGRAMS): $(BUILD)/%: $(BUILD)/obj/main/%.o $(LIBS)
 $(BUILD)/longtail-load: tools/load/load.c $(BUILD)/libbase.a
 	@echo "  LD    $@"
 	@$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $^ $(LDFLAGS) -lxxhash -lm
+
+$(BUILD)/longtail-generate: $(wildcard tools/generate/*.c) $(LIBS)
+	@echo "  LD    $@"
+	@$(CCACHE) $(CC) $(CPPFLAGS) -Itools $(CFLAGS) -MMD -MP -MF $@.d -o $@ $(wildcard tools/generate/*.c) $(LDFLAGS) \
+	    -Wl,--start-group $(LIBS) -Wl,--end-group $(LDLIBS)
 
 # ---- unit tests: tests/<module>/test_*.c, with cmocka; helpers beside them are linked in ----
 
