@@ -25,7 +25,7 @@ MODULES   := command agent jobs query store ingest catalog tenant mysql locallog
 LIBS      := $(foreach m,$(MODULES),$(if $(wildcard src/$(m)/*.c),$(BUILD)/lib$(m).a))
 PROGRAMS  := $(patsubst src/main/%.c,$(BUILD)/%,$(wildcard src/main/*.c))
 # Programs for people, under tools/: one a folder.
-TOOLS     := $(patsubst %,$(BUILD)/longtail-%,load generate)
+TOOLS     := $(patsubst %,$(BUILD)/longtail-%,load generate inspect)
 UNIT      := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*/test_*.c))
 
 .DEFAULT_GOAL := all
@@ -56,10 +56,13 @@ $(BUILD)/longtail-load: tools/load/load.c $(BUILD)/libbase.a
 	@echo "  LD    $@"
 	@$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $^ $(LDFLAGS) -lxxhash -lm
 
-$(BUILD)/longtail-generate: $(wildcard tools/generate/*.c) $(LIBS)
-	@echo "  LD    $@"
-	@$(CCACHE) $(CC) $(CPPFLAGS) -Itools $(CFLAGS) -MMD -MP -MF $@.d -o $@ $(wildcard tools/generate/*.c) $(LDFLAGS) \
-	    -Wl,--start-group $(LIBS) -Wl,--end-group $(LDLIBS)
+define tool
+$(BUILD)/longtail-$(1): $(wildcard tools/$(1)/*.[ch]) $(LIBS)
+	@echo "  LD    $$@"
+	@$$(CCACHE) $(CC) $$(CPPFLAGS) -Itools $$(CFLAGS) -o $$@ $$(filter %.c,$$^) $$(LDFLAGS) \
+	    -Wl,--start-group $(LIBS) -Wl,--end-group $$(LDLIBS)
+endef
+$(foreach t,generate inspect,$(eval $(call tool,$(t))))
 
 # ---- unit tests: tests/<module>/test_*.c, with cmocka; helpers beside them are linked in ----
 
