@@ -36,7 +36,7 @@ enum {
     BLOCK_POINTS_MAX = 1 << 15,
     BLOCKS_BYTES = 256 << 20, /* all buffers together */
     POINT_BYTES = 4 + 8 + 8,
-    DIMENSIONS = 3,
+    DIMENSIONS = 4,
 };
 
 static const struct option_spec options_table[] = {
@@ -71,7 +71,8 @@ static const struct option_spec options_table[] = {
      .default_text = "1",
      .min = 1,
      .max = DIMENSIONS,
-     .help = "1: time_us; 2: and tput; 3: and errors, which few have",
+     .help = "1: time_us; 2: and tput; 3: and errors, which few have; 4: and rows, which a tenth "
+             "has",
      .section = "generate"},
     {.name = "hosts",
      .type = OPTION_INT,
@@ -178,7 +179,7 @@ struct generate {
     uint64_t points;
 };
 
-static const char *const dimension_names[DIMENSIONS] = {"time_us", "tput", "errors"};
+static const char *const dimension_names[DIMENSIONS] = {"time_us", "tput", "errors", "rows"};
 
 /* ---- names ---- */
 
@@ -322,6 +323,8 @@ static int put_point(struct generate *g, uint32_t hour, uint32_t slot, uint32_t 
         err = lane_add(g, 1, host, id, second * 1000, (double)p.executions);
     if (err == 0 && g->dimensions > 2 && p.error)
         err = lane_add(g, 2, host, id, second * 1000, 1);
+    if (err == 0 && g->dimensions > 3 && item % 10 == 0)
+        err = lane_add(g, 3, host, id, second * 1000, (double)(p.executions * (item % 7)));
     return err;
 }
 
