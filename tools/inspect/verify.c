@@ -190,7 +190,7 @@ static void compare_series(struct check *c, const struct pack_summaries *stored,
 {
     const struct summary *s = &c->summaries.v[i];
     uint32_t item = c->items.v[i];
-    double sum = stored->sum[i] + (stored->lost != NULL ? stored->lost[i] : 0);
+    double sum = stored->sum[i];
     if (stored->item[i] != item)
         complain(c,
                  "row of item %" PRIu32 ": entry %" PRIu32 " is item %" PRIu32
