@@ -164,7 +164,8 @@ struct generate {
     struct storage_session *session, *reader;
     struct storage_progress progress;
     struct catalog *catalog;
-    struct catalog_mark named; /* names below it are stored */
+    struct catalog_mark named;  /* names below it are stored */
+    struct catalog_mark naming; /* … once the open transaction is */
     uint32_t *host_ids;
     uint32_t *item_ids;   /* by the workload's item */
     uint32_t items_named; /* of them */
@@ -254,8 +255,8 @@ static int put_text(void *arg, const struct storage_item_text *text)
 
 static int flush_names(struct generate *g)
 {
-    struct catalog_mark now = catalog_mark(g->catalog);
-    return catalog_changes(g->catalog, g->named, now, put_name, put_text, g);
+    g->naming = catalog_mark(g->catalog);
+    return catalog_changes(g->catalog, g->named, g->naming, put_name, put_text, g);
 }
 
 /* ---- points ---- */
@@ -429,7 +430,6 @@ static int flush_hour(struct generate *g, uint32_t hour, bool late)
         err = storage_flush_begin(g->session, &flush);
     if (err != 0)
         return err;
-    struct catalog_mark now = catalog_mark(g->catalog);
     err = put_hour(g, hour, late);
     if (err != 0) {
         storage_flush_abort(g->session);
@@ -437,8 +437,8 @@ static int flush_hour(struct generate *g, uint32_t hour, bool late)
     }
     err = storage_flush_commit(g->session);
     if (err == 0) {
-        catalog_forget_changes(g->catalog, now);
-        g->named = now;
+        catalog_forget_changes(g->catalog, g->naming);
+        g->named = g->naming;
     }
     return err;
 }
