@@ -137,10 +137,10 @@ int manifest_insert(struct mysql_session *s, const char *name, uint32_t environm
 }
 
 int manifest_make(struct mysql_session *s, const char *create_name, const char *enter_name,
-                  const struct schema_table *table, enum storage_run_state state)
+                  const struct schema_table *table, bool building, bool small)
 {
     const char *prefix = s->storage->prefix;
-    schema_put_create(session_sql(s), prefix, table);
+    schema_put_create(session_sql(s), prefix, table, small);
     int err = session_exec(s, create_name, NULL);
     if (err != 0)
         return err;
@@ -149,8 +149,8 @@ int manifest_make(struct mysql_session *s, const char *create_name, const char *
     schema_put_table(sql, prefix, table->environment, "manifest_2");
     buffer_printf(sql, " SET tables = tables | %u WHERE id = %" PRIu64, 1u << table->kind,
                   table->run);
-    if (state != 0)
-        buffer_printf(sql, " AND state = %d", (int)state);
+    if (building)
+        buffer_printf(sql, " AND state = %d", STORAGE_BUILDING);
     uint64_t matched = 0;
     err = session_exec(s, enter_name, &matched);
     if (err != 0 || matched == 1)
@@ -234,7 +234,7 @@ static int tables_make(struct mysql_session *s, uint32_t environment, const stru
         if (schema_has(run, arrival_kinds[i]))
             continue;
         struct schema_table table = schema_table_of(environment, arrival_kinds[i], run);
-        err = manifest_make(s, "ensure.create", "ensure.manifest", &table, 0);
+        err = manifest_make(s, "ensure.create", "ensure.manifest", &table, false, false);
     }
     return err == LT_EDIVERGED ? LT_ERETRY : err; /* it was even dropped meanwhile */
 }

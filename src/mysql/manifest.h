@@ -23,8 +23,8 @@ MUST_USE int manifest_insert(struct mysql_session *s, const char *name, uint32_t
                              const struct storage_run *run);
 
 /* Makes one table of a run, enters it, and drops it again where the run is no longer there to have
- * it: LT_EDIVERGED. state: that the run must have, 0: any. */
+ * it: LT_EDIVERGED. building: the run must still be BUILDING. small: schema_put_create. */
 MUST_USE int manifest_make(struct mysql_session *s, const char *create_name, const char *enter_name,
-                           const struct schema_table *table, enum storage_run_state state);
+                           const struct schema_table *table, bool building, bool small);
 
 #endif

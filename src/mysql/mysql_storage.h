@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-/* port/storage.h on MariaDB 10.6 or later, by libmariadb.
+/* port/storage.h on MariaDB 10.6 or later (innodb_file_per_table, its default), by libmariadb.
  *
  * One shard is one server: database <prefix>meta holds the progress rows, <prefix><environment> an
  * environment's catalog and tables (schema.c). The user needs all privileges on `<prefix>%`.

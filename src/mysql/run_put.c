@@ -9,12 +9,15 @@
 #include <stdlib.h>
 
 /* Rows of a run that is being built. A batch of one table is one statement, which commits by
- * itself: nobody reads the run before it is published, and after an error it is only dropped. The
- * first batch of a table makes the table. */
+ * itself: nobody reads the run before it is published, and after an error it is only dropped.
+ *
+ * Whether a table is small decides how it is made (schema.c): so its first batches are held back
+ * until they are many, or all. */
 
 enum {
     BATCH_BYTES_MAX = 4 << 20,
-    BATCHES_MAX = 32, /* tables that have unwritten rows */
+    SMALL_BYTES_MAX = 16 << 20,
+    TABLES_MAX = 32, /* that have unwritten rows */
 };
 
 static const char *const statements[SCHEMA_KINDS] = {
@@ -26,19 +29,35 @@ static const char *const statements[SCHEMA_KINDS] = {
 struct put_batch {
     struct schema_table table;
     bool made;
-    struct bulk bulk;
+    struct bulk bulk;      /* that rows are put into */
+    VEC(struct bulk) held; /* full ones, while the table is not made */
+    size_t held_bytes;
 };
 
 struct put {
-    VEC(struct put_batch) batches;
+    VEC(struct put_batch) batches; /* one a table */
     uint32_t seq;       /* the next row's number, in arrival runs: the order of the calls */
     struct buffer body; /* of the row that is being made */
 };
 
+static void held_drop(struct put_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->held.n; i++)
+        bulk_fini(&batch->held.v[i]);
+    VEC_FINI(&batch->held);
+    batch->held_bytes = 0;
+}
+
+static void batch_fini(struct put_batch *batch)
+{
+    bulk_fini(&batch->bulk);
+    held_drop(batch);
+}
+
 static void batches_drop(struct put *p)
 {
     for (uint32_t i = 0; i < p->batches.n; i++)
-        bulk_fini(&p->batches.v[i].bulk);
+        batch_fini(&p->batches.v[i]);
     p->batches.n = 0;
 }
 
@@ -61,9 +80,9 @@ uint32_t put_pending(struct mysql_session *s, uint32_t environment, uint64_t run
     for (uint32_t i = 0; p != NULL && i < p->batches.n;) {
         struct put_batch *b = &p->batches.v[i];
         bool of_run = b->table.environment == environment && b->table.run == run;
-        rows += of_run ? b->bulk.rows : 0;
+        rows += of_run ? b->bulk.rows + b->held.n : 0;
         if (of_run && forget) {
-            bulk_fini(&b->bulk);
+            batch_fini(b);
             *b = p->batches.v[--p->batches.n];
         } else {
             i++;
@@ -74,31 +93,39 @@ uint32_t put_pending(struct mysql_session *s, uint32_t environment, uint64_t run
 
 /* ---- writing ---- */
 
-static int batch_run(struct mysql_session *s, struct put_batch *batch)
+static int bulk_write(struct mysql_session *s, const struct schema_table *table, struct bulk *bulk)
 {
-    if (batch->bulk.rows == 0)
+    struct buffer *sql = session_sql(s);
+    buffer_append_str(sql, "INSERT INTO ");
+    schema_put_run_table(sql, s->storage->prefix, table);
+    buffer_append_str(sql, row_layouts[table->kind].values);
+    return sql->error != 0 ? sql->error
+                           : bulk_run(bulk, &s->conn, statements[table->kind], buffer_slice(sql));
+}
+
+/* Writes what there is; small: and there will be no more. */
+static int batch_run(struct mysql_session *s, struct put_batch *batch, bool small)
+{
+    if (batch->bulk.rows == 0 && batch->held.n == 0)
         return 0;
     int err = conn_ready(&s->conn, false);
     if (err == 0 && !batch->made) {
-        err = manifest_make(s, "run.table", "run.enter", &batch->table, STORAGE_BUILDING);
+        err = manifest_make(s, "run.table", "run.enter", &batch->table, true, small);
         batch->made = err == 0;
     }
-    if (err != 0)
-        return err;
-    struct buffer *sql = session_sql(s);
-    buffer_append_str(sql, "INSERT INTO ");
-    schema_put_run_table(sql, s->storage->prefix, &batch->table);
-    buffer_append_str(sql, row_layouts[batch->table.kind].values);
-    if (sql->error != 0)
-        return sql->error;
-    return bulk_run(&batch->bulk, &s->conn, statements[batch->table.kind], buffer_slice(sql));
+    for (uint32_t i = 0; err == 0 && i < batch->held.n; i++)
+        err = bulk_write(s, &batch->table, &batch->held.v[i]);
+    if (err == 0)
+        err = bulk_write(s, &batch->table, &batch->bulk);
+    held_drop(batch);
+    return err;
 }
 
 static int batches_run(struct mysql_session *s)
 {
     int err = 0;
     for (uint32_t i = 0; err == 0 && s->put != NULL && i < s->put->batches.n; i++)
-        err = batch_run(s, &s->put->batches.v[i]);
+        err = batch_run(s, &s->put->batches.v[i], true);
     return err;
 }
 
@@ -147,12 +174,15 @@ static int batch_of(struct mysql_session *s, enum schema_kind kind, uint32_t env
             return 0;
         }
     }
-    if (p->batches.n >= BATCHES_MAX) {
+    if (p->batches.n >= TABLES_MAX) {
         err = batches_run(s);
         if (err != 0)
             return err;
         batches_drop(p);
     }
+    err = conn_ready(&s->conn, false); /* it tells how much a statement may carry */
+    if (err != 0)
+        return err;
     struct put_batch batch = {.table = schema_table_of(environment, kind, run)};
     bulk_init(&batch.bulk, row_layouts[kind].types, row_layouts[kind].columns);
     if (!VEC_PUSH(&p->batches, batch))
@@ -161,13 +191,30 @@ static int batch_of(struct mysql_session *s, enum schema_kind kind, uint32_t env
     return 0;
 }
 
+/* A full batch of a table that is not made yet waits for the others. */
+static int batch_hold(struct put_batch *batch)
+{
+    size_t bytes = bulk_bytes(&batch->bulk);
+    if (!VEC_PUSH(&batch->held, batch->bulk))
+        return LT_ENOMEM;
+    const struct row_layout *layout = &row_layouts[batch->table.kind];
+    bulk_init(&batch->bulk, layout->types, layout->columns);
+    batch->held_bytes += bytes;
+    return 0;
+}
+
 /* After a row was put: writes what has become large. */
 static int put_done(struct mysql_session *s, struct put_batch *batch)
 {
     size_t limit = s->conn.packet_bytes_max / 2;
-    if (limit == 0 || limit > BATCH_BYTES_MAX)
+    if (limit > BATCH_BYTES_MAX)
         limit = BATCH_BYTES_MAX;
-    int err = bulk_bytes(&batch->bulk) >= limit ? batch_run(s, batch) : 0;
+    size_t bytes = bulk_bytes(&batch->bulk);
+    int err = 0;
+    if (bytes >= limit)
+        err = batch->made || batch->held_bytes + bytes > SMALL_BYTES_MAX
+                  ? batch_run(s, batch, false)
+                  : batch_hold(batch);
     return err != 0 ? put_fail(s, err) : 0;
 }
 

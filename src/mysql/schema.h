@@ -59,8 +59,9 @@ void schema_put_table(struct buffer *sql, const char *prefix, uint32_t environme
                       const char *table);
 void schema_put_run_table(struct buffer *sql, const char *prefix, const struct schema_table *table);
 
-/* Appends CREATE TABLE IF NOT EXISTS …, DROP TABLE IF EXISTS … */
-void schema_put_create(struct buffer *sql, const char *prefix, const struct schema_table *table);
+/* Appends CREATE TABLE IF NOT EXISTS …, DROP TABLE IF EXISTS … small: see schema.c. */
+void schema_put_create(struct buffer *sql, const char *prefix, const struct schema_table *table,
+                       bool small);
 void schema_put_drop(struct buffer *sql, const char *prefix, const struct schema_table *table);
 
 #endif

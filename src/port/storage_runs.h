@@ -68,10 +68,10 @@ MUST_USE static inline int storage_run_create(struct storage_session *s,
     return s->ops->run_create(s, fence, environment, like, out);
 }
 
-/* Rows of a BUILDING run, all from one session. Buffered; written in batches, each its own
- * transaction. Slices are copied before the call returns. Any order, each primary key once (sorted
- * is cheapest). run_flush writes the rest. After an error the session forgets what was not written,
- * and the run is good for nothing but drop. */
+/* Rows of a BUILDING run, all from one session. Buffered, up to 20 MiB a table; written in batches,
+ * each its own transaction. Slices are copied before the call returns. Any order, each primary key
+ * once (sorted is cheapest). run_flush writes the rest. After an error the session forgets what was
+ * not written, and the run is good for nothing but drop. */
 MUST_USE static inline int storage_run_put_pack(struct storage_session *s, uint32_t environment,
                                                 const struct storage_run *run,
                                                 const struct storage_pack *pack)

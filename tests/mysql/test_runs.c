@@ -278,6 +278,28 @@ static void test_rows_of_a_compact_run_are_stored(void **state)
     assert_no_stray_tables(f);
 }
 
+/* Small tables leave holes in their files; large ones are written as they are. */
+static void test_only_small_tables_are_compressed_by_page(void **state)
+{
+    struct runs_fixture *f = *state;
+    static const uint32_t rows[] = {1, 220, 330}; /* 220 * (65000 + 8125) = 16.1 MB, 24.1 MB */
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        struct storage_run run = create(f, STORAGE_COMPACT, 1, hour_range(i));
+        assert_int_equal(put_rows(f->s, &run, rows[i], 65000), 0);
+        char sql[256];
+        snprintf(sql, sizeof(sql),
+                 "SELECT create_options LIKE '%%PAGE_COMPRESSED%%' FROM information_schema.tables"
+                 " WHERE table_schema = '%s%d' AND table_name LIKE 'observation%%_%llu'",
+                 f->prefix, ENVIRONMENT, (unsigned long long)run.id);
+        assert_string_equal(runs_ask(f, sql), i < 2 ? "1" : "0");
+        char expected[12];
+        snprintf(expected, sizeof(expected), "%u", rows[i]);
+        assert_string_equal(ask_run(f, "COUNT(DISTINCT first_item)", "observation", &run, ""),
+                            expected);
+        assert_string_equal(ask_run(f, "COUNT(*)", "rank", &run, ""), expected);
+    }
+}
+
 /* Two runs at once from one session: what belongs to which. */
 static void test_two_runs_are_built_side_by_side(void **state)
 {
@@ -603,6 +625,7 @@ int main(void)
         RUNS(test_a_flush_whose_run_was_closed_begins_again),
         RUNS(test_a_close_waits_for_the_flush_in_flight),
         RUNS(test_rows_of_a_compact_run_are_stored),
+        RUNS(test_only_small_tables_are_compressed_by_page),
         RUNS(test_two_runs_are_built_side_by_side),
         RUNS(test_an_arrival_run_is_rewritten),
         RUNS(test_publish_moves_all_or_nothing),
