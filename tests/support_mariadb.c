@@ -70,11 +70,14 @@ bool test_mariadb_restart(struct test_mariadb *db)
 {
     char data[PATH_BYTES_MAX];
     char path[PATH_BYTES_MAX];
+    char tmp[PATH_BYTES_MAX];
     snprintf(data, sizeof(data), "--datadir=%s/data", db->folder);
+    snprintf(tmp, sizeof(tmp), "--tmpdir=%s", db->folder);
     snprintf(path, sizeof(path), "--socket=%s", socket_path(db));
     const char *argv[] = {"mariadbd",
                           "--no-defaults",
                           data,
+                          tmp,
                           path,
                           "--skip-networking",
                           "--user=root",
@@ -104,9 +107,14 @@ static bool install(struct test_mariadb *db)
     snprintf(db->address, sizeof(db->address), "unix:%s/sock", db->folder);
     char data[PATH_BYTES_MAX];
     snprintf(data, sizeof(data), "--datadir=%s/data", db->folder);
+    /* Servers in containers that share /tmp may have the same process id, by which they name their
+     * files. */
+    char tmpdir[PATH_BYTES_MAX];
+    snprintf(tmpdir, sizeof(tmpdir), "--tmpdir=%s", db->folder);
     const char *argv[] = {"mariadb-install-db",
                           "--no-defaults",
                           data,
+                          tmpdir,
                           "--user=root",
                           "--auth-root-authentication-method=normal",
                           "--skip-test-db",
