@@ -3,6 +3,7 @@
 #include "base/number.h"
 #include "mysql/run_read.h"
 #include "mysql/select.h"
+#include "vector/pack.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -108,9 +109,45 @@ static int arrival_scan(struct point_scan *scan)
 
 /* ---- compact rows ---- */
 
+static int pack_points(void *arg, const struct storage_pack *pack)
+{
+    struct point_scan *scan = arg;
+    struct pack_points points;
+    int err =
+        pack_open_points(scan->s->pack, scan->run->range.from_s * 1000, pack->summaries,
+                         pack->vectors, scan->filter->items, scan->filter->items_count, &points);
+    if (err != 0) {
+        log_error("mysql",
+                  "environment %" PRIu32 ", run %" PRIu64 ", observation row (category %" PRIu32
+                  ", dimension %" PRIu32 ", host %" PRIu32 ", first item %" PRIu32 ", part %" PRIu32
+                  ") cannot be read: %s",
+                  scan->s->environment, scan->run->id, pack->category, pack->dimension, pack->host,
+                  pack->first_item, pack->part, error_text(err));
+        return err;
+    }
+    if (points.count == 0)
+        return 0;
+    struct block block = {
+        .category = pack->category,
+        .dimension = pack->dimension,
+        .host = pack->host,
+        .fresh = true,
+        .count = points.count,
+        .items = points.items,
+        .times_ms = points.times_ms,
+        .values = points.values,
+    };
+    return scan->visit(scan->arg, &block);
+}
+
 static int compact_scan(struct point_scan *scan)
 {
-    return scan->filter->fresh ? LT_EUNSUPPORTED : 0;
+    if (!scan->filter->fresh)
+        return 0;
+    int err = scan->s->pack == NULL ? pack_codec_create(&scan->s->pack) : 0;
+    return err != 0 ? err
+                    : run_scan_packs(scan->s, scan->run, scan->filter,
+                                     STORAGE_SUMMARIES | STORAGE_VECTORS, pack_points, scan);
 }
 
 int run_scan_points(struct mysql_session *s, const struct storage_run *run,

@@ -4,6 +4,7 @@
 #include "base/logger.h"
 #include "base/number.h"
 #include "mysql/session.h"
+#include "vector/pack.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -79,6 +80,7 @@ static void session_destroy(struct storage_session **session)
     conn_disconnect(&s->conn);
     frame_codec_destroy(&s->frame);
     arrival_codec_destroy(&s->arrival);
+    pack_codec_destroy(&s->pack);
     buffer_fini(&s->sql);
     VEC_FINI(&s->runs);
     free(s);

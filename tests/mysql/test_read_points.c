@@ -12,7 +12,9 @@
 #include "mysql/support_storage.h"
 #include "support_mariadb.h"
 #include "vector/beats.h"
+#include "vector/pack.h"
 
+#include <mysql.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,6 +213,126 @@ static void test_an_open_run_within_a_snapshot_does_not_move(void **state)
     storage_reader_end(f->r);
     points_free(&model);
     points_free(&more);
+}
+
+/* ---- compact runs ---- */
+
+enum { SERIES_ITEMS = 700, SERIES_POINTS = 9 };
+
+static double series_value(uint32_t dimension, uint32_t host, uint32_t item, uint32_t i)
+{
+    return dimension * 1000 + host * 100 + item + i * 0.25;
+}
+
+/* Every second item from `host` on has points, one each 400 s, in rows of about 100 items. */
+static struct storage_run run_of_points(struct fixture *f)
+{
+    struct storage_run run = run_begin(f->s, &f->progress, STORAGE_COMPACT, 1, hour_range(0));
+    struct pack_writer *writer;
+    assert_int_equal(pack_writer_create(&writer), 0);
+    for (uint32_t key = 0; key < 9; key++) {
+        struct storage_pack pack = {.category = 1, .dimension = key / 3, .host = key % 3};
+        for (uint32_t item = pack.host; item < SERIES_ITEMS;) {
+            pack_begin(writer, hour0_s * 1000);
+            for (uint32_t n = 0; n < 50 && item < SERIES_ITEMS; n++, item += 2) {
+                int64_t times_ms[SERIES_POINTS];
+                double values[SERIES_POINTS];
+                for (uint32_t i = 0; i < SERIES_POINTS; i++) {
+                    times_ms[i] = hour0_s * 1000 + i * 400000 + item;
+                    values[i] = series_value(pack.dimension, pack.host, item, i);
+                }
+                struct vector_points points = {SERIES_POINTS, times_ms, values};
+                assert_int_equal(pack_add(writer, item, &points, NULL), 0);
+            }
+            struct pack_row row;
+            assert_int_equal(pack_finish(writer, &row), 0);
+            pack.first_item = row.first_item;
+            pack.last_item = row.last_item;
+            pack.items = row.items;
+            pack.points = row.points;
+            pack.min_ms = row.min_ms;
+            pack.max_ms = row.max_ms;
+            pack.summaries = row.summaries;
+            pack.vectors = row.vectors;
+            assert_int_equal(storage_run_put_pack(f->s, ENVIRONMENT, &run, &pack), 0);
+        }
+    }
+    pack_writer_destroy(&writer);
+    run_publish(f->s, &f->progress, &run);
+    return run;
+}
+
+struct seen_points {
+    const struct block_filter *filter;
+    uint64_t last; /* (dimension, host, item) + 1 */
+    uint32_t points, items;
+};
+
+static int compact_visit(void *arg, const struct block *block)
+{
+    struct seen_points *seen = arg;
+    assert_int_equal(block->category, 1);
+    assert_int_equal(block->lo, 0);
+    assert_true(block->fresh && block->policies == NULL && block->count > 0);
+    for (uint32_t i = 0; i < block->count; i++) {
+        uint32_t item = block->items[i];
+        uint64_t key = ((uint64_t)(block->dimension * 3 + block->host) << 32 | item) + 1;
+        assert_true(key >= seen->last);
+        seen->items += key > seen->last;
+        seen->last = key;
+        int64_t at = block->times_ms[i] - hour0_s * 1000 - item;
+        assert_int_equal(at % 400000, 0);
+        assert_true(block->values[i] ==
+                    series_value(block->dimension, block->host, item, (uint32_t)(at / 400000)));
+        seen->points++;
+    }
+    return 0;
+}
+
+static void test_a_compact_run_gives_points(void **state)
+{
+    struct fixture *f = *state;
+    struct storage_run run = run_of_points(f);
+    static const uint32_t items[] = {0, 1, 2, 99, 300, 699, 5000};
+    static const uint32_t two = 2;
+    struct block_filter filter = filter_all(1, true);
+    reader_open(f);
+    struct seen_points seen = {0};
+    assert_int_equal(storage_run_scan(f->r, &run, &filter, compact_visit, &seen), 0);
+    assert_int_equal(seen.items, 3 * (350 + 350 + 349));
+    assert_int_equal(seen.points, seen.items * SERIES_POINTS);
+    filter.items = items;
+    filter.items_count = 7;
+    seen = (struct seen_points){0};
+    assert_int_equal(storage_run_scan(f->r, &run, &filter, compact_visit, &seen), 0);
+    assert_int_equal(seen.items, 3 * (3 + 3 + 2));
+    filter.hosts = &two;
+    filter.hosts_count = 1;
+    seen = (struct seen_points){0};
+    assert_int_equal(storage_run_scan(f->r, &run, &filter, compact_visit, &seen), 0);
+    assert_int_equal(seen.items, 3 * 2);
+    filter.fresh = false;
+    assert_int_equal(storage_run_scan(f->r, &run, &filter, compact_visit, &seen), 0);
+    assert_int_equal(seen.items, 3 * 2);
+    storage_reader_end(f->r);
+}
+
+/* Snapshots hand out the points of a range's compact run and of what came later, as one. */
+static void test_a_snapshot_scans_both_kinds(void **state)
+{
+    struct fixture *f = *state;
+    (void)run_of_points(f);
+    struct points late = {0};
+    flush_random(f, 0, &late);
+    points_free(&late);
+    struct points all = {0};
+    (void)scan_all(f->r, 1, true, &all);
+    uint32_t compact = 0;
+    for (uint32_t i = 0; i < all.n; i++)
+        compact +=
+            all.v[i].lo == 0 && (all.v[i].time_ms - hour0_s * 1000 - all.v[i].item) % 400000 == 0;
+    assert_in_range(compact, 3 * (350 + 350 + 349) * SERIES_POINTS, all.n - 1);
+    points_free(&all);
 }
 
 /* ---- heartbeats ---- */
@@ -434,6 +556,33 @@ static void test_reads_end_when_they_must(void **state)
     points_free(&seen);
 }
 
+static void raw_exec(const char *sql)
+{
+    MYSQL *raw = mysql_init(NULL);
+    assert_non_null(mysql_real_connect(raw, NULL, "root", "", NULL, 0,
+                                       test_mariadb_address(db) + strlen("unix:"), 0));
+    assert_int_equal(mysql_query(raw, sql), 0);
+    mysql_close(raw);
+}
+
+static void test_a_damaged_row_is_told(void **state)
+{
+    struct fixture *f = *state;
+    struct storage_run run = run_of_points(f);
+    char sql[300];
+    snprintf(sql, sizeof(sql),
+             "UPDATE `%s%d`.observation_1_s_%lld_%lld_%llu SET vectors = CONCAT(LEFT(vectors, 20),"
+             " 'x', SUBSTR(vectors, 22)) WHERE host = 2 AND dimension = 1",
+             f->prefix, ENVIRONMENT, (long long)run.range.from_s, (long long)run.range.to_s,
+             (unsigned long long)run.id);
+    raw_exec(sql);
+    struct block_filter filter = filter_all(1, true);
+    struct seen_points seen = {0};
+    reader_open(f);
+    assert_int_equal(storage_run_scan(f->r, &run, &filter, compact_visit, &seen), LT_ECORRUPT);
+    storage_reader_end(f->r);
+}
+
 int main(void)
 {
     db = test_mariadb_start();
@@ -443,11 +592,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_arrival_run_is_read_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_open_run_within_a_snapshot_does_not_move, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_a_compact_run_gives_points, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_snapshot_scans_both_kinds, setup, teardown),
         cmocka_unit_test_setup_teardown(test_heartbeats_of_an_arrival_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_heartbeats_of_a_compact_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_heartbeats_of_a_coarser_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tables_and_their_runs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reads_end_when_they_must, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_damaged_row_is_told, setup, teardown),
     };
     int failed = cmocka_run_group_tests_name("mysql: points of runs", tests, NULL, NULL);
     test_mariadb_stop(&db);
