@@ -10,16 +10,19 @@
 /* Observation rows: which of them hold an item is known by their keys alone, as rows of one
  * (category, dimension, host) follow each other in item order:
  *
- *   first_item, last_item   [3 … 90] [90 … 90] [90 … 90] [95 … 200]     parts of 90: two rows
- * alone, one at another row's end
+ *   first_item, last_item   [3 … 90] [90 … 90] [90 … 90] [95 … 200]
+ *   part                        0        1         2         0
  *
- * So an item stands in the rows that begin with it, and in the one before them. Three plans:
+ * Item 90 has three parts, the first at the end of a row with others. So an item stands in the rows
+ * that begin with it, and in the one before them. Four plans:
  *
+ *   one item     the last row that begins with it or before. 90 us with both bodies
  *   few items    for each (dimension, host, item) a range of the primary key, whose lower end is a
- *                subquery that reads one row; 70 us each
- *   many items   first the keys of all rows, without bodies, 0.5 us each; then those that matter,
- * by key all items    a span of the primary key: also where the keys show that most rows matter
- */
+ *                subquery that reads one row. 130 us for the first
+ *   many items   the keys of all rows, without bodies, 0.5 us each; then rows that matter, by key
+ *   all items    a span of the primary key; also where the keys show that most rows matter
+ *
+ * (tests/mysql/bench_reads.c) */
 
 enum {
     LOOKUPS_MAX = 16,
@@ -40,7 +43,9 @@ struct pack_scan {
     storage_pack_visit *visit;
     void *arg;
     VEC(struct pack_key) keys;
-    uint64_t rows; /* that the keys were chosen from */
+    uint64_t rows;    /* that the keys were chosen from */
+    bool alone;       /* one item is read: the row in hand is the last one that may hold it */
+    bool has_earlier; /* … and it is not the only one */
 };
 
 /* Is one of the items asked for within [first, last]? */
@@ -102,7 +107,9 @@ static int pack_row(void *arg, const struct slice *columns)
     pack.points = n[PACK_POINTS];
     pack.summaries = columns[PACK_SUMMARIES];
     pack.vectors = columns[PACK_VECTORS];
-    if (!items_within(scan->filter, pack.first_item, pack.last_item))
+    scan->has_earlier = scan->alone && pack.first_item == scan->filter->items[0] && pack.part > 0;
+    if (scan->has_earlier || !items_within(scan->filter, pack.first_item, pack.last_item) ||
+        pack.max_ms < scan->filter->from_ms || pack.min_ms > block_last_ms(scan->filter->to_ms))
         return 0;
     return scan->visit(scan->arg, &pack);
 }
@@ -190,6 +197,24 @@ static int read_few(struct pack_scan *scan)
     return rows_read(scan);
 }
 
+/* ---- one item ---- */
+
+/* No condition but the key: one that the row does not meet would send the search back row by row.
+ */
+static int read_one(struct pack_scan *scan)
+{
+    const struct block_filter *filter = scan->filter;
+    struct buffer *sql = rows_begin(scan);
+    buffer_printf(sql,
+                  " AND dimension = %" PRIu32 " AND host = %" PRIu32 " AND first_item <= %" PRIu32
+                  " ORDER BY first_item DESC, part DESC LIMIT 1",
+                  filter->dimensions[0], filter->hosts[0], filter->items[0]);
+    scan->alone = true;
+    int err = session_query(scan->s, "read.packs", scan->s->guard, pack_row, scan);
+    scan->alone = false;
+    return err == 0 && scan->has_earlier ? read_few(scan) : err;
+}
+
 /* ---- many items ---- */
 
 /* dimension, host, first_item, last_item */
@@ -255,6 +280,12 @@ static int read_many(struct pack_scan *scan)
 
 /* ---- all of them ---- */
 
+static bool is_one(const struct block_filter *filter)
+{
+    return filter->items_count == 1 && filter->items != NULL && filter->dimensions_count == 1 &&
+           filter->hosts != NULL && filter->hosts_count == 1;
+}
+
 static bool is_few(const struct block_filter *filter)
 {
     return filter->hosts != NULL && (uint64_t)filter->dimensions_count * filter->hosts_count <=
@@ -272,6 +303,8 @@ int run_scan_packs(struct mysql_session *s, const struct storage_run *run,
     struct run_items items = run_items_of(filter);
     if (items.first == 0 && items.last == UINT32_MAX && filter->items == NULL)
         return read_span(&scan);
+    if (is_one(filter))
+        return read_one(&scan);
     if (is_few(filter))
         return read_few(&scan);
     if (want == 0)
