@@ -149,7 +149,7 @@ static int total_row(void *arg, const struct slice *columns)
 }
 
 /* All hosts are listed, however many: the sum is made where they are told apart. A sum is NULL
- * where one of its parts is. */
+ * where one of its parts is, or where it overflows, which the server would call 0. */
 static void put_totals_select(struct total_scan *scan)
 {
     const struct storage_total_filter *filter = scan->filter;
@@ -158,7 +158,8 @@ static void put_totals_select(struct total_scan *scan)
         buffer_printf(sql, "(from_s - %" PRId64 ") DIV %" PRId64, filter->from_s, filter->step_s);
     else
         buffer_append_str(sql, "0");
-    buffer_append_str(sql, " AS step, SUM(count), IF(COUNT(sum) = COUNT(*), SUM(sum), NULL),"
+    buffer_append_str(sql, " AS step, SUM(count), IF(COUNT(sum) = COUNT(*) AND"
+                           " ABS(SUM(sum)) <= 1.7976931348623157e308, SUM(sum), NULL),"
                            " MIN(min), MAX(max)");
     select_from(scan->s, SCHEMA_TOTAL, scan->run, "PRIMARY");
     buffer_printf(sql, " WHERE category = %" PRIu32 " AND dimension = %" PRIu32, filter->category,

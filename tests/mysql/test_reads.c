@@ -255,6 +255,27 @@ static void filter_random(struct random_filter *r, uint32_t hosts, uint32_t item
     }
 }
 
+/* One to three items where rows begin and end, of one or two (dimension, host). */
+static void filter_narrow(struct random_filter *r, const struct model *model)
+{
+    filter_random(r, 12, 6000);
+    const struct storage_pack *pack = &model->rows.v[random_below(model->rows.n)].pack;
+    uint32_t item = random_below(2) == 0 ? pack->first_item : pack->last_item;
+    r->filter.category = pack->category;
+    r->dimensions[0] = pack->dimension;
+    r->filter.dimensions_count = 1;
+    r->filter.hosts = r->hosts;
+    r->filter.hosts_count = 1 + (random_below(3) == 0 && pack->host < 11);
+    r->hosts[0] = pack->host;
+    r->hosts[1] = pack->host + 1;
+    r->filter.items = r->items;
+    r->filter.items_count = 1 + random_below(6) / 4 * random_below(3);
+    for (uint32_t i = 0; i < 3; i++, item += 1 + random_below(9))
+        r->items[i] = item;
+    if (random_below(8) != 0)
+        r->filter.item_last = 0;
+}
+
 static void test_packs_are_those_that_the_filter_asks_for(void **state)
 {
     struct fixture *f = *state;
@@ -271,8 +292,11 @@ static void test_packs_are_those_that_the_filter_asks_for(void **state)
     reader_open(f);
     static struct random_filter r;
     uint32_t rows = 0;
-    for (unsigned round = 0; round < 1500; round++) {
-        filter_random(&r, 12, 6000);
+    for (unsigned round = 0; round < 4000; round++) {
+        if (round % 4 == 0)
+            filter_random(&r, 12, 6000);
+        else
+            filter_narrow(&r, &model);
         struct seen_packs seen = {&model, &r.filter, (enum storage_want)random_below(4), 0};
         assert_int_equal(storage_run_packs(f->r, &run, &r.filter, seen.want, packs_visit, &seen),
                          0);
@@ -335,9 +359,7 @@ static void test_few_items_cost_few_rows(void **state)
     struct fixture *f = *state;
     struct storage_run run = run_large(f);
     static const uint32_t zero = 0;
-    uint32_t items[100];
-    for (uint32_t i = 0; i < 100; i++)
-        items[i] = 50 + i * 99991;
+    static uint32_t items[1500];
     struct block_filter filter = {.category = 1,
                                   .dimensions = &zero,
                                   .dimensions_count = 1,
@@ -348,11 +370,13 @@ static void test_few_items_cost_few_rows(void **state)
     static const struct {
         uint32_t items;
         uint64_t rows_read_max;
-    } cases[] = {{1, 6}, {10, 60}, {100, 4400}};
+    } cases[] = {{1, 6}, {10, 60}, {100, 4400}, {1500, 7100}};
     reader_open(f);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         unsigned rows = 0;
         filter.items_count = cases[i].items;
+        for (uint32_t n = 0; n < cases[i].items; n++)
+            items[n] = 50 + n * (9900000 / cases[i].items);
         uint64_t before = server_counts("Handler_read_%");
         uint64_t other = server_counts("Handler_read_%") - before; /* what asking costs */
         uint64_t sorted = server_counts("Sort_%");
@@ -647,11 +671,12 @@ static void test_totals_are_exact(void **state)
                                      5e-324,
                                      -2.2250738585072011e-308,
                                      1.7976931348623157e308,
+                                     1.7976931348623157e308,
                                      0.1,
                                      -1.2345678901234567e-300,
                                      9007199254740993.0,
                                      NAN};
-    for (uint32_t i = 8; i < MINUTES; i++) {
+    for (uint32_t i = 9; i < MINUTES; i++) {
         uint64_t bits = (uint64_t)random_below(UINT32_MAX) << 32 | random_below(UINT32_MAX);
         memcpy(&values[i], &bits, sizeof(bits));
         values[i] = isfinite(values[i]) ? values[i] : 1.0 / 3;
@@ -680,6 +705,17 @@ static void test_totals_are_exact(void **state)
         assert_true(same_double(seen.v[i].min, values[i]));
         assert_true(same_double(seen.v[i].max, values[i]));
         assert_int_equal(isnan(values[i]), isnan(seen.v[i].sum));
+    }
+    /* One sum that is none makes none of them all; and one that would overflow is none either. */
+    static const int64_t pairs[][2] = {{7, 9}, {3, 5}, {5, 7}};
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+        seen.n = 0;
+        filter.from_s = hour0_s + pairs[i][0] * 60;
+        filter.to_s = hour0_s + pairs[i][1] * 60;
+        filter.step_s = 0;
+        assert_int_equal(storage_run_totals(f->r, &run, &filter, totals_visit, &seen), 0);
+        assert_int_equal(seen.n, 1);
+        assert_int_equal(isnan(seen.v[0].sum), i < 2);
     }
     storage_reader_end(f->r);
 }
