@@ -10,10 +10,13 @@ HOUR_S = 3600
 
 # name: steps of longtail-generate, each (hours, how many hours before the end it ends, flags)
 SETS = {
-    # 48 hours of 10 M items that resemble each other; the last one has points enough for peers.
-    "ten": [(47, 1, {"items": 10_000_000, "points": 1, "dimensions": 4}),
+    # 48 hours of 10 M items that resemble each other; the day before has what COMPARE asks for, and the last hour points
+    # enough for peers.
+    "ten": [(24, 24, {"items": 10_000_000, "points": 1}),
+            (23, 1, {"items": 10_000_000, "points": 1, "dimensions": 4}),
             (1, 0, {"items": 10_000_000, "points": 6, "dimensions": 4})],
-    "one": [(47, 1, {"items": 1_000_000, "points": 1, "dimensions": 4}),
+    "one": [(24, 24, {"items": 1_000_000, "points": 1}),
+            (23, 1, {"items": 1_000_000, "points": 1, "dimensions": 4}),
             (1, 0, {"items": 1_000_000, "points": 6, "dimensions": 4})],
     "disjoint": [(24, 0, {"items": 1_000_000, "points": 1, "churn": 100})],
     "hosts": [(1, 0, {"items": 1_000_000, "points": 6, "hosts": 1000})],
@@ -26,7 +29,8 @@ QUICK = 100  # --quick divides items by this
 
 
 def generate(build, stack, prefix, end_s, flags):
-    argv = [os.path.join(build, "longtail-generate"), "--mysql", stack.mariadb.address, "--mysql-prefix", prefix,
+    argv = [os.path.join(build, "longtail-generate"), "--mysql", stack.mariadb.address, "--mysql-user", "root",
+            "--mysql-prefix", prefix,
             "--end", str(end_s)]
     for name, value in flags.items():
         argv += [f"--{name}", str(value)]
