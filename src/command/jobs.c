@@ -52,7 +52,7 @@ static void put_line(struct resp_writer w, const struct jobs_line *line)
         format_range(line->range, what, sizeof(what));
     if (line->last_wall_ms > 0)
         timespec_format(line->last_wall_ms / 1000, last);
-    resp_map(w, 14);
+    resp_map(w, 15);
     put_text(w, "name", line->name);
     put_text(w, "state", jobs_state_text(line->state));
     put_text(w, "what", what);
@@ -66,6 +66,7 @@ static void put_line(struct resp_writer w, const struct jobs_line *line)
     put_text(w, "last_at", last);
     put_integer(w, "last_ms", line->last_took_ms);
     put_text(w, "error", line->error);
+    put_text(w, "asked_error", line->asked_error);
     put_text(w, "help", line->help);
 }
 

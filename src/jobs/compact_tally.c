@@ -140,6 +140,19 @@ static int item_add(struct tally *t, uint32_t item, const struct summary *x)
     return 0;
 }
 
+static int series_add(struct tally *t, uint32_t item, const struct summary *summary)
+{
+    t->host_items++;
+    double total = summary_total(summary);
+    t->host_negative = t->host_negative || total < 0;
+    int err = item_add(t, item, summary);
+    if (err == 0 && t->host_ranked)
+        err = itemset_add(t->host_set, item);
+    if (err == 0 && t->host_ranked)
+        err = best_add(&t->host_best, item, total);
+    return err;
+}
+
 int tally_add_points(struct tally *t, uint32_t item, const struct vector_points *points,
                      const struct summary *summary)
 {
@@ -147,16 +160,31 @@ int tally_add_points(struct tally *t, uint32_t item, const struct vector_points 
     summary_merge(&t->host, summary);
     if (summary->count == 0)
         return 0;
-    t->host_items++;
-    double total = summary_total(summary);
-    t->host_negative = t->host_negative || total < 0;
     minutes_add(t, points);
-    int err = item_add(t, item, summary);
-    if (err == 0 && t->host_ranked)
-        err = itemset_add(t->host_set, item);
-    if (err == 0 && t->host_ranked)
-        err = best_add(&t->host_best, item, total);
-    return err;
+    return series_add(t, item, summary);
+}
+
+static void bucket_add(struct tally_minute *m, const struct summary *s)
+{
+    if (s->count == 0)
+        return;
+    m->min = m->count == 0 || s->min < m->min ? s->min : m->min;
+    m->max = m->count == 0 || s->max > m->max ? s->max : m->max;
+    m->count += s->count;
+    sum_merge(&m->sum, &(struct sum){s->sum, s->lost});
+}
+
+int tally_add_buckets(struct tally *t, uint32_t item, const struct rollup_bucket *buckets,
+                      uint32_t count, const struct summary *summary)
+{
+    assert(t->hosts.n > 0);
+    summary_merge(&t->host, summary);
+    if (summary->count == 0)
+        return 0;
+    struct tally_minute *minutes = t->minutes.v + t->hosts.v[t->hosts.n - 1].minutes;
+    for (uint32_t i = 0; i < count; i++)
+        bucket_add(&minutes[buckets[i].number], &buckets[i].summary);
+    return series_add(t, item, summary);
 }
 
 uint64_t tally_items(const struct tally *t)

@@ -7,6 +7,7 @@
 #include "jobs/compact_best.h"
 #include "vector/itemset.h"
 #include "vector/rank.h"
+#include "vector/rollup.h"
 #include "vector/series.h"
 #include "vector/summary.h"
 
@@ -74,6 +75,10 @@ MUST_USE int tally_host_begin(struct tally *t, uint32_t host, bool ranked);
 /* Items ascend strictly within a host. summary: of the points. */
 MUST_USE int tally_add_points(struct tally *t, uint32_t item, const struct vector_points *points,
                               const struct summary *summary);
+/* As tally_add_points, of what the points add up to minute by minute (number: from the range's
+ * start). */
+MUST_USE int tally_add_buckets(struct tally *t, uint32_t item, const struct rollup_bucket *buckets,
+                               uint32_t count, const struct summary *summary);
 /* The host's summary, items and best are complete, until the next begin. */
 void tally_host_end(struct tally *t);
 

@@ -44,6 +44,16 @@ void run_writer_group(struct run_writer *w, const struct storage_group *group)
     w->begun = false;
 }
 
+int run_writer_put(struct run_writer *w, const struct storage_pack *row)
+{
+    struct job_context *c = w->context;
+    int err = storage_run_put_pack(c->session, c->environment, w->run, row);
+    if (err != 0)
+        return err;
+    w->run->points += row->points;
+    return count_row(w, row->summaries.n + row->vectors.n);
+}
+
 static void row_begin(struct run_writer *w)
 {
     pack_begin(w->pack, w->run->range.from_s * 1000);
@@ -66,13 +76,8 @@ static int row_finish(struct run_writer *w, uint32_t part)
     w->row.max_ms = row.max_ms;
     w->row.summaries = row.summaries;
     w->row.vectors = row.vectors;
-    struct job_context *c = w->context;
-    err = storage_run_put_pack(c->session, c->environment, w->run, &w->row);
-    if (err != 0)
-        return err;
-    w->run->points += row.points;
-    atomic_fetch_add_explicit(&c->progress->points_done, row.points, memory_order_relaxed);
-    return count_row(w, row.summaries.n + row.vectors.n);
+    atomic_fetch_add_explicit(&w->context->progress->points_done, row.points, memory_order_relaxed);
+    return run_writer_put(w, &w->row);
 }
 
 /* A series that does not fit one row has rows to itself. */
@@ -270,17 +275,32 @@ static void minute_merge(struct tally_minute *to, const struct tally_minute *m)
     sum_merge(&to->sum, &m->sum);
 }
 
-static int put_minutes(struct run_writer *w, const struct tally *tally)
+/* From minute `at` on, as one. */
+static struct tally_minute merged(const struct tally_minute *of_host, uint32_t at, uint32_t minutes)
+{
+    struct tally_minute m = {0};
+    for (uint32_t i = 0; i < minutes; i++)
+        minute_merge(&m, &of_host[at + i]);
+    return m;
+}
+
+static int put_totals(struct run_writer *w, const struct tally *tally, uint32_t minutes)
 {
     int err = 0;
-    for (uint32_t h = 0; h < tally->hosts.n; h++)
-        for (uint32_t i = 0; i < tally->minutes_count && err == 0; i++)
-            err = put_minute(w, tally->hosts.v[h].host, i,
-                             &tally->minutes.v[tally->hosts.v[h].minutes + i]);
-    for (uint32_t i = 0; i < tally->minutes_count && err == 0; i++) {
+    for (uint32_t h = 0; h < tally->hosts.n; h++) {
+        const struct tally_minute *of_host = tally->minutes.v + tally->hosts.v[h].minutes;
+        for (uint32_t i = 0; i + minutes <= tally->minutes_count && err == 0; i += minutes) {
+            struct tally_minute m = merged(of_host, i, minutes);
+            err = put_minute(w, tally->hosts.v[h].host, i, &m);
+        }
+    }
+    for (uint32_t i = 0; i + minutes <= tally->minutes_count && err == 0; i += minutes) {
         struct tally_minute all = {0};
-        for (uint32_t h = 0; h < tally->hosts.n; h++)
-            minute_merge(&all, &tally->minutes.v[tally->hosts.v[h].minutes + i]);
+        for (uint32_t h = 0; h < tally->hosts.n; h++) {
+            struct tally_minute m =
+                merged(tally->minutes.v + tally->hosts.v[h].minutes, i, minutes);
+            minute_merge(&all, &m);
+        }
         err = put_minute(w, STORAGE_ALL_HOSTS, i, &all);
     }
     return err;
@@ -291,7 +311,12 @@ int run_writer_tally(struct run_writer *w, const struct tally *tally)
     if (tally_items(tally) < WRITE_RANKED_ITEMS)
         return 0;
     int err = put_ranks(w, tally);
-    return err != 0 ? err : put_minutes(w, tally);
+    return err != 0 ? err : put_totals(w, tally, 1);
+}
+
+int run_writer_totals(struct run_writer *w, const struct tally *tally, uint32_t minutes)
+{
+    return tally_items(tally) < WRITE_RANKED_ITEMS ? 0 : put_totals(w, tally, minutes);
 }
 
 int run_writer_beats(struct run_writer *w, const struct storage_beats *beats)

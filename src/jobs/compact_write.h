@@ -44,10 +44,15 @@ MUST_USE int run_writer_series(struct run_writer *w, uint32_t item,
                                const struct vector_points *points, struct summary *summary_out);
 MUST_USE int run_writer_group_end(struct run_writer *w);
 
+/* A row as it is: what run_writer_series would have made. */
+MUST_USE int run_writer_put(struct run_writer *w, const struct storage_pack *row);
+
 /* Rank rows of the tally's host, after tally_host_end, if it has enough items. */
 MUST_USE int run_writer_host(struct run_writer *w, const struct tally *tally);
 /* Rank rows over all hosts, and minute totals, if there are enough items. */
 MUST_USE int run_writer_tally(struct run_writer *w, const struct tally *tally);
+/* Totals alone, of so many minutes each, for a run that has no rank rows of its own. */
+MUST_USE int run_writer_totals(struct run_writer *w, const struct tally *tally, uint32_t minutes);
 
 MUST_USE int run_writer_beats(struct run_writer *w, const struct storage_beats *beats);
 MUST_USE int run_writer_finish(struct run_writer *w);

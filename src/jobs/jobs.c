@@ -82,6 +82,8 @@ void jobs_config_load(struct jobs_config *config, const struct option_set *optio
 /* In the order in which they are offered work: a compacted hour may let its day be downsampled in
  * the same round. */
 const struct job_entry job_entries[] = {
+    {&job_compact, compact_range, 3600},
+    {&job_downsample, downsample_day, 86400},
     {&job_expire, NULL, 0},
     {&job_ahead, NULL, 0},
 };
@@ -297,6 +299,7 @@ static int enqueue(struct seat *seat, const struct seat_request *request)
     if (seat->requests.n + seat->outcomes.n >= JOBS_REQUESTS_MAX)
         return LT_EBUSY;
     seat->requests.v[seat->requests.n++] = *request;
+    seat->poked = true;
     pthread_cond_broadcast(&seat->changed);
     return 0;
 }
@@ -380,6 +383,7 @@ void jobs_line(struct jobs *jobs, const struct tenant_environment *environment, 
         .last_took_ms = line->last_took_ms,
     };
     memcpy(out->error, line->error_text, sizeof(out->error));
+    memcpy(out->asked_error, line->asked_error, sizeof(out->asked_error));
     pthread_mutex_unlock(&seat->lock);
     out->points_done = atomic_load(&line->progress.points_done);
     out->points_all = atomic_load(&line->progress.points_all);

@@ -90,7 +90,8 @@ struct jobs_line { /* one job of one environment */
     int64_t lag_ms;                   /* the oldest due piece has waited this long */
     int64_t last_wall_ms;             /* when the last piece ended, 0: none has */
     int64_t last_took_ms;
-    char error[JOBS_ERROR_BYTES]; /* why it fails, or waits; "" where it does not */
+    char error[JOBS_ERROR_BYTES];       /* why it fails, or waits; "" where it does not */
+    char asked_error[JOBS_ERROR_BYTES]; /* why the last JOBS RUN was given up; "": it was not */
 };
 void jobs_line(struct jobs *jobs, const struct tenant_environment *environment, uint32_t job,
                struct jobs_line *out);

@@ -29,7 +29,8 @@ struct seat_line {
     int64_t last_wall_ms, last_took_ms;
     int error; /* what was logged last, 0: all is well */
     char error_text[JOBS_ERROR_BYTES];
-    int64_t retry_mono_ms; /* not before */
+    char asked_error[JOBS_ERROR_BYTES]; /* of the last JOBS RUN */
+    int64_t retry_mono_ms;              /* not before */
     int64_t retry_ms;
 };
 
@@ -60,6 +61,7 @@ struct seat {
 
     /* Under lock. */
     bool stopping;
+    bool poked; /* the thread has not looked since something was asked for */
     bool owned;
     uint64_t epoch;
     struct seat_environment *environments;
@@ -81,7 +83,7 @@ struct jobs {
 /* worker.c: the thread. */
 void *seat_main(void *seat);
 
-/* Waits until something changed or ms have passed. */
+/* Waits until something is asked for, or ms have passed. */
 void seat_wait(struct seat *seat, int64_t ms);
 /* The request's outcome goes to the loop. Under lock. */
 void seat_answer(struct seat *seat, const struct seat_request *request, int outcome);

@@ -19,6 +19,7 @@ enum {
     NICE = 10,
     RETRY_MS_MIN = 1000,
     RETRY_MS_MAX = 60000,
+    LOST_MS_MAX = 10000,                /* ... where storage is away, for all of them */
     PIECE_MS_MAX = 24 * 60 * 60 * 1000, /* a reader that takes longer than this is lost */
     NOTE_BYTES_MAX = 4096,
 };
@@ -44,7 +45,7 @@ void seat_wait(struct seat *seat, int64_t ms)
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
     pthread_mutex_lock(&seat->lock);
-    if (!seat->stopping)
+    if (!seat->stopping && !seat->poked)
         pthread_cond_timedwait(&seat->changed, &seat->lock, &until);
     pthread_mutex_unlock(&seat->lock);
 }
@@ -208,6 +209,14 @@ static bool note_failure(struct seat_line *line, int err)
     return news;
 }
 
+/* Who asked is told why it cannot be; nothing of that concerns what is due. */
+static void give_up(struct seat_line *line, const char *what, int err)
+{
+    const char *why = err == LT_EAGAIN ? "not all of it is compact yet" : error_text(err);
+    snprintf(line->asked_error, sizeof(line->asked_error), "%s: %s", what, why);
+    log_warn("jobs", "%s, asked for, was given up: %s", what, why);
+}
+
 static void end_piece(struct worker *w, struct seat_line *line, const struct job *job,
                       const struct job_unit *unit, int64_t started_mono_ms, int err)
 {
@@ -221,8 +230,12 @@ static void end_piece(struct worker *w, struct seat_line *line, const struct job
     line->running = false;
     line->has_unit = err != 0;
     line->pieces += err == 0;
+    if (seat->asked)
+        line->asked_error[0] = '\0';
     if (err == 0)
         clear_failure(line);
+    else if (seat->asked && !may_pass(err))
+        give_up(line, what, err);
     else if (err != LT_ECANCELLED)
         news = note_failure(line, err);
     if (err != LT_ECANCELLED) {
@@ -402,6 +415,9 @@ static void do_notes(struct worker *w)
 /* 0, or why nothing can be done at all at the moment. */
 static int round_trip(struct worker *w, bool *busy)
 {
+    pthread_mutex_lock(&w->seat->lock);
+    w->seat->poked = false;
+    pthread_mutex_unlock(&w->seat->lock);
     int err = own(w);
     if (err != 0)
         return err;
@@ -432,8 +448,8 @@ static int64_t pause_after(struct worker *w, int err)
         return interval_ms;
     }
     w->retry_ms = w->retry_ms == 0 ? RETRY_MS_MIN : w->retry_ms * 2;
-    if (w->retry_ms > RETRY_MS_MAX)
-        w->retry_ms = RETRY_MS_MAX;
+    if (w->retry_ms > LOST_MS_MAX)
+        w->retry_ms = LOST_MS_MAX;
     return w->retry_ms;
 }
 
