@@ -12,6 +12,7 @@
 #include "support_mariadb.h"
 #include "vector/rank.h"
 
+#include <mysql.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -362,6 +363,33 @@ static void test_who_was_replaced_changes_nothing(void **state)
     world_check_run(&f->world, &f->rig, 0);
 }
 
+/* A row that says more than it holds: as if one was lost on the way. */
+static void test_what_does_not_add_up_is_not_published(void **state)
+{
+    struct fixture *f = *state;
+    world_flush(&f->world, &f->rig, 300, HOUR_0, false);
+    const struct storage_run *run = rig_only_run(&f->rig, rig_hour(0));
+    char sql[256];
+    MYSQL *raw = mysql_init(NULL);
+    assert_non_null(raw);
+    assert_non_null(mysql_real_connect(raw, NULL, "root", "", NULL, 0,
+                                       test_mariadb_address(db) + strlen("unix:"), 0));
+    for (int more = 1; more >= -1; more -= 2) {
+        snprintf(sql, sizeof(sql),
+                 "UPDATE `%s%d`.arrival_1_s_%lld_%lld_%llu SET points = points + (%d)"
+                 " ORDER BY lo, seq LIMIT 1",
+                 f->rig.prefix, RIG_ENVIRONMENT, (long long)run->range.from_s,
+                 (long long)run->range.to_s, (unsigned long long)run->id, more);
+        assert_int_equal(mysql_query(raw, sql), 0);
+        int err = compact_range(&f->rig.context, rig_hour(0));
+        assert_int_equal(err, more > 0 ? LT_ECORRUPT : 0);
+        world_check(&f->world, &f->rig);
+        assert_int_equal(rig_count(&f->rig, STORAGE_BUILDING), 0);
+    }
+    mysql_close(raw);
+    world_check_run(&f->world, &f->rig, 0);
+}
+
 static void test_a_job_that_has_to_stop_leaves_what_was(void **state)
 {
     struct fixture *f = *state;
@@ -527,6 +555,8 @@ int main(int argc, char **argv)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_hosts_with_many_items, setup, teardown),
         cmocka_unit_test_setup_teardown(test_who_was_replaced_changes_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_does_not_add_up_is_not_published, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_a_job_that_has_to_stop_leaves_what_was, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_crash_leaves_all_or_nothing, setup, teardown),
