@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { OPEN_RETRIES = 10 };
+
 static const struct option_spec options_table[] = {
     {.name = "run",
      .type = OPTION_INT,
@@ -247,6 +249,13 @@ static int inspect_main(const struct option_set *options, size_t command)
     }
     logger_set_level(LOGGER_WARN);
     int err = inspect_open(&in);
+    for (int i = 0; err == LT_ERETRY && i < OPEN_RETRIES;
+         i++) { /* a server that starts makes tables */
+        inspect_close(&in);
+        in = (struct inspect){
+            .options = options, .run = in.run, .from_s = in.from_s, .to_s = in.to_s};
+        err = inspect_open(&in);
+    }
     if (err == 0)
         err = commands[command].run(&in);
     if (err != 0)
