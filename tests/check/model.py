@@ -23,6 +23,14 @@ class Model:
             if observed:
                 self.beats.add((host, metric.split(".")[1], at // 1000))
 
+    def delete(self, series, from_ms, to_ms):
+        """Both ends; how many there were."""
+        points = self.series.get(series, {})
+        gone = [at for at in points if from_ms <= at <= to_ms]
+        for at in gone:
+            del points[at]
+        return len(gone)
+
     def values(self, series, from_ms, to_ms):
         """Those that count, in order of time: no NaN."""
         points = self.series.get(series, {})

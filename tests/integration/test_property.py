@@ -1,4 +1,5 @@
-"""Random writes, flushes and crashes; what the server answers is exactly what a model of 30 lines answers.
+"""Random writes, deletions, flushes, compactions and crashes; what the server answers is exactly what a model of 40
+lines answers. At its end longtail-inspect derives all that is stored from the points again.
 
 Values are integers and quarters, so every sum is exact whatever its order. A run takes PROPERTY_SECONDS (default
 150) and prints its seed; PROPERTY_SEED repeats one.
@@ -15,6 +16,7 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck, given, note, settings, strategies as st
 
+from check.inspect import verify
 from check.model import Model
 from check.reader import Reader
 from check.resp import Client, Error, Lost
@@ -27,8 +29,9 @@ METRICS = ("a.q.00000000000000a1.x", "a.q.00000000000000a1.y", "a.q.1234567.x", 
            "b.alpha.x", "b.beta.x", "b.alpha.y")  # b.*: declared, of kind delta
 POLICIES = ("last", "first", "min", "max", "sum")
 HOUR = 3600
+DAY = 24 * HOUR
 
-# Seconds from the beginning of an hour two hours ago: at both sides of the end of a table, far back and ahead.
+# Seconds from the beginning of an hour of yesterday: at both sides of the end of a table, far back and ahead.
 offsets = st.sampled_from([0, 1, 2, 3, 59, 60, HOUR - 2, HOUR - 1, HOUR, HOUR + 1, 3 * HOUR, -20 * 24 * HOUR])
 values = st.integers(-4000, 4000).map(lambda n: n / 4)
 host_metric = st.tuples(st.sampled_from(HOSTS), st.sampled_from(METRICS))
@@ -43,14 +46,24 @@ again = st.tuples(st.just("again"), st.integers(1, 5))  # the nth last command o
 pipeline = st.lists(observe | madd | add | again, max_size=8)
 harmless = st.lists(observe | madd, max_size=8)  # may be repeated when its outcome is unknown
 
+delete = st.tuples(st.just("delete"), st.tuples(st.integers(0, CONNECTIONS - 1), host_metric, offsets,
+                                                st.sampled_from([0, 1, 60, HOUR, 30 * 24 * HOUR])))
+
 step = st.one_of(
     st.tuples(st.just("write"), st.lists(pipeline, min_size=CONNECTIONS, max_size=CONNECTIONS)),
     st.tuples(st.just("write"), st.lists(pipeline, min_size=CONNECTIONS, max_size=CONNECTIONS)),
+    delete,
     st.tuples(st.just("flush"), st.just(0)),
+    st.tuples(st.just("jobs"), st.sampled_from(["compact", "downsample"])),
     st.tuples(st.just("read"), st.integers(0, 1 << 30)),
     st.tuples(st.just("crash"), st.tuples(st.lists(harmless, min_size=CONNECTIONS, max_size=CONNECTIONS),
                                           st.integers(0, 15))),
 )
+
+
+def chance_hour(number):
+    """Examples share a server: hours that others have compacted, and hours that none has."""
+    return number * 7 % 20
 
 
 class World:
@@ -59,11 +72,15 @@ class World:
     def __init__(self, server, number):
         self.server, self.model = server, Model()
         self.name = f"p{number}"
-        self.base_s = (int(time.time()) // HOUR - 2) * HOUR
+        self.base_s = self.now_s() // DAY * DAY - DAY + chance_hour(number) * HOUR
         self.connections = [Client(server.port) for _ in range(CONNECTIONS)]
         self.sent = [[] for _ in range(CONNECTIONS)]
         reply = self.connections[0].call("CATEGORY", "ADD", f"{self.name}.b.*", "KIND", "delta")
         assert not isinstance(reply, Error), reply
+
+    @staticmethod
+    def now_s():
+        return int(time.time())
 
     def close(self):
         for connection in self.connections:
@@ -132,10 +149,29 @@ class World:
             for command in commands:
                 self.acknowledge(c, command, self.connections[c].call(*command[0]))
 
-    # ---- reading ----
+    def delete(self, what):
+        c, (host, metric), offset, length = what
+        series = (self.host(c, host), f"{self.name}.{metric}")
+        from_ms = (self.base_s + offset) * 1000
+        to_ms = from_ms + length * 1000
+        reply = self.connections[c].call("TS.DEL", "/".join(series), from_ms, to_ms)
+        if isinstance(reply, Error) and "not exist" in reply:
+            assert not self.model.series.get(series), (series, reply)
+        else:
+            assert reply == self.model.delete(series, from_ms, to_ms), (series, from_ms, to_ms, reply)
+
+    # ---- jobs ----
 
     def flush(self, _):
         time.sleep(0.25)  # the server's flush interval, twice
+
+    def jobs(self, name):
+        """Over all that examples have written, whether it is due or not."""
+        today = self.now_s() // DAY * DAY
+        reply = self.connections[0].call("JOBS", "RUN", name, today - 2 * DAY, today)
+        assert not isinstance(reply, Error) or "at the moment" in reply, reply  # just after a crash
+
+    # ---- reading ----
 
     def read(self, seed):
         chance = random.Random(seed)
@@ -159,6 +195,11 @@ class World:
     def check_range(self, reader, chance):
         from_s, to_s = self.span(chance)
         step_s = chance.choice([max(1, (to_s - from_s + 59) // 60), to_s - from_s])
+        # A coarser bucket counts in the interval that holds its start: only whole ones can be compared.
+        grain = HOUR if step_s >= 10 * HOUR else 60 if step_s >= 600 else 1
+        step_s = -(-step_s // grain) * grain
+        from_s -= from_s % grain
+        to_s = from_s + -(-(to_s - from_s) // step_s) * step_s
         how = chance.choice(["sum", "count", "min", "max", "avg", "first", "last"])
         hosts = [self.host(c, h) for c in range(CONNECTIONS) for h in HOSTS]
         keys = [(chance.choice(hosts), f"{self.name}.{chance.choice(METRICS)}") for _ in range(3)]
@@ -220,7 +261,7 @@ def run_examples(server, numbers, seed):
 def test_model(longtaild, log, share):
     seed = int(os.environ.get("PROPERTY_SEED") or random.randrange(1 << 32))
     print(f"seed {seed}: PROPERTY_SEED={seed} repeats this run")
-    server = longtaild(log=log, flush_interval="100ms")
+    server = longtaild(log=log, flush_interval="100ms", jobs_interval="100ms", compact_grace="0ms", compact_late="0ms")
     with Client(server.port) as client:  # dimensions are known by name alone, from the first example on
         assert not isinstance(client.call("OBSERVE", "h", 1, "warm.x", 1, "warm.y", 1), Error)
     numbers = itertools.count()
@@ -229,3 +270,4 @@ def test_model(longtaild, log, share):
         run_examples(server, numbers, seed)
         seed += 1
     print(f"{next(numbers)} examples")
+    print(verify(server))

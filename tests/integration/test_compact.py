@@ -1,0 +1,251 @@
+"""Compaction, downsampling and expiry of a running server: answers stay what they were, at every moment and through a
+SIGKILL at every statement."""
+
+import os
+import threading
+import time
+
+import pytest
+
+from check.inspect import inspect, verify
+from check.reader import Reader
+from check.resp import Client, Error
+
+HOUR, DAY = 3600, 86400
+HOSTS = ("db1", "db2", "db3")
+ITEMS = 80  # rank rows begin at 64
+STEM = "host.queries.c"
+JOBS = {"jobs_interval": "100ms", "compact_grace": "0ms", "compact_late": "0ms", "flush_interval": "100ms"}
+
+
+def metric(item, dimension="time_us"):
+    return f"{STEM}.{item:016x}.{dimension}"
+
+
+class Story:
+    """Points of yesterday, and what has to come back of them."""
+
+    def __init__(self):
+        self.base_s = int(time.time()) // DAY * DAY - DAY
+        self.points = {}  # (host, metric) -> {second: value}
+
+    def write(self, client, hours=(0, 1), seed=0, policy=None):
+        for hour in hours:
+            for h, host in enumerate(HOSTS):
+                at = self.base_s + hour * HOUR + (seed * 37 + h * 11) % HOUR
+                words = []
+                for item in range(ITEMS):
+                    value = (item * 7919 + hour * 31 + seed * 17 + h) % 1009
+                    words += [metric(item), value, metric(item, "tput"), 1 + item % 3]
+                    self.points.setdefault((host, metric(item)), {})[at] = value
+                    self.points.setdefault((host, metric(item, "tput")), {})[at] = 1 + item % 3
+                reply = client.call("OBSERVE", host, at, *words)
+                assert not isinstance(reply, Error), reply
+
+    def delete(self, client, item, hour):
+        """All of an item in an hour, on one host."""
+        series = (HOSTS[0], metric(item))
+        from_s = self.base_s + hour * HOUR
+        gone = [at for at in self.points[series] if from_s <= at < from_s + HOUR]
+        reply = client.call("TS.DEL", "/".join(series), from_s * 1000, (from_s + HOUR) * 1000 - 1)
+        assert reply == len(gone)
+        for at in gone:
+            del self.points[series][at]
+
+    def total(self, dimension="time_us", hosts=HOSTS, from_s=0, to_s=1 << 40):
+        sums = {}
+        for (host, name), points in self.points.items():
+            if host in hosts and name.endswith(f".{dimension}"):
+                values = [v for at, v in points.items() if from_s <= at < to_s]
+                if values:
+                    item = name.split(".")[-2]
+                    sums[item] = sums.get(item, 0) + sum(values)
+        return sums
+
+    def check(self, client):
+        reader = Reader(client)
+        for from_s, to_s in ((self.base_s, self.base_s + DAY), (self.base_s, self.base_s + HOUR),
+                             (self.base_s + 20, self.base_s + HOUR + 100)):
+            for hosts in ((), HOSTS[:1], HOSTS[1:]):
+                sums = self.total(hosts=hosts or HOSTS, from_s=from_s, to_s=to_s)
+                rows, rest, total = reader.topq(from_s, to_s, f"{STEM}.*.time_us", "sum", 10, hosts)
+                assert rows == {item: sums.get(item) for item in rows}
+                assert sorted(rows.values(), reverse=True) == sorted(sums.values(), reverse=True)[:10]
+                assert total == sum(sums.values()) and sum(rows.values()) + rest == total
+        for item in (0, 1, ITEMS - 1):
+            for host in HOSTS[:2]:
+                expected = sorted(self.points[host, metric(item)].items())
+                assert reader.points(f"{host}/{metric(item)}") == [(at * 1000, v) for at, v in expected]
+                buckets = reader.buckets([(host, metric(item))], self.base_s, self.base_s + DAY, 600, "sum")[0]
+                got = {at: value for at, value, state in buckets if state == "value"}
+                want = {}
+                for at, v in expected:
+                    start = at - at % 600
+                    want[start] = want.get(start, 0) + v
+                assert got == want
+
+
+def tell_jobs(client, *words, limit_s=20):
+    """A server that has just started owns nothing for a moment."""
+    deadline = time.monotonic() + limit_s
+    while isinstance(reply := client.call("JOBS", *words), Error):
+        assert "at the moment" in reply and time.monotonic() < deadline, reply
+        time.sleep(0.05)
+    return reply
+
+
+def jobs(client):
+    reply = client.call("JOBS")
+    assert not isinstance(reply, Error), reply
+    return {job["name"]: job for job in (dict(zip(one[::2], one[1::2])) for one in reply)}
+
+
+def runs(server):
+    """(kind, state, resolution) of each run."""
+    lines = [line.split() for line in inspect(server, "tables").splitlines() if line[:8].strip().isdigit()]
+    return [(words[1], " ".join(words[2:words.index("s") - 1]), int(words[words.index("s") - 1])) for words in lines]
+
+
+def wait_for(what, limit_s=30):
+    deadline = time.monotonic() + limit_s
+    while not what():
+        assert time.monotonic() < deadline, "it does not happen"
+        time.sleep(0.05)
+
+
+def is_compacted(server):
+    """No arrival rows of past hours wait."""
+    found = runs(server)
+    return ("compact", "in force", 1) in found and ("arrival", "closed", 1) not in found
+
+
+def is_downsampled(server):
+    return is_compacted(server) and ("compact", "in force", 60) in runs(server)
+
+
+def test_answers_stay_through_compaction_and_downsampling(longtaild):
+    server, story = longtaild(**JOBS), Story()
+    with Client(server.port) as client:
+        story.write(client)
+        story.check(client)
+        wait_for(lambda: is_downsampled(server))
+        story.check(client)
+        reader = Reader(client)
+        reply = reader._nested("RANGE", story.base_s, story.base_s + DAY, "STEP", 600, "KEYS", f"db1/{metric(0)}")
+        assert reply["resolution"] == 60
+        print(verify(server))
+
+
+def test_late_points_overwrites_and_deletions_reach_every_resolution(longtaild):
+    server, story = longtaild(**JOBS), Story()
+    with Client(server.port) as client:
+        story.write(client)
+        wait_for(lambda: is_downsampled(server))
+        story.write(client, hours=(0, 5), seed=1)  # late
+        story.check(client)
+        story.write(client, hours=(0, 1))  # once more: a retried batch
+        story.check(client)
+        story.delete(client, 1, 0)
+        story.check(client)
+        time.sleep(1)
+        wait_for(lambda: is_downsampled(server))
+        story.check(client)
+        print(verify(server))
+
+
+def test_readers_never_see_a_half_state(longtaild):
+    """Reads all the time, while the same hours are compacted over and over."""
+    server, story = longtaild(**JOBS), Story()
+    faults = []
+    stop = threading.Event()
+
+    def read():
+        with Client(server.port) as client:
+            while not stop.is_set():
+                try:
+                    story.check(client)
+                except BaseException as fault:
+                    faults.append(fault)
+                    return
+
+    with Client(server.port) as client:
+        story.write(client)
+        story.delete(client, 1, 0)
+        readers = [threading.Thread(target=read) for _ in range(2)]
+        for reader in readers:
+            reader.start()
+        end = time.monotonic() + 8
+        while time.monotonic() < end and not faults:
+            for name in ("compact", "downsample"):
+                tell_jobs(client, "RUN", name, story.base_s, story.base_s + DAY)
+            time.sleep(0.3)
+        stop.set()
+        for reader in readers:
+            reader.join()
+    assert not faults, faults[0]
+    print(verify(server))
+
+
+def test_paused_jobs_stay_paused_through_a_restart(longtaild):
+    server, story = longtaild(**JOBS), Story()
+    with Client(server.port) as client:
+        tell_jobs(client, "PAUSE", "compact")
+        story.write(client)
+        time.sleep(1)
+        assert not is_compacted(server)
+    server.restart()
+    with Client(server.port) as client:
+        time.sleep(1)
+        assert jobs(client)["compact"]["state"] == "paused"
+        assert not is_compacted(server)
+        tell_jobs(client, "RESUME", "compact")
+        wait_for(lambda: is_compacted(server))
+        story.check(client)
+
+
+def test_old_data_leaves_by_resolution(longtaild):
+    """Retention of 1 s is over at once, once there are minutes."""
+    server, story = longtaild(**JOBS), Story()
+    with Client(server.port) as client:
+        story.write(client)
+        wait_for(lambda: is_downsampled(server))
+    server.terminate()
+    server.options["keep_1s"] = "1h"
+    server.start()
+    with Client(server.port) as client:
+        wait_for(lambda: ("compact", "in force", 1) not in runs(server))
+        reader = Reader(client)
+        sums = story.total()
+        series = [(HOSTS[0], metric(3))]
+        buckets = reader.buckets(series, story.base_s, story.base_s + DAY, 600, "sum")[0]
+        expected = sum(story.points[HOSTS[0], metric(3)].values())
+        assert sum(value for _, value, state in buckets if state == "value") == expected
+        rows, rest, total = reader.topq(story.base_s, story.base_s + DAY, f"{STEM}.*.time_us")
+        assert rows == {item: value for item, value in sums.items()} and rest == 0 and total == sum(sums.values())
+        print(verify(server))
+
+
+STATEMENTS = os.environ.get("COMPACT_STATEMENTS", "").split() or [
+    "close.fence", "runs.close", "close.commit", "run.fence", "run.create", "run.commit", "run.table", "run.pack",
+    "run.rank", "run.total", "run.beats", "publish.fence", "publish.out", "publish.in", "publish.commit",
+    "drop.fence", "drop.table", "drop.row", "drop.commit"]
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_kill_at_each_statement(longtaild, statement, side):
+    """The server dies at a statement of a job; the next one finishes the work, and nothing is lost or doubled."""
+    server, story = longtaild(start=False, **JOBS), Story()
+    server.start(environment={"LONGTAIL_FAILPOINT": f"{statement}.{side}:1"})
+    with Client(server.port) as client:
+        story.write(client)
+        story.write(client, hours=(0,), seed=1)
+    server.process.wait(60)
+    server.start()
+    with Client(server.port) as client:
+        story.check(client)
+        story.write(client, hours=(1,), seed=2)
+        story.delete(client, 1, 0)
+        wait_for(lambda: is_downsampled(server))
+        story.check(client)
+    verify(server)
