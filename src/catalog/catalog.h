@@ -4,6 +4,7 @@
 #include "base/attr.h"
 #include "base/slice.h"
 #include "model/kind.h"
+#include "model/name.h"
 
 #include <stdint.h>
 
@@ -15,9 +16,14 @@
  * (docs/adr/0004-ids-follow-the-log.md).
  *
  * Thread: one writer (the consumer) resolves and adds; any thread reads. Readers take a shared lock
- * for the length of one call; the writer takes the exclusive one only to add a name. Slices that
- * are handed out live as long as the catalog: names are never changed or freed. Reference counted,
- * because views outlive a reload. */
+ * for the length of one call (catalog_match: for a millisecond at a time); the writer takes the
+ * exclusive one only to add a name, for microseconds, and goes first. Slices that are handed out
+ * live as long as the catalog: names are never changed or freed. Items' names alone, of which there
+ * are tens of millions, are packed, and are copied to whoever asks. Reference counted, because
+ * views outlive a reload.
+ *
+ * Memory: about 30 bytes an item whose name is 16 hex digits (items.h). Limits: 2^32 - 1 items a
+ * category, 2^24 categories or blocks of 4096 items in all. */
 
 struct catalog;
 
@@ -37,8 +43,8 @@ struct catalog_series {
     uint32_t collector;
 };
 
-/* Finds or adds. LT_ENOMEM leaves the catalog as it was, but for names that the call added first;
- * they are harmless. */
+/* Finds or adds. Names have at most NAME_BYTES_MAX bytes. LT_ENOMEM, LT_ELIMIT leave the catalog as
+ * it was, but for names that the call added first; they are harmless. */
 MUST_USE int catalog_host(struct catalog *catalog, struct slice host, uint32_t *out);
 MUST_USE int catalog_resolve(struct catalog *catalog, struct slice metric,
                              struct catalog_series *out);
@@ -49,6 +55,10 @@ MUST_USE int catalog_add_rule(struct catalog *catalog, struct slice pattern, enu
  * it another text? */
 MUST_USE int catalog_set_text(struct catalog *catalog, struct slice stem, struct slice text,
                               bool *changed_out);
+
+/* A point of the item was applied. Waits for nobody, and costs a comparison or two while the hour
+ * is one that the item was seen in. */
+void catalog_seen(struct catalog *catalog, uint32_t category, uint32_t item, int64_t time_ms);
 
 /* Puts back a stored entry; ids must come in order. LT_ECORRUPT: they do not. */
 struct storage_name;
@@ -72,6 +82,23 @@ MUST_USE int catalog_changes(struct catalog *catalog, struct catalog_mark from,
 /* Storage has them: drops the journal below upto. */
 void catalog_forget_changes(struct catalog *catalog, struct catalog_mark upto);
 
+/* When the items of a category were seen, as Unix hours of their points' times: first and last,
+ * where first > last means never. A page is CATALOG_SEEN_ITEMS consecutive ids. Whoever keeps them
+ * writes the pages that changed, now and then; what was seen after that and is not in the log any
+ * more is forgotten by a restart, so the last hour is at least this, and by that much. */
+enum { CATALOG_SEEN_ITEMS = 4096 };
+/* How many items the page has by now; 0: no such page, and nothing is written. *changed_out (may be
+ * NULL): did any of them, since the last call that asked? If the caller cannot store them, it calls
+ * seen_again. Thread: any. */
+uint32_t catalog_seen_page(struct catalog *catalog, uint32_t category, uint32_t page,
+                           uint32_t first_h_out[CATALOG_SEEN_ITEMS],
+                           uint32_t last_h_out[CATALOG_SEEN_ITEMS], bool *changed_out);
+void catalog_seen_again(struct catalog *catalog, uint32_t category, uint32_t page);
+/* Puts back a stored page, before the writer begins. LT_ECORRUPT: it has items that are not there.
+ */
+MUST_USE int catalog_seen_restore(struct catalog *catalog, uint32_t category, uint32_t page,
+                                  uint32_t count, const uint32_t *first_h, const uint32_t *last_h);
+
 /* ---- readers ---- */
 
 uint32_t catalog_find_host(struct catalog *catalog, struct slice host);
@@ -81,7 +108,9 @@ uint32_t catalog_find_collector(struct catalog *catalog, struct slice collector)
 bool catalog_find_series(struct catalog *catalog, struct slice metric, struct catalog_series *out);
 
 struct slice catalog_dimension_name(struct catalog *catalog, uint32_t dimension);
-struct slice catalog_item_name(struct catalog *catalog, uint32_t category, uint32_t item);
+/* Stands in out; empty where there is no such item. */
+struct slice catalog_item_name(struct catalog *catalog, uint32_t category, uint32_t item,
+                               char out[NAME_BYTES_MAX]);
 struct slice catalog_item_text(struct catalog *catalog, uint32_t category, uint32_t item);
 
 struct catalog_category {
@@ -93,6 +122,17 @@ struct catalog_category {
 };
 uint32_t catalog_categories(struct catalog *catalog);
 bool catalog_category_at(struct catalog *catalog, uint32_t category, struct catalog_category *out);
+
+/* Bit i % 64 of bits_out[i / 64], for each i < items: does the name or the text of the category's
+ * item i contain `text`, ASCII case folded? An empty text is in all of them. Items that are not
+ * there, or came after the call began, may have no bit. The caller's memory is (items + 63) / 64
+ * words. LT_ENOMEM. 5 to 9 ns an item with a name of 16 hex digits. */
+MUST_USE int catalog_match(struct catalog *catalog, uint32_t category, struct slice text,
+                           uint32_t items, uint64_t *bits_out);
+
+/* Of all categories; and the memory that the whole catalog takes, about. */
+uint64_t catalog_items(struct catalog *catalog);
+size_t catalog_bytes(struct catalog *catalog);
 
 struct catalog_rule {
     struct slice pattern;

@@ -130,7 +130,9 @@ int topq_label(const struct topq *t, uint32_t category, uint32_t item, struct bu
 {
     const struct topq_category *c = &t->categories[category];
     buffer_reset(label, label->max);
-    pattern_label(&t->pattern, &c->fit, catalog_item_name(t->catalog, c->info.id, item), label);
+    char name[NAME_BYTES_MAX];
+    pattern_label(&t->pattern, &c->fit, catalog_item_name(t->catalog, c->info.id, item, name),
+                  label);
     return label->error;
 }
 
@@ -138,8 +140,10 @@ int topq_passes(const struct topq *t, uint32_t category, uint32_t item, struct b
 {
     const struct topq_category *c = &t->categories[category];
     struct slice match = t->read->spec->match;
+    char name[NAME_BYTES_MAX];
     if (c->fit.fixes_items &&
-        !pattern_takes_item(&t->pattern, &c->fit, catalog_item_name(t->catalog, c->info.id, item)))
+        !pattern_takes_item(&t->pattern, &c->fit,
+                            catalog_item_name(t->catalog, c->info.id, item, name)))
         return 0;
     if (match.n == 0 || contains_folded(catalog_item_text(t->catalog, c->info.id, item), match))
         return 1;

@@ -102,10 +102,11 @@ void inspect_series_name(struct inspect *in, uint32_t category, uint32_t dimensi
 {
     struct catalog_category info = {0};
     struct buffer stem, key;
+    char name[NAME_BYTES_MAX];
     buffer_init(&stem, 4096);
     buffer_init(&key, 4096);
     if (catalog_category_at(in->catalog, category, &info))
-        name_join_stem(info.name, catalog_item_name(in->catalog, category, item), &stem);
+        name_join_stem(info.name, catalog_item_name(in->catalog, category, item, name), &stem);
     name_join_key(slice_str(inspect_host_name(in, host)), buffer_slice(&stem), dimension > 0,
                   catalog_dimension_name(in->catalog, dimension), &key);
     snprintf(out, bytes, "%.*s", (int)key.len, key.data != NULL ? key.data : "");

@@ -1,0 +1,107 @@
+#ifndef CATALOG_INTERNAL_H
+#define CATALOG_INTERNAL_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/vec.h"
+#include "catalog/catalog.h"
+#include "catalog/items.h"
+#include "catalog/name_index.h"
+#include "catalog/name_list.h"
+#include "port/storage_types.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* What the files of this folder share, and nobody else sees. */
+
+/* Dimension 0 is "none"; the empty text cannot be confused with it, because names_* are asked only
+ * for metrics that have a dot. */
+enum { DIMENSION_NONE = 0 };
+
+/* Where a category's only star stands; such a category, the usual one with items, takes short
+ * cuts. */
+#define STAR_NONE  SIZE_MAX       /* it has none */
+#define STARS_MANY (SIZE_MAX - 1) /* more than one */
+
+struct category {
+    struct slice name;
+    size_t star;
+    enum kind kind;
+    uint32_t collector;
+    struct item_list items;
+};
+
+struct text {
+    uint32_t category;
+    uint32_t item;
+    struct slice text;
+};
+
+struct change { /* one name that storage does not have yet */
+    uint8_t what;
+    uint32_t scope;
+    uint32_t id;
+};
+
+struct catalog {
+    _Atomic uint32_t refs;
+    uint32_t environment;
+    pthread_rwlock_t
+        lock;           /* readers: shared; the writer: exclusive, and only to change something */
+    struct arena arena; /* every text but items' names; nothing in it moves */
+    struct name_list hosts;
+    struct name_list dimensions;
+    struct name_list collectors;
+    VEC(struct category) categories;
+    struct name_index category_index; /* by name */
+    struct items items;
+    VEC(struct catalog_rule) rules;
+    VEC(struct text) texts;
+    struct name_index text_index; /* by (category, item) */
+
+    VEC(struct change) changes; /* journal entries [changes_base, changes_base + n) */
+    uint64_t changes_base;
+    VEC(uint32_t) text_changes; /* positions in texts */
+    uint64_t text_changes_base;
+
+    struct buffer category_text, item_text; /* the writer's scratch */
+};
+
+/* ---- entries.c: look-ups, under the shared lock or by the writer ---- */
+
+/* CATALOG_NONE: there is none. */
+uint32_t entries_find_category(const struct catalog *c, struct slice name);
+/* ITEMS_NONE: never seen. */
+uint64_t entries_find_stem(const struct catalog *c, struct slice stem);
+/* A position in texts, or NAME_INDEX_NONE. */
+uint64_t entries_find_text(const struct catalog *c, uint32_t category, uint32_t item);
+struct catalog_series entries_series(const struct catalog *c, uint64_t item, uint32_t dimension);
+static inline bool entries_has_item(const struct catalog *c, uint32_t category, uint32_t item)
+{
+    return category < c->categories.n && item < c->categories.v[category].items.count;
+}
+
+/* As name_block_get; the item must be there. */
+static inline struct slice entries_item_name(const struct catalog *c, uint32_t category,
+                                             uint32_t item, char out[NAME_BYTES_MAX])
+{
+    const struct item_block *block =
+        items_block_of(&c->items, &c->categories.v[category].items, item);
+    return name_block_get(&block->names, item % ITEMS_A_BLOCK, out);
+}
+
+/* ---- entries.c: adding, under the exclusive lock; record: storage does not have it ---- */
+
+MUST_USE int entries_add_name(struct catalog *c, struct name_list *names,
+                              enum storage_name_what what, struct slice text, bool record,
+                              uint32_t *out);
+MUST_USE int entries_add_category(struct catalog *c, struct slice name, enum kind kind, bool record,
+                                  uint32_t *out);
+MUST_USE int entries_add_item(struct catalog *c, uint32_t category, struct slice item,
+                              struct slice stem, bool record, uint64_t *number_out);
+MUST_USE int entries_add_rule(struct catalog *c, struct slice pattern, enum kind kind, bool record);
+MUST_USE int entries_add_text(struct catalog *c, uint32_t category, uint32_t item,
+                              struct slice text, bool record);
+
+#endif

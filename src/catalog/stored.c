@@ -1,0 +1,228 @@
+#include "catalog/internal.h"
+
+#include "base/error.h"
+#include "model/name.h"
+
+/* Between the catalog and storage: what was stored comes back, what is new goes there. */
+
+/* ---- loading ---- */
+
+/* As name_join_stem, which walks component by component; most items' categories have one star. */
+static void join_stem(const struct category *category, struct slice item, struct buffer *stem)
+{
+    if (category->star >= category->name.n) {
+        name_join_stem(category->name, item, stem);
+        return;
+    }
+    buffer_append_slice(stem, slice_upto(category->name, category->star));
+    buffer_append_slice(stem, item);
+    buffer_append_slice(stem, slice_from(category->name, category->star + 1));
+}
+
+static int restore_item(struct catalog *c, const struct storage_name *name)
+{
+    if (name->scope >= c->categories.n || name->text.n > NAME_BYTES_MAX ||
+        name->id != c->categories.v[name->scope].items.count)
+        return LT_ECORRUPT;
+    buffer_reset(&c->item_text, SIZE_MAX);
+    join_stem(&c->categories.v[name->scope], name->text, &c->item_text);
+    if (c->item_text.error != 0)
+        return LT_ECORRUPT;
+    uint64_t number;
+    return entries_add_item(c, name->scope, name->text, buffer_slice(&c->item_text), false,
+                            &number);
+}
+
+static int restore(struct catalog *c, const struct storage_name *name)
+{
+    uint32_t id;
+    switch (name->what) {
+    case STORAGE_HOST:
+        if (name->id != name_list_count(&c->hosts))
+            return LT_ECORRUPT;
+        return entries_add_name(c, &c->hosts, STORAGE_HOST, name->text, false, &id);
+    case STORAGE_DIMENSION:
+        if (name->id != name_list_count(&c->dimensions))
+            return LT_ECORRUPT;
+        return entries_add_name(c, &c->dimensions, STORAGE_DIMENSION, name->text, false, &id);
+    case STORAGE_COLLECTOR:
+        if (name->id != name_list_count(&c->collectors))
+            return LT_ECORRUPT;
+        return entries_add_name(c, &c->collectors, STORAGE_COLLECTOR, name->text, false, &id);
+    case STORAGE_CATEGORY:
+        if (name->id != c->categories.n || name->detail > KIND_COUNTER)
+            return LT_ECORRUPT;
+        return entries_add_category(c, name->text, (enum kind)name->detail, false, &id);
+    case STORAGE_ITEM:
+        return restore_item(c, name);
+    case STORAGE_RULE:
+        if (name->id != c->rules.n || name->detail > KIND_COUNTER)
+            return LT_ECORRUPT;
+        return entries_add_rule(c, name->text, (enum kind)name->detail, false);
+    }
+    return LT_ECORRUPT;
+}
+
+int catalog_restore(struct catalog *c, const struct storage_name *name)
+{
+    pthread_rwlock_wrlock(&c->lock);
+    int err = restore(c, name);
+    pthread_rwlock_unlock(&c->lock);
+    return err;
+}
+
+int catalog_restore_text(struct catalog *c, uint32_t category, uint32_t item, struct slice text)
+{
+    pthread_rwlock_wrlock(&c->lock);
+    int err = LT_ECORRUPT;
+    if (entries_has_item(c, category, item))
+        err = entries_add_text(c, category, item, text, false);
+    pthread_rwlock_unlock(&c->lock);
+    return err;
+}
+
+/* ---- the journal ---- */
+
+struct catalog_mark catalog_mark(struct catalog *c)
+{
+    pthread_rwlock_rdlock(&c->lock);
+    struct catalog_mark mark = {c->changes_base + c->changes.n,
+                                c->text_changes_base + c->text_changes.n};
+    pthread_rwlock_unlock(&c->lock);
+    return mark;
+}
+
+/* An item's name stands in text. */
+static struct storage_name describe(const struct catalog *c, struct change change,
+                                    char text[NAME_BYTES_MAX])
+{
+    struct storage_name name = {
+        .what = (enum storage_name_what)change.what, .scope = change.scope, .id = change.id};
+    switch (name.what) {
+    case STORAGE_HOST:
+        name.text = name_list_text(&c->hosts, change.id);
+        break;
+    case STORAGE_DIMENSION:
+        name.text = name_list_text(&c->dimensions, change.id);
+        break;
+    case STORAGE_COLLECTOR:
+        name.text = name_list_text(&c->collectors, change.id);
+        break;
+    case STORAGE_CATEGORY:
+        name.text = c->categories.v[change.id].name;
+        name.detail = c->categories.v[change.id].kind;
+        break;
+    case STORAGE_ITEM:
+        name.text = entries_item_name(c, change.scope, change.id, text);
+        if (name.text.p != text) { /* in its block, which may move when the lock is gone */
+            memcpy(text, name.text.p, name.text.n);
+            name.text.p = text;
+        }
+        break;
+    case STORAGE_RULE:
+        name.text = c->rules.v[change.id].pattern;
+        name.detail = c->rules.v[change.id].kind;
+        break;
+    }
+    return name;
+}
+
+int catalog_changes(struct catalog *c, struct catalog_mark from, struct catalog_mark to,
+                    int (*name)(void *arg, const struct storage_name *name),
+                    int (*text)(void *arg, const struct storage_item_text *text), void *arg)
+{
+    char item[NAME_BYTES_MAX];
+    int err = 0;
+    for (uint64_t i = from.names; err == 0 && i < to.names; i++) {
+        /* The lock is not held over the callback: it may be a round trip to the database. */
+        pthread_rwlock_rdlock(&c->lock);
+        struct storage_name one = describe(c, c->changes.v[i - c->changes_base], item);
+        pthread_rwlock_unlock(&c->lock);
+        err = name(arg, &one);
+    }
+    for (uint64_t i = from.texts; err == 0 && i < to.texts; i++) {
+        pthread_rwlock_rdlock(&c->lock);
+        struct text t = c->texts.v[c->text_changes.v[i - c->text_changes_base]];
+        pthread_rwlock_unlock(&c->lock);
+        struct storage_item_text one = {t.category, t.item, t.text};
+        err = text(arg, &one);
+    }
+    return err;
+}
+
+/* After a burst of new names the journal's memory goes back. */
+enum { JOURNAL_KEEP = 65536 };
+
+void catalog_forget_changes(struct catalog *c, struct catalog_mark upto)
+{
+    pthread_rwlock_wrlock(&c->lock);
+    uint32_t names = (uint32_t)(upto.names - c->changes_base);
+    c->changes.n -= names;
+    if (c->changes.n > 0)
+        memmove(c->changes.v, c->changes.v + names, c->changes.n * sizeof(c->changes.v[0]));
+    else if (c->changes.cap > JOURNAL_KEEP)
+        VEC_FINI(&c->changes);
+    c->changes_base = upto.names;
+    uint32_t texts = (uint32_t)(upto.texts - c->text_changes_base);
+    c->text_changes.n -= texts;
+    if (c->text_changes.n > 0)
+        memmove(c->text_changes.v, c->text_changes.v + texts,
+                c->text_changes.n * sizeof(c->text_changes.v[0]));
+    else if (c->text_changes.cap > JOURNAL_KEEP)
+        VEC_FINI(&c->text_changes);
+    c->text_changes_base = upto.texts;
+    pthread_rwlock_unlock(&c->lock);
+}
+
+/* ---- when items were seen ---- */
+
+/* The block of a page that exists, or NULL. */
+static struct item_block *page_block(struct catalog *c, uint32_t category, uint32_t page)
+{
+    if (page > UINT32_MAX / CATALOG_SEEN_ITEMS ||
+        !entries_has_item(c, category, page * CATALOG_SEEN_ITEMS))
+        return NULL;
+    return items_block_of(&c->items, &c->categories.v[category].items, page * CATALOG_SEEN_ITEMS);
+}
+
+int catalog_seen_restore(struct catalog *c, uint32_t category, uint32_t page, uint32_t count,
+                         const uint32_t *first_h, const uint32_t *last_h)
+{
+    int err = LT_ECORRUPT;
+    pthread_rwlock_wrlock(&c->lock);
+    struct item_block *block = page_block(c, category, page);
+    if (block != NULL && count <= block->names.count) {
+        bool changed = atomic_load_explicit(&block->changed, memory_order_relaxed);
+        for (uint32_t i = 0; i < count; i++)
+            item_hours_widen(block, i, first_h[i], last_h[i]);
+        atomic_store_explicit(&block->changed, changed, memory_order_relaxed);
+        err = 0;
+    }
+    pthread_rwlock_unlock(&c->lock);
+    return err;
+}
+
+uint32_t catalog_seen_page(struct catalog *c, uint32_t category, uint32_t page,
+                           uint32_t first_h_out[CATALOG_SEEN_ITEMS],
+                           uint32_t last_h_out[CATALOG_SEEN_ITEMS], bool *changed_out)
+{
+    uint32_t count = 0;
+    pthread_rwlock_rdlock(&c->lock);
+    struct item_block *block = page_block(c, category, page);
+    if (block != NULL) {
+        if (changed_out != NULL)
+            *changed_out = atomic_exchange_explicit(&block->changed, false, memory_order_acquire);
+        count = item_hours_copy(block, first_h_out, last_h_out);
+    }
+    pthread_rwlock_unlock(&c->lock);
+    return count;
+}
+
+void catalog_seen_again(struct catalog *c, uint32_t category, uint32_t page)
+{
+    pthread_rwlock_rdlock(&c->lock);
+    struct item_block *block = page_block(c, category, page);
+    if (block != NULL)
+        atomic_store_explicit(&block->changed, true, memory_order_release);
+    pthread_rwlock_unlock(&c->lock);
+}
