@@ -23,16 +23,17 @@ static uint32_t first_slot(const struct name_table *t, uint32_t mark)
 
 void name_index_fini(struct name_index *index)
 {
-    for (unsigned i = 0; i < NAME_INDEX_TABLES; i++) {
+    for (unsigned i = 0; index->tables != NULL && i < NAME_INDEX_TABLES; i++)
         free(index->tables[i].slots);
-        index->tables[i] = (struct name_table){0};
-    }
-    index->bytes = 0;
+    free(index->tables);
+    *index = (struct name_index){0};
 }
 
 uint64_t name_index_find(const struct name_index *index, uint64_t hash, name_index_eq *eq,
                          const void *context, const void *key)
 {
+    if (index->tables == NULL)
+        return NAME_INDEX_NONE;
     const struct name_table *t = &index->tables[hash >> (64 - TABLE_BITS)];
     if (t->cap == 0)
         return NAME_INDEX_NONE;
@@ -73,8 +74,20 @@ static int grow(struct name_index *index, struct name_table *t)
     return 0;
 }
 
+static int begin(struct name_index *index)
+{
+    index->tables = calloc(NAME_INDEX_TABLES, sizeof(index->tables[0]));
+    if (index->tables == NULL)
+        return LT_ENOMEM;
+    index->bytes = NAME_INDEX_TABLES * sizeof(index->tables[0]);
+    return 0;
+}
+
 int name_index_add(struct name_index *index, uint64_t hash, uint64_t number)
 {
+    int begun = index->tables == NULL ? begin(index) : 0;
+    if (begun != 0)
+        return begun;
     struct name_table *t = &index->tables[hash >> (64 - TABLE_BITS)];
     if ((uint64_t)(t->count + 1) * 5 > (uint64_t)t->cap * 4) {
         int err = grow(index, t);

@@ -23,13 +23,15 @@ enum { NAME_INDEX_TABLES = 1024 };
 #define NAME_INDEX_NONE        UINT64_MAX
 #define NAME_INDEX_NUMBERS_MAX ((UINT64_C(1) << 36) - 1) /* numbers are below */
 
+struct name_table {
+    uint64_t *slots;
+    uint32_t cap;
+    uint32_t count;
+};
+
 struct name_index {
-    struct name_table {
-        uint64_t *slots;
-        uint32_t cap;
-        uint32_t count;
-    } tables[NAME_INDEX_TABLES];
-    size_t bytes; /* of all slots */
+    struct name_table *tables; /* NULL: nothing was added yet */
+    size_t bytes;              /* of tables and slots */
 };
 
 typedef bool name_index_eq(const void *context, const void *key, uint64_t number);

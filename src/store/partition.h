@@ -38,6 +38,7 @@ struct partition_stats { /* atomics: written by tail and owner, read by STATUS *
     _Atomic uint64_t flushes, flushed_points, flush_retries;
     _Atomic int64_t flush_ms, flush_wall_ms;
     _Atomic uint64_t log_start, log_end;
+    _Atomic uint64_t novelty_bytes;
 };
 
 struct partition {

@@ -204,6 +204,13 @@ static void write_state(struct partition *p, struct status_sink *sink)
     uint32_t segments = p->segments.n;
     size_t bytes = partition_head_bytes(p);
     uint64_t lo = p->segments.n > 0 ? p->segments.v[0]->lo : 0;
+    uint64_t items = 0, catalogs_bytes = 0;
+    for (uint32_t i = 0; i < p->generation.environments_count; i++) {
+        if (p->generation.environments[i].partition != p->number)
+            continue;
+        items += catalog_items(p->generation.catalogs[i]);
+        catalogs_bytes += catalog_bytes(p->generation.catalogs[i]);
+    }
     pthread_mutex_unlock(&p->lock);
     sink->text(sink, "state", partition_state_text(state));
     if (why[0] != '\0')
@@ -211,6 +218,9 @@ static void write_state(struct partition *p, struct status_sink *sink)
     sink->number(sink, "stored_offset", (int64_t)lo);
     sink->number(sink, "head_segments", segments);
     sink->number(sink, "head_bytes", (int64_t)bytes);
+    sink->number(sink, "catalog_items", (int64_t)items);
+    sink->number(sink, "catalog_bytes", (int64_t)catalogs_bytes);
+    sink->number(sink, "novelty_bytes", (int64_t)atomic_load(&p->stats.novelty_bytes));
 }
 
 static void write_partition(void *arg, struct status_sink *sink)

@@ -19,6 +19,7 @@ enum {
 
 struct resolved { /* a record's metric, once looked up */
     struct catalog_series series;
+    int64_t seen_hour_s; /* the catalog knows of this hour already */
     bool known;
 };
 
@@ -87,8 +88,14 @@ static int apply_point(struct tail *t, uint64_t offset, const struct record *r,
         if (err != 0)
             return err;
         metric->known = true;
+        metric->seen_hour_s = -1;
     }
     const struct catalog_series *s = &metric->series;
+    int64_t hour_s = segment_hour_of(run->time_ms);
+    if (hour_s != metric->seen_hour_s) {
+        catalog_seen(t->catalog, s->category, s->item, run->time_ms);
+        metric->seen_hour_s = hour_s;
+    }
     uint32_t floor;
     err = novelty_floor(&t->g->novelty, t->environment, host, s->collector, &floor);
     if (err != 0)
@@ -100,8 +107,8 @@ static int apply_point(struct tail *t, uint64_t offset, const struct record *r,
                                     s->item, s->dimension, run->time_ms);
     if (fresh < 0)
         return fresh;
-    struct segment_group *g = segment_group(t->open, t->environment, s->category, s->dimension,
-                                            host, segment_hour_of(run->time_ms), fresh == 1);
+    struct segment_group *g =
+        segment_group(t->open, t->environment, s->category, s->dimension, host, hour_s, fresh == 1);
     if (g == NULL)
         return LT_ENOMEM;
     err =
@@ -247,7 +254,9 @@ static bool head_is_full(struct tail *t)
     pthread_mutex_lock(&p->lock);
     size_t bytes = partition_head_bytes(p);
     pthread_mutex_unlock(&p->lock);
-    return bytes + novelty_bytes(&t->g->novelty) >= p->store->config.head_bytes_max;
+    size_t novelty = novelty_bytes(&t->g->novelty);
+    atomic_store(&p->stats.novelty_bytes, novelty);
+    return bytes + novelty >= p->store->config.head_bytes_max;
 }
 
 static int wait_ms(const struct tail *t)
