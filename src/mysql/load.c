@@ -4,6 +4,7 @@
 #include "base/logger.h"
 #include "base/number.h"
 #include "vector/names.h"
+#include "vector/seen.h"
 
 #include <inttypes.h>
 
@@ -13,6 +14,7 @@ struct load {
     struct mysql_session *s;
     uint32_t environment;
     const struct storage_loader *loader;
+    uint32_t first_h[SEEN_ITEMS_MAX], last_h[SEEN_ITEMS_MAX]; /* of the page at hand */
 };
 
 static int parse_numbers(const struct slice *columns, unsigned count, uint64_t *out)
@@ -85,6 +87,25 @@ static int load_text_row(void *arg, const struct slice *columns)
     return load->loader->text(load->loader->arg, load->environment, &text);
 }
 
+static int load_seen_row(void *arg, const struct slice *columns)
+{
+    struct load *load = arg;
+    uint64_t n[2];
+    struct storage_seen seen = {.first_h = load->first_h, .last_h = load->last_h};
+    int err = parse_numbers(columns, 2, n);
+    if (err == 0)
+        err = seen_decode(load->s->frame, columns[2], load->first_h, load->last_h, &seen.count);
+    if (err != 0) {
+        log_error("mysql", "environment %" PRIu32 ": seen row (%.*s, %.*s) cannot be read: %s",
+                  load->environment, (int)columns[0].n, columns[0].p, (int)columns[1].n,
+                  columns[1].p, error_text(err));
+        return err;
+    }
+    seen.category = (uint32_t)n[0];
+    seen.page = (uint32_t)n[1];
+    return load->loader->seen(load->loader->arg, load->environment, &seen);
+}
+
 static int load_environment(struct mysql_session *s, uint32_t environment,
                             const struct storage_loader *loader)
 {
@@ -100,6 +121,7 @@ static int load_environment(struct mysql_session *s, uint32_t environment,
          load_watermark_row},
         {"load.texts", "category, item, text", "item_text_1 ORDER BY category, item",
          load_text_row},
+        {"load.seen", "category, page, body", "seen_1 ORDER BY category, page", load_seen_row},
     };
     struct load load = {.s = s, .environment = environment, .loader = loader};
     int err = 0;

@@ -62,6 +62,11 @@ static const char counter_columns[] = " (name VARBINARY(64) NOT NULL PRIMARY KEY
 
 static const char note_columns[] = " (name VARBINARY(255) NOT NULL PRIMARY KEY,"
                                    " text MEDIUMBLOB NOT NULL)" TABLE_OPTIONS;
+/* First and last hour of 4096 items (vector/seen.h). */
+static const char seen_columns[] = " (category INT UNSIGNED NOT NULL,"
+                                   " page INT UNSIGNED NOT NULL,"
+                                   " body MEDIUMBLOB NOT NULL,"
+                                   " PRIMARY KEY (category, page))" TABLE_OPTIONS;
 
 /* Points as they came. (lo, seq), the first offset of the flush and the row's number in it, is log
  * order: inserts append, keys are short, and a series' rows come out of the index in the order in
@@ -153,6 +158,7 @@ static const struct {
     {"catalog_1", catalog_columns},     {"item_text_1", item_text_columns},
     {"watermark_1", watermark_columns}, {"manifest_2", manifest_columns},
     {"counter_1", counter_columns},     {"note_1", note_columns},
+    {"seen_1", seen_columns},
 };
 
 static const struct {

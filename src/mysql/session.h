@@ -144,6 +144,8 @@ int mysql_run_flush(struct storage_session *s);
 /* Rows of the run that are not written; forget: drops them. */
 uint32_t put_pending(struct mysql_session *s, uint32_t environment, uint64_t run, bool forget);
 void put_destroy(struct put **put);
+int mysql_seen_put(struct storage_session *s, uint32_t partition, uint64_t epoch,
+                   uint32_t environment, const struct storage_seen *pages, uint32_t count);
 
 int mysql_snapshot_begin(struct storage_session *s, uint32_t environment, uint32_t partition,
                          struct read_guard *guard, uint64_t *next_out);

@@ -150,6 +150,7 @@ static const struct storage_ops mysql_ops = {
     .flush_beat = mysql_flush_beat,
     .flush_commit = mysql_flush_commit,
     .flush_abort = mysql_flush_abort,
+    .seen_put = mysql_seen_put,
     .snapshot_begin = mysql_snapshot_begin,
     .snapshot_scan = mysql_snapshot_scan,
     .snapshot_scan_beats = mysql_snapshot_scan_beats,

@@ -139,6 +139,16 @@ static inline void storage_flush_abort(struct storage_session *s)
     s->ops->flush_abort(s);
 }
 
+/* Replaces pages of hours, in a transaction of its own; a page whose count grew is written whole.
+ * LT_EFENCED: the epoch is no longer ours, nothing is written. After any other error none or all of
+ * it is stored: repeating is harmless. */
+MUST_USE static inline int storage_seen_put(struct storage_session *s, uint32_t partition,
+                                            uint64_t epoch, uint32_t environment,
+                                            const struct storage_seen *pages, uint32_t count)
+{
+    return s->ops->seen_put(s, partition, epoch, environment, pages, count);
+}
+
 /* A read-only view of one moment: its offset `next` and the rows of exactly the offsets below it.
  * guard stops every statement (LT_ECANCELLED, LT_ETIMEOUT) and counts rows and bytes; it must
  * outlive the snapshot. */

@@ -49,12 +49,25 @@ struct storage_item_text {
     struct slice text;
 };
 
+/* When items were seen, as Unix hours of their points' times; first > last: never. Of a category,
+ * ids page * STORAGE_SEEN_ITEMS + [0, count). */
+enum { STORAGE_SEEN_ITEMS = 4096 };
+struct storage_seen {
+    uint32_t category;
+    uint32_t page;
+    uint32_t count;
+    const uint32_t *first_h;
+    const uint32_t *last_h;
+};
+
 /* What storage_load hands over, in this order: names (ascending id within (what, scope), a category
- * before its items), watermarks, texts. Return 0 to go on. Slices are valid during the call. */
+ * before its items), watermarks, texts, hours. Return 0 to go on. Slices and arrays are valid
+ * during the call. */
 struct storage_loader {
     int (*name)(void *arg, uint32_t environment, const struct storage_name *name);
     int (*watermark)(void *arg, uint32_t environment, const struct storage_watermark *watermark);
     int (*text)(void *arg, uint32_t environment, const struct storage_item_text *text);
+    int (*seen)(void *arg, uint32_t environment, const struct storage_seen *seen);
     void *arg;
 };
 

@@ -6,6 +6,8 @@
 
 /* Loading a partition: catalogs, watermarks and progress of one storage snapshot. */
 
+_Static_assert((int)STORAGE_SEEN_ITEMS == (int)CATALOG_SEEN_ITEMS, "pages are stored as they are");
+
 static uint32_t position_of(const struct generation *g, uint32_t environment)
 {
     uint32_t i = 0;
@@ -40,6 +42,16 @@ static int load_text(void *arg, uint32_t environment, const struct storage_item_
     if (i == g->environments_count)
         return LT_ECORRUPT;
     return catalog_restore_text(g->catalogs[i], text->category, text->item, text->text);
+}
+
+static int load_seen(void *arg, uint32_t environment, const struct storage_seen *seen)
+{
+    struct generation *g = arg;
+    uint32_t i = position_of(g, environment);
+    if (i == g->environments_count)
+        return LT_ECORRUPT;
+    return catalog_seen_restore(g->catalogs[i], seen->category, seen->page, seen->count,
+                                seen->first_h, seen->last_h);
 }
 
 void generation_fini(struct generation *g)
@@ -90,7 +102,7 @@ static int load_from(struct generation *g, struct partition *p, struct storage_s
     int err = generation_environments(p->store->config.tenant, p->number, &ids, &count);
     if (err != 0)
         return err;
-    struct storage_loader loader = {load_name, load_watermark, load_text, g};
+    struct storage_loader loader = {load_name, load_watermark, load_text, load_seen, g};
     err = storage_load(session, p->number, ids, count, &loader, &g->progress);
     free(ids);
     return err;

@@ -130,6 +130,11 @@ static int count_watermark(void *arg, uint32_t environment, const struct storage
     ++*(unsigned *)arg;
     return 0;
 }
+static int count_seen(void *arg, uint32_t environment, const struct storage_seen *seen)
+{
+    ++*(unsigned *)arg;
+    return 0;
+}
 static int count_beat(void *arg, const struct beat_block *beat)
 {
     ++*(unsigned *)arg;
@@ -141,7 +146,7 @@ static void assert_all_or_nothing(struct storage_session *s, const struct storag
                                   bool all)
 {
     unsigned count = 0;
-    struct storage_loader loader = {count_name, count_watermark, count_text, &count};
+    struct storage_loader loader = {count_name, count_watermark, count_text, count_seen, &count};
     struct storage_progress now;
     uint32_t environment = ENVIRONMENT;
     assert_int_equal(storage_load(s, PARTITION, &environment, 1, &loader, &now), 0);

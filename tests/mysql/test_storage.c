@@ -493,6 +493,12 @@ static int loaded_text(void *arg, uint32_t environment, const struct storage_ite
     return 0;
 }
 
+static int loaded_no_seen(void *arg, uint32_t environment, const struct storage_seen *seen)
+{
+    fail();
+    return 0;
+}
+
 static void test_names_texts_and_watermarks_come_back(void **state)
 {
     struct fixture *f = *state;
@@ -521,7 +527,7 @@ static void test_names_texts_and_watermarks_come_back(void **state)
         f->progress.checksum = flush.checksum;
     }
     struct loaded l = {.text = "SELECT 2"};
-    struct storage_loader loader = {loaded_name, loaded_watermark, loaded_text, &l};
+    struct storage_loader loader = {loaded_name, loaded_watermark, loaded_text, loaded_no_seen, &l};
     struct storage_progress progress;
     uint32_t environment = ENVIRONMENT;
     assert_int_equal(storage_load(f->s, PARTITION, &environment, 1, &loader, &progress), 0);
@@ -531,6 +537,76 @@ static void test_names_texts_and_watermarks_come_back(void **state)
     assert_int_equal(l.watermarks, 3);
     assert_true(l.max_ms[0] == INT64_MAX && l.max_ms[1] == 900 && l.max_ms[2] == 8);
     assert_memory_equal(&progress, &f->progress, sizeof(progress));
+}
+
+/* ---- when items were seen ---- */
+
+enum { SEEN_PAGES = 300 };
+
+struct seen_pages {
+    uint32_t pages, count[SEEN_PAGES];
+    uint32_t first_h[SEEN_PAGES][STORAGE_SEEN_ITEMS], last_h[SEEN_PAGES][STORAGE_SEEN_ITEMS];
+};
+
+static int compare_seen(void *arg, uint32_t environment, const struct storage_seen *seen)
+{
+    struct seen_pages *p = arg;
+    uint32_t i = p->pages++;
+    assert_int_equal(environment, ENVIRONMENT);
+    assert_int_equal(seen->category, i / 100);
+    assert_int_equal(seen->page, i % 100);
+    assert_int_equal(seen->count, p->count[i]);
+    assert_memory_equal(seen->first_h, p->first_h[i], seen->count * sizeof(seen->first_h[0]));
+    assert_memory_equal(seen->last_h, p->last_h[i], seen->count * sizeof(seen->last_h[0]));
+    return 0;
+}
+
+static void fill_seen(struct seen_pages *p, struct storage_seen *out, uint32_t first)
+{
+    for (uint32_t i = first; i < SEEN_PAGES; i++) {
+        p->count[i] = i % 100 == 99 ? 1 + random_below(STORAGE_SEEN_ITEMS) : STORAGE_SEEN_ITEMS;
+        for (uint32_t j = 0; j < p->count[i]; j++) {
+            p->first_h[i][j] = random_below(2) ? UINT32_MAX : random_below(UINT32_MAX);
+            p->last_h[i][j] = random_below(2) ? 0 : random_below(UINT32_MAX);
+        }
+        out[i] = (struct storage_seen){i / 100, i % 100, p->count[i], p->first_h[i], p->last_h[i]};
+    }
+}
+
+static void assert_seen(struct fixture *f, struct seen_pages *p)
+{
+    struct loaded l = {0};
+    struct storage_loader loader = {loaded_name, loaded_watermark, loaded_text, compare_seen, p};
+    struct storage_progress progress;
+    uint32_t environment = ENVIRONMENT;
+    p->pages = 0;
+    assert_int_equal(storage_load(f->s, PARTITION, &environment, 1, &loader, &progress), 0);
+    assert_int_equal(p->pages, SEEN_PAGES);
+    assert_int_equal(l.names, 0);
+}
+
+static void test_hours_come_back_and_only_the_owner_writes_them(void **state)
+{
+    struct fixture *f = *state;
+    static struct seen_pages p;
+    static struct storage_seen pages[SEEN_PAGES];
+    uint64_t epoch = f->progress.epoch;
+    fill_seen(&p, pages, 0); /* more than one statement may hold */
+    assert_int_equal(storage_seen_put(f->s, PARTITION, epoch, ENVIRONMENT, pages, SEEN_PAGES), 0);
+    assert_seen(f, &p);
+    fill_seen(&p, pages, 200);
+    assert_int_equal(storage_seen_put(f->s, PARTITION, epoch, ENVIRONMENT, pages + 200, 100), 0);
+    assert_seen(f, &p);
+    assert_int_equal(storage_seen_put(f->s, PARTITION, epoch, ENVIRONMENT, pages, 0), 0);
+    struct storage_seen other = pages[7];
+    other.count = 1;
+    assert_int_equal(storage_seen_put(f->s, PARTITION, epoch - 1, ENVIRONMENT, &other, 1),
+                     LT_EFENCED);
+    assert_int_equal(storage_seen_put(f->s, PARTITION, epoch + 1, ENVIRONMENT, &other, 1),
+                     LT_EFENCED);
+    assert_seen(f, &p);
+    /* The session is as good as before. */
+    assert_int_equal(flush_simple(f->s, &f->progress, 0, 10), 0);
 }
 
 /* ---- leases and the fence ---- */
@@ -682,6 +758,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rows_carry_their_summaries, setup, teardown),
         cmocka_unit_test_setup_teardown(test_heartbeats_add_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names_texts_and_watermarks_come_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hours_come_back_and_only_the_owner_writes_them, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_a_lease_has_one_owner, setup, teardown),
         cmocka_unit_test_setup_teardown(test_only_the_owner_where_it_left_off_may_flush, setup,
                                         teardown),

@@ -194,6 +194,12 @@ static int restore_watermark(void *arg, uint32_t environment, const struct stora
     return 0;
 }
 
+static int restore_seen(void *arg, uint32_t environment, const struct storage_seen *seen)
+{
+    return catalog_seen_restore(((struct generate *)arg)->catalog, seen->category, seen->page,
+                                seen->count, seen->first_h, seen->last_h);
+}
+
 static int restore_text(void *arg, uint32_t environment, const struct storage_item_text *text)
 {
     return catalog_restore_text(((struct generate *)arg)->catalog, text->category, text->item,
@@ -524,8 +530,11 @@ static int open_storage(struct generate *g)
     if (err != 0)
         return err;
     uint64_t epoch = g->progress.epoch;
-    struct storage_loader loader = {
-        .name = restore_name, .watermark = restore_watermark, .text = restore_text, .arg = g};
+    struct storage_loader loader = {.name = restore_name,
+                                    .watermark = restore_watermark,
+                                    .text = restore_text,
+                                    .seen = restore_seen,
+                                    .arg = g};
     err = storage_load(g->session, PARTITION, &environment, 1, &loader, &g->progress);
     g->progress.epoch = epoch;
     g->named = catalog_mark(g->catalog);

@@ -74,6 +74,12 @@ static int restore_watermark(void *arg, uint32_t environment, const struct stora
     return 0;
 }
 
+static int restore_seen(void *arg, uint32_t environment, const struct storage_seen *seen)
+{
+    return catalog_seen_restore(((struct inspect *)arg)->catalog, seen->category, seen->page,
+                                seen->count, seen->first_h, seen->last_h);
+}
+
 static int restore_text(void *arg, uint32_t environment, const struct storage_item_text *text)
 {
     return catalog_restore_text(((struct inspect *)arg)->catalog, text->category, text->item,
@@ -196,7 +202,8 @@ static int inspect_open(struct inspect *in)
     struct mysql_config config;
     const uint32_t environment = INSPECT_ENVIRONMENT;
     struct storage_progress progress;
-    struct storage_loader loader = {restore_name, restore_watermark, restore_text, in};
+    struct storage_loader loader = {restore_name, restore_watermark, restore_text, restore_seen,
+                                    in};
     in->guard = in->second_guard =
         (struct read_guard){.deadline_mono_ms = INT64_MAX, .memory_bytes_max = SIZE_MAX};
     mysql_config_from(in->options, &config);
