@@ -60,9 +60,13 @@ MUST_USE int catalog_set_text(struct catalog *catalog, struct slice stem, struct
  * is one that the item was seen in. */
 void catalog_seen(struct catalog *catalog, uint32_t category, uint32_t item, int64_t time_ms);
 
-/* Puts back a stored entry; ids must come in order. LT_ECORRUPT: they do not. */
+/* Puts back a stored entry, or items first … first + count - 1 of a category; ids must come in
+ * order. LT_ECORRUPT: they do not. After an error the catalog is good for nothing but
+ * catalog_unref. */
 struct storage_name;
 MUST_USE int catalog_restore(struct catalog *catalog, const struct storage_name *name);
+MUST_USE int catalog_restore_items(struct catalog *catalog, uint32_t category, uint32_t first,
+                                   const struct slice *names, uint32_t count);
 MUST_USE int catalog_restore_text(struct catalog *catalog, uint32_t category, uint32_t item,
                                   struct slice text);
 

@@ -67,8 +67,8 @@ static int open_block(struct items *items, struct item_list *list, uint32_t cate
     return 0;
 }
 
-int items_add(struct items *items, struct item_list *list, uint32_t category, struct slice name,
-              uint64_t hash, uint64_t *number_out)
+int items_append(struct items *items, struct item_list *list, uint32_t category, struct slice name,
+                 uint64_t *number_out)
 {
     struct item_block *b;
     int err = open_block(items, list, category, &b);
@@ -79,16 +79,29 @@ int items_add(struct items *items, struct item_list *list, uint32_t category, st
     err = reserve_hours(b);
     if (err == 0)
         err = name_block_add(&b->names, name);
-    if (err == 0) {
-        err = name_index_add(&items->index, hash, number);
-        if (err != 0)
-            name_block_drop_last(&b->names);
-    }
     items->block_bytes += block_bytes(b) - before;
     if (err != 0)
         return err;
     items->count++;
     list->count++;
+    *number_out = number;
+    return 0;
+}
+
+int items_add(struct items *items, struct item_list *list, uint32_t category, struct slice name,
+              uint64_t hash, uint64_t *number_out)
+{
+    uint64_t number;
+    int err = items_append(items, list, category, name, &number);
+    if (err != 0)
+        return err;
+    err = name_index_add(&items->index, hash, number);
+    if (err != 0) {
+        items->count--;
+        list->count--;
+        name_block_drop_last(&items_block_of(items, list, list->count)->names);
+        return err;
+    }
     *number_out = number;
     return 0;
 }

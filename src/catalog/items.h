@@ -54,6 +54,9 @@ void items_fini(struct items *items);
  * LT_ENOMEM, LT_ELIMIT: nothing changed. */
 MUST_USE int items_add(struct items *items, struct item_list *list, uint32_t category,
                        struct slice name, uint64_t hash, uint64_t *number_out);
+/* The same without the index; the caller adds the number to it, or takes the item back. */
+MUST_USE int items_append(struct items *items, struct item_list *list, uint32_t category,
+                          struct slice name, uint64_t *number_out);
 void item_list_fini(struct item_list *list);
 
 static inline struct item_block *items_block_of(const struct items *items,

@@ -48,6 +48,15 @@ uint64_t name_index_find(const struct name_index *index, uint64_t hash, name_ind
     }
 }
 
+void name_index_prefetch(const struct name_index *index, uint64_t hash)
+{
+    if (index->tables == NULL)
+        return;
+    const struct name_table *t = &index->tables[hash >> (64 - TABLE_BITS)];
+    if (t->cap > 0)
+        __builtin_prefetch(&t->slots[first_slot(t, mark_of(hash))]);
+}
+
 static void place(struct name_table *t, uint64_t slot)
 {
     uint32_t i = first_slot(t, (uint32_t)(slot >> NUMBER_BITS));

@@ -43,6 +43,9 @@ void name_index_fini(struct name_index *index);
 uint64_t name_index_find(const struct name_index *index, uint64_t hash, name_index_eq *eq,
                          const void *context, const void *key);
 
+/* Begins to fetch the memory that find or add will look at: they mostly wait for it. */
+void name_index_prefetch(const struct name_index *index, uint64_t hash);
+
 /* Adds a number that find did not see. LT_ENOMEM: nothing changed. */
 MUST_USE int name_index_add(struct name_index *index, uint64_t hash, uint64_t number);
 

@@ -14,6 +14,8 @@ struct load {
     struct mysql_session *s;
     uint32_t environment;
     const struct storage_loader *loader;
+    VEC(struct slice) names; /* of the row at hand */
+    VEC(uint32_t) details;
     uint32_t first_h[SEEN_ITEMS_MAX], last_h[SEEN_ITEMS_MAX]; /* of the page at hand */
 };
 
@@ -25,35 +27,56 @@ static int parse_numbers(const struct slice *columns, unsigned count, uint64_t *
     return err != 0 ? LT_ECORRUPT : 0;
 }
 
+/* All names of a row, before any of them is handed over. */
+static int take_names(struct load *load, struct slice body, uint64_t count)
+{
+    struct slice raw;
+    load->names.n = 0;
+    load->details.n = 0;
+    int err = frame_open(load->s->frame, NAMES_VERSION, body, NAMES_RAW_BYTES_MAX, &raw);
+    for (uint64_t i = 0; err == 0 && i < count; i++) {
+        struct slice name;
+        uint32_t detail;
+        err = names_get(&raw, &detail, &name);
+        if (err == 0 && (!VEC_PUSH(&load->names, name) || !VEC_PUSH(&load->details, detail)))
+            err = LT_ENOMEM;
+    }
+    return err == 0 && raw.n != 0 ? LT_ECORRUPT : err;
+}
+
+static int hand_over(struct load *load, const uint64_t *n)
+{
+    const struct storage_loader *loader = load->loader;
+    if (n[0] == STORAGE_ITEM)
+        return loader->items(loader->arg, load->environment, (uint32_t)n[1], (uint32_t)n[2],
+                             load->names.v, load->names.n);
+    int err = 0;
+    for (uint32_t i = 0; err == 0 && i < load->names.n; i++) {
+        struct storage_name name = {
+            .what = (enum storage_name_what)n[0],
+            .scope = (uint32_t)n[1],
+            .id = (uint32_t)n[2] + i,
+            .detail = load->details.v[i],
+            .text = load->names.v[i],
+        };
+        err = loader->name(loader->arg, load->environment, &name);
+    }
+    return err;
+}
+
 /* what, scope, first, count, body */
 static int load_names_row(void *arg, const struct slice *columns)
 {
     struct load *load = arg;
     uint64_t n[4];
-    struct slice raw = {0};
     int err = parse_numbers(columns, 4, n);
     if (err == 0)
-        err = frame_open(load->s->frame, NAMES_VERSION, columns[4], NAMES_RAW_BYTES_MAX, &raw);
-    for (uint64_t i = 0; err == 0 && i < n[3]; i++) {
-        struct storage_name name = {
-            .what = (enum storage_name_what)n[0],
-            .scope = (uint32_t)n[1],
-            .id = (uint32_t)(n[2] + i),
-        };
-        err = names_get(&raw, &name.detail, &name.text);
-        if (err == 0) {
-            err = load->loader->name(load->loader->arg, load->environment, &name);
-            if (err != 0)
-                return err;
-        }
-    }
-    if (err == 0 && raw.n != 0)
-        err = LT_ECORRUPT;
-    if (err != 0)
-        log_error("mysql",
-                  "environment %" PRIu32 ": catalog row (%.*s, %.*s, %.*s) cannot be read: %s",
-                  load->environment, (int)columns[0].n, columns[0].p, (int)columns[1].n,
-                  columns[1].p, (int)columns[2].n, columns[2].p, error_text(err));
+        err = take_names(load, columns[4], n[3]);
+    if (err == 0)
+        return hand_over(load, n);
+    log_error("mysql", "environment %" PRIu32 ": catalog row (%.*s, %.*s, %.*s) cannot be read: %s",
+              load->environment, (int)columns[0].n, columns[0].p, (int)columns[1].n, columns[1].p,
+              (int)columns[2].n, columns[2].p, error_text(err));
     return err;
 }
 
@@ -131,6 +154,8 @@ static int load_environment(struct mysql_session *s, uint32_t environment,
         schema_put_table(sql, s->storage->prefix, environment, queries[i].table);
         err = session_query(s, queries[i].name, NULL, queries[i].row, &load);
     }
+    VEC_FINI(&load.names);
+    VEC_FINI(&load.details);
     return err;
 }
 

@@ -64,6 +64,10 @@ struct storage_seen {
  * before its items), watermarks, texts, hours. Return 0 to go on. Slices and arrays are valid
  * during the call. */
 struct storage_loader {
+    /* count items of a category, from id first on. */
+    int (*items)(void *arg, uint32_t environment, uint32_t category, uint32_t first,
+                 const struct slice *names, uint32_t count);
+    /* Everything else that has a name. */
     int (*name)(void *arg, uint32_t environment, const struct storage_name *name);
     int (*watermark)(void *arg, uint32_t environment, const struct storage_watermark *watermark);
     int (*text)(void *arg, uint32_t environment, const struct storage_item_text *text);

@@ -23,6 +23,16 @@ static int load_name(void *arg, uint32_t environment, const struct storage_name 
     return i < g->environments_count ? catalog_restore(g->catalogs[i], name) : LT_ECORRUPT;
 }
 
+static int load_items(void *arg, uint32_t environment, uint32_t category, uint32_t first,
+                      const struct slice *names, uint32_t count)
+{
+    struct generation *g = arg;
+    uint32_t i = position_of(g, environment);
+    if (i == g->environments_count)
+        return LT_ECORRUPT;
+    return catalog_restore_items(g->catalogs[i], category, first, names, count);
+}
+
 static int load_watermark(void *arg, uint32_t environment, const struct storage_watermark *w)
 {
     struct generation *g = arg;
@@ -102,7 +112,7 @@ static int load_from(struct generation *g, struct partition *p, struct storage_s
     int err = generation_environments(p->store->config.tenant, p->number, &ids, &count);
     if (err != 0)
         return err;
-    struct storage_loader loader = {load_name, load_watermark, load_text, load_seen, g};
+    struct storage_loader loader = {load_items, load_name, load_watermark, load_text, load_seen, g};
     err = storage_load(session, p->number, ids, count, &loader, &g->progress);
     free(ids);
     return err;

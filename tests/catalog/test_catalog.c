@@ -93,6 +93,8 @@ static void random_metric(char *out, unsigned *seed)
 
 static int copy_name(void *arg, const struct storage_name *name)
 {
+    if (name->what == STORAGE_ITEM)
+        return catalog_restore_items(arg, name->scope, name->id, &name->text, 1);
     return catalog_restore(arg, name);
 }
 
@@ -166,9 +168,15 @@ static void test_restore_refuses_holes(void **state)
     struct catalog *c = new_catalog();
     struct storage_name name = {.what = STORAGE_HOST, .id = 1, .text = SLICE_LIT("h")};
     assert_int_equal(catalog_restore(c, &name), LT_ECORRUPT);
-    name = (struct storage_name){.what = STORAGE_ITEM, .scope = 3, .text = SLICE_LIT("i")};
-    assert_int_equal(catalog_restore(c, &name), LT_ECORRUPT);
-    assert_int_equal(catalog_restore_text(c, 0, 0, SLICE_LIT("t")), LT_ECORRUPT);
+    name.text = SLICE_LIT("i");
+    assert_int_equal(catalog_restore_items(c, 3, 0, &name.text, 1), LT_ECORRUPT);
+    uint32_t category = resolve(c, "cpu.user").category;
+    assert_int_equal(catalog_restore_items(c, category, 0, &name.text, 1), LT_ECORRUPT);
+    assert_int_equal(catalog_restore_items(c, category, 2, &name.text, 1), LT_ECORRUPT);
+    name = (struct storage_name){.what = STORAGE_ITEM, .scope = category, .id = 1};
+    assert_int_equal(catalog_restore(c, &name), LT_ECORRUPT); /* not by this way */
+    assert_int_equal(catalog_restore_text(c, 0, 1, SLICE_LIT("t")), LT_ECORRUPT);
+    assert_int_equal(catalog_restore_text(c, 1, 0, SLICE_LIT("t")), LT_ECORRUPT);
     catalog_unref(&c);
 }
 
@@ -252,16 +260,47 @@ static void test_restore_refuses_a_name_that_nobody_could_have_sent(void **state
     struct catalog_series s = resolve(c, "host.queries.c.1374c6821ead6f47.time_us");
     char longest[NAME_BYTES_MAX + 1];
     memset(longest, 'a', sizeof(longest));
-    struct storage_name name = {.what = STORAGE_ITEM,
-                                .scope = s.category,
-                                .id = 1,
-                                .text = slice_make(longest, NAME_BYTES_MAX + 1)};
-    assert_int_equal(catalog_restore(c, &name), LT_ECORRUPT);
-    name.text.n = NAME_BYTES_MAX;
-    assert_int_equal(catalog_restore(c, &name), 0);
+    struct slice name = slice_make(longest, NAME_BYTES_MAX + 1);
+    assert_int_equal(catalog_restore_items(c, s.category, 1, &name, 1), LT_ECORRUPT);
+    name.n = NAME_BYTES_MAX;
+    assert_int_equal(catalog_restore_items(c, s.category, 1, &name, 1), 0);
     char out[NAME_BYTES_MAX];
-    assert_true(slice_eq(catalog_item_name(c, s.category, 1, out), name.text));
+    assert_true(slice_eq(catalog_item_name(c, s.category, 1, out), name));
     catalog_unref(&c);
+}
+
+/* As a load does: rows of any size, and dense again afterwards. */
+static void test_items_come_back_in_bulk(void **state)
+{
+    (void)state;
+    struct catalog *a = many_items(), *b = new_catalog();
+    enum { BLOCK = 5000 };
+    static char texts[BLOCK][NAME_BYTES_MAX];
+    static struct slice names[BLOCK];
+    unsigned seed = 4;
+    for (uint32_t id = 0; id < catalog_categories(a); id++) {
+        struct catalog_category category;
+        assert_true(catalog_category_at(a, id, &category));
+        struct storage_name name = {.what = STORAGE_CATEGORY, .id = id, .text = category.name};
+        assert_int_equal(catalog_restore(b, &name), 0);
+        for (uint32_t from = 0, n; from < category.items; from += n) {
+            n = 1 + (uint32_t)rand_r(&seed) % BLOCK;
+            n = n < category.items - from ? n : category.items - from;
+            for (uint32_t i = 0; i < n; i++)
+                names[i] = catalog_item_name(a, id, from + i, texts[i]);
+            assert_int_equal(catalog_restore_items(b, id, from, names, n), 0);
+        }
+    }
+    char metric[256];
+    for (uint32_t i = 0; i < MANY; i++) {
+        numbered_metric(metric, sizeof(metric), i);
+        struct catalog_series s = resolve(a, metric), t = resolve(b, metric);
+        assert_int_equal(s.category, t.category);
+        assert_int_equal(s.item, t.item);
+    }
+    assert_int_equal(catalog_items(b), MANY);
+    catalog_unref(&a);
+    catalog_unref(&b);
 }
 
 static bool contains(struct slice text, const char *part)
@@ -513,6 +552,7 @@ int main(void)
         cmocka_unit_test(test_ids_are_a_function_of_the_log),
         cmocka_unit_test(test_restore_refuses_holes),
         cmocka_unit_test(test_many_items_stand_in_their_blocks),
+        cmocka_unit_test(test_items_come_back_in_bulk),
         cmocka_unit_test(test_restore_refuses_a_name_that_nobody_could_have_sent),
         cmocka_unit_test(test_match_finds_names_and_texts),
         cmocka_unit_test(test_hours_are_kept_for_each_item),

@@ -115,6 +115,12 @@ static int flush_everything(struct storage_session *s, const struct storage_prog
     return err == 0 ? storage_flush_commit(s) : err;
 }
 
+static int count_items(void *arg, uint32_t environment, uint32_t category, uint32_t first,
+                       const struct slice *names, uint32_t count)
+{
+    *(unsigned *)arg += count;
+    return 0;
+}
 static int count_name(void *arg, uint32_t environment, const struct storage_name *name)
 {
     ++*(unsigned *)arg;
@@ -146,7 +152,8 @@ static void assert_all_or_nothing(struct storage_session *s, const struct storag
                                   bool all)
 {
     unsigned count = 0;
-    struct storage_loader loader = {count_name, count_watermark, count_text, count_seen, &count};
+    struct storage_loader loader = {count_items, count_name, count_watermark,
+                                    count_text,  count_seen, &count};
     struct storage_progress now;
     uint32_t environment = ENVIRONMENT;
     assert_int_equal(storage_load(s, PARTITION, &environment, 1, &loader, &now), 0);

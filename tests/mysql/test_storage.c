@@ -473,6 +473,16 @@ static int loaded_name(void *arg, uint32_t environment, const struct storage_nam
     return 0;
 }
 
+static int loaded_items(void *arg, uint32_t environment, uint32_t category, uint32_t first,
+                        const struct slice *names, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct storage_name name = {STORAGE_ITEM, category, first + i, (first + i) * 3, names[i]};
+        assert_int_equal(loaded_name(arg, environment, &name), 0);
+    }
+    return 0;
+}
+
 static int loaded_watermark(void *arg, uint32_t environment, const struct storage_watermark *w)
 {
     struct loaded *l = arg;
@@ -527,7 +537,8 @@ static void test_names_texts_and_watermarks_come_back(void **state)
         f->progress.checksum = flush.checksum;
     }
     struct loaded l = {.text = "SELECT 2"};
-    struct storage_loader loader = {loaded_name, loaded_watermark, loaded_text, loaded_no_seen, &l};
+    struct storage_loader loader = {loaded_items, loaded_name,    loaded_watermark,
+                                    loaded_text,  loaded_no_seen, &l};
     struct storage_progress progress;
     uint32_t environment = ENVIRONMENT;
     assert_int_equal(storage_load(f->s, PARTITION, &environment, 1, &loader, &progress), 0);
@@ -576,7 +587,8 @@ static void fill_seen(struct seen_pages *p, struct storage_seen *out, uint32_t f
 static void assert_seen(struct fixture *f, struct seen_pages *p)
 {
     struct loaded l = {0};
-    struct storage_loader loader = {loaded_name, loaded_watermark, loaded_text, compare_seen, p};
+    struct storage_loader loader = {loaded_items, loaded_name,  loaded_watermark,
+                                    loaded_text,  compare_seen, p};
     struct storage_progress progress;
     uint32_t environment = ENVIRONMENT;
     p->pages = 0;

@@ -184,6 +184,12 @@ static const char *const dimension_names[DIMENSIONS] = {"time_us", "tput", "erro
 
 /* ---- names ---- */
 
+static int restore_items(void *arg, uint32_t environment, uint32_t category, uint32_t first,
+                         const struct slice *names, uint32_t count)
+{
+    return catalog_restore_items(((struct generate *)arg)->catalog, category, first, names, count);
+}
+
 static int restore_name(void *arg, uint32_t environment, const struct storage_name *name)
 {
     return catalog_restore(((struct generate *)arg)->catalog, name);
@@ -530,7 +536,8 @@ static int open_storage(struct generate *g)
     if (err != 0)
         return err;
     uint64_t epoch = g->progress.epoch;
-    struct storage_loader loader = {.name = restore_name,
+    struct storage_loader loader = {.items = restore_items,
+                                    .name = restore_name,
                                     .watermark = restore_watermark,
                                     .text = restore_text,
                                     .seen = restore_seen,

@@ -56,6 +56,12 @@ static const struct {
 
 /* ---- names ---- */
 
+static int restore_items(void *arg, uint32_t environment, uint32_t category, uint32_t first,
+                         const struct slice *names, uint32_t count)
+{
+    return catalog_restore_items(((struct inspect *)arg)->catalog, category, first, names, count);
+}
+
 static int restore_name(void *arg, uint32_t environment, const struct storage_name *name)
 {
     struct inspect *in = arg;
@@ -202,8 +208,8 @@ static int inspect_open(struct inspect *in)
     struct mysql_config config;
     const uint32_t environment = INSPECT_ENVIRONMENT;
     struct storage_progress progress;
-    struct storage_loader loader = {restore_name, restore_watermark, restore_text, restore_seen,
-                                    in};
+    struct storage_loader loader = {restore_items, restore_name, restore_watermark,
+                                    restore_text,  restore_seen, in};
     in->guard = in->second_guard =
         (struct read_guard){.deadline_mono_ms = INT64_MAX, .memory_bytes_max = SIZE_MAX};
     mysql_config_from(in->options, &config);
