@@ -8,34 +8,43 @@
 
 _Static_assert((int)STORAGE_SEEN_ITEMS == (int)CATALOG_SEEN_ITEMS, "pages are stored as they are");
 
-static uint32_t position_of(const struct generation *g, uint32_t environment)
+struct load {
+    struct generation *g;
+    int (*keep)(void *arg);
+    void *arg;
+};
+
+/* The catalog that a row belongs to. */
+static int catalog_of(struct load *load, uint32_t environment, struct catalog **out)
 {
+    const struct generation *g = load->g;
     uint32_t i = 0;
     while (i < g->environments_count && g->environments[i].id != environment)
         i++;
-    return i;
-}
-
-static int load_name(void *arg, uint32_t environment, const struct storage_name *name)
-{
-    struct generation *g = arg;
-    uint32_t i = position_of(g, environment);
-    return i < g->environments_count ? catalog_restore(g->catalogs[i], name) : LT_ECORRUPT;
+    if (i == g->environments_count)
+        return LT_ECORRUPT;
+    *out = g->catalogs[i];
+    return load->keep(load->arg);
 }
 
 static int load_items(void *arg, uint32_t environment, uint32_t category, uint32_t first,
                       const struct slice *names, uint32_t count)
 {
-    struct generation *g = arg;
-    uint32_t i = position_of(g, environment);
-    if (i == g->environments_count)
-        return LT_ECORRUPT;
-    return catalog_restore_items(g->catalogs[i], category, first, names, count);
+    struct catalog *catalog;
+    int err = catalog_of(arg, environment, &catalog);
+    return err != 0 ? err : catalog_restore_items(catalog, category, first, names, count);
+}
+
+static int load_name(void *arg, uint32_t environment, const struct storage_name *name)
+{
+    struct catalog *catalog;
+    int err = catalog_of(arg, environment, &catalog);
+    return err != 0 ? err : catalog_restore(catalog, name);
 }
 
 static int load_watermark(void *arg, uint32_t environment, const struct storage_watermark *w)
 {
-    struct generation *g = arg;
+    struct generation *g = ((struct load *)arg)->g;
     uint32_t floor;
     int err = novelty_floor(&g->novelty, environment, w->host, w->collector, &floor);
     if (err != 0)
@@ -47,21 +56,18 @@ static int load_watermark(void *arg, uint32_t environment, const struct storage_
 
 static int load_text(void *arg, uint32_t environment, const struct storage_item_text *text)
 {
-    struct generation *g = arg;
-    uint32_t i = position_of(g, environment);
-    if (i == g->environments_count)
-        return LT_ECORRUPT;
-    return catalog_restore_text(g->catalogs[i], text->category, text->item, text->text);
+    struct catalog *catalog;
+    int err = catalog_of(arg, environment, &catalog);
+    return err != 0 ? err : catalog_restore_text(catalog, text->category, text->item, text->text);
 }
 
 static int load_seen(void *arg, uint32_t environment, const struct storage_seen *seen)
 {
-    struct generation *g = arg;
-    uint32_t i = position_of(g, environment);
-    if (i == g->environments_count)
-        return LT_ECORRUPT;
-    return catalog_seen_restore(g->catalogs[i], seen->category, seen->page, seen->count,
-                                seen->first_h, seen->last_h);
+    struct catalog *catalog;
+    int err = catalog_of(arg, environment, &catalog);
+    return err != 0 ? err
+                    : catalog_seen_restore(catalog, seen->category, seen->page, seen->count,
+                                           seen->first_h, seen->last_h);
 }
 
 void generation_fini(struct generation *g)
@@ -106,25 +112,28 @@ int generation_environments(const struct tenant *tenant, uint32_t partition, uin
     return 0;
 }
 
-static int load_from(struct generation *g, struct partition *p, struct storage_session *session)
+static int load_from(struct load *load, struct partition *p, struct storage_session *session)
 {
     uint32_t *ids, count;
     int err = generation_environments(p->store->config.tenant, p->number, &ids, &count);
     if (err != 0)
         return err;
-    struct storage_loader loader = {load_items, load_name, load_watermark, load_text, load_seen, g};
-    err = storage_load(session, p->number, ids, count, &loader, &g->progress);
+    struct storage_loader loader = {load_items, load_name, load_watermark,
+                                    load_text,  load_seen, load};
+    err = storage_load(session, p->number, ids, count, &loader, &load->g->progress);
     free(ids);
     return err;
 }
 
-int generation_load(struct partition *p, struct storage_session *session)
+int generation_load(struct partition *p, struct storage_session *session, int (*keep)(void *arg),
+                    void *arg)
 {
     struct generation g;
+    struct load load = {&g, keep, arg};
     struct segment *open = NULL;
     int err = generation_init(&g, &p->store->config);
     if (err == 0)
-        err = load_from(&g, p, session);
+        err = load_from(&load, p, session);
     if (err == 0)
         err = segment_create(g.progress.next, g.catalogs, g.environments_count, &open);
     if (err != 0) {

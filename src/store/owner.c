@@ -29,6 +29,7 @@ enum {
 struct owner {
     struct partition *p;
     struct storage_session *session;
+    struct storage_session *side; /* renews the lease while the other one loads */
     bool owns;
     bool halted; /* the generation before this one ended so: not mended until the tail says so */
     uint64_t epoch;
@@ -217,15 +218,26 @@ static int flush_one(struct owner *o, struct segment *s)
     return 0;
 }
 
-static int renew(struct owner *o)
+static int renew(struct owner *o, struct storage_session *session)
 {
     const struct store_config *config = &o->p->store->config;
     if (clock_mono_ms() < o->renew_mono_ms)
         return 0;
-    int err = storage_lease_renew(o->session, o->p->number, o->epoch, (int)config->lease_ms);
+    int err = storage_lease_renew(session, o->p->number, o->epoch, (int)config->lease_ms);
     if (err == 0)
         o->renew_mono_ms = clock_mono_ms() + config->lease_ms / 3;
     return err;
+}
+
+/* Without this, two processes whose loads take longer than the lease would take it from each other
+ * for ever. A renewal that fails is tried again soon; the load itself tells what is wrong. */
+static int keep_lease(void *arg)
+{
+    struct owner *o = arg;
+    int err = o->owns ? renew(o, o->side) : 0;
+    if (err != 0)
+        o->renew_mono_ms = clock_mono_ms() + RETRY_MS_MIN;
+    return err == LT_EFENCED ? err : 0;
 }
 
 /* Flushes all that is sealed; a backlog may take longer than the lease lasts. */
@@ -237,7 +249,7 @@ static int flush_sealed(struct owner *o)
         err = flush_one(o, s);
         segment_unref(&s);
         if (err == 0)
-            err = renew(o);
+            err = renew(o, o->session);
     }
     return err;
 }
@@ -320,7 +332,7 @@ static int serve(struct owner *o)
             return err;
         err = o->owns ? flush_sealed(o) : follow(o);
         if (err == 0 && o->owns)
-            err = renew(o);
+            err = renew(o, o->session);
         if (err == 0 && o->owns)
             trim(o);
         if (err == 0) {
@@ -366,7 +378,7 @@ static int generation(struct owner *o)
         err = 0;
     }
     if (err == 0)
-        err = generation_load(p, o->session);
+        err = generation_load(p, o->session, keep_lease, o);
     if (err != 0)
         return err;
     err = tail_start(p);
@@ -412,6 +424,8 @@ void *owner_main(void *arg)
     struct partition *p = arg;
     struct owner o = {.p = p, .retry_ms = RETRY_MS_MIN};
     int err = storage_session_create(p->store->config.storage, &o.session);
+    if (err == 0)
+        err = storage_session_create(p->store->config.storage, &o.side);
     while (err == 0 && !is_stopping(p)) {
         int ended = generation(&o);
         if (ended == 0)
@@ -422,6 +436,7 @@ void *owner_main(void *arg)
     }
     partition_set_state(p, PARTITION_STOPPED, err == 0 ? "" : error_text(err));
     partition_drop_head(p);
+    storage_session_destroy(&o.side);
     storage_session_destroy(&o.session);
     return NULL;
 }

@@ -99,7 +99,10 @@ enum { GENERATION_ALL = UINT32_MAX };
 /* Ids of the environments on a partition, or on all; *ids_out is the caller's to free. */
 MUST_USE int generation_environments(const struct tenant *tenant, uint32_t partition,
                                      uint32_t **ids_out, uint32_t *count_out);
-MUST_USE int generation_load(struct partition *p, struct storage_session *session);
+/* keep(arg) is called all the time, because a load may take longer than a lease lasts; it must not
+ * use session. Its error ends the load. */
+MUST_USE int generation_load(struct partition *p, struct storage_session *session,
+                             int (*keep)(void *arg), void *arg);
 void generation_fini(struct generation *g);
 
 /* tail.c. Owner thread starts and ends it. */
