@@ -303,6 +303,21 @@ static void test_items_come_back_in_bulk(void **state)
     catalog_unref(&b);
 }
 
+/* Two stems of one item whose hashes have the same 38 bits that the index keeps. */
+static void test_stems_that_look_alike_to_the_index_are_told_apart(void **state)
+{
+    (void)state;
+    struct catalog *c = new_catalog();
+    struct catalog_series a = resolve(c, "h0057fcb.1374c6821ead6f47.n"), found;
+    assert_false(catalog_find_series(c, SLICE_LIT("h00ead3a.1374c6821ead6f47.n"), &found));
+    struct catalog_series b = resolve(c, "h00ead3a.1374c6821ead6f47.n");
+    expect_category(c, a, "h0057fcb.*", "1374c6821ead6f47", KIND_GAUGE);
+    expect_category(c, b, "h00ead3a.*", "1374c6821ead6f47", KIND_GAUGE);
+    assert_true(catalog_find_series(c, SLICE_LIT("h0057fcb.1374c6821ead6f47.n"), &found));
+    assert_memory_equal(&found, &a, sizeof(a));
+    catalog_unref(&c);
+}
+
 static bool contains(struct slice text, const char *part)
 {
     char copy[NAME_BYTES_MAX + 1];
@@ -553,6 +568,7 @@ int main(void)
         cmocka_unit_test(test_restore_refuses_holes),
         cmocka_unit_test(test_many_items_stand_in_their_blocks),
         cmocka_unit_test(test_items_come_back_in_bulk),
+        cmocka_unit_test(test_stems_that_look_alike_to_the_index_are_told_apart),
         cmocka_unit_test(test_restore_refuses_a_name_that_nobody_could_have_sent),
         cmocka_unit_test(test_match_finds_names_and_texts),
         cmocka_unit_test(test_hours_are_kept_for_each_item),

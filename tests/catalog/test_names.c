@@ -88,6 +88,25 @@ static void test_a_needle_is_where_a_plain_search_finds_it(void **state)
     assert_in_range(found, 500, 2900);
 }
 
+/* Wherever it stands, also across the ends of what is folded at once. */
+static void test_a_needle_is_found_at_every_place(void **state)
+{
+    (void)state;
+    static char text[10000];
+    static const char part[] = "Needle in a Haystack";
+    struct needle needle;
+    size_t n = sizeof(part) - 1;
+    assert_int_equal(needle_init(&needle, slice_make(part, n)), 0);
+    for (size_t at = 0; at + n <= sizeof(text); at++) {
+        memset(text, 'x', sizeof(text));
+        memcpy(text + at, part, n);
+        assert_true(needle_is_in(&needle, slice_make(text, sizeof(text))));
+        assert_true(needle_is_in(&needle, slice_make(text, at + n)));
+        assert_false(needle_is_in(&needle, slice_make(text, at + n - 1)));
+    }
+    needle_fini(&needle);
+}
+
 /* ---- name_block.h ---- */
 
 struct names {
@@ -282,6 +301,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_folding_changes_ascii_letters_alone),
         cmocka_unit_test(test_a_needle_is_where_a_plain_search_finds_it),
+        cmocka_unit_test(test_a_needle_is_found_at_every_place),
         cmocka_unit_test(test_a_block_gives_back_and_finds_its_names),
         cmocka_unit_test(test_digests_are_stored_as_numbers),
         cmocka_unit_test(test_the_index_finds_what_was_added),
