@@ -1,22 +1,12 @@
 #include "mysql/session.h"
 
 #include "base/error.h"
-#include "base/logger.h"
 #include "mysql/bulk.h"
 #include "vector/seen.h"
-
-#include <inttypes.h>
 
 /* When items were seen: pages of the catalog's hours, replaced as a whole. */
 
 enum { BATCH_BYTES_MAX = 4 << 20 };
-
-static int seen_fence(struct mysql_session *s, uint32_t partition, uint64_t epoch)
-{
-    struct storage_progress now;
-    int err = lease_read(s, partition, true, NULL, &now);
-    return err != 0 ? err : now.epoch != epoch ? LT_EFENCED : 0;
-}
 
 static int seen_run(struct mysql_session *s, uint32_t environment, struct bulk *bulk)
 {
@@ -58,21 +48,17 @@ static int seen_rows(struct mysql_session *s, uint32_t environment,
     return err;
 }
 
-int mysql_seen_put(struct storage_session *base, uint32_t partition, uint64_t epoch,
+int mysql_seen_put(struct storage_session *base, const struct storage_fence *fence,
                    uint32_t environment, const struct storage_seen *pages, uint32_t count)
 {
     struct mysql_session *s = session_of(base);
-    int err = conn_ready(&s->conn, false);
-    if (err == 0)
-        err = conn_exec(&s->conn, "seen.begin", SLICE_LIT("START TRANSACTION"), NULL);
-    if (err != 0)
-        return err;
-    err = seen_fence(s, partition, epoch);
-    if (err == 0)
+    int err = lease_fence(s, "seen.begin", "seen.fence", fence);
+    if (err == 0) {
         err = seen_rows(s, environment, pages, count);
-    if (err == 0)
-        err = conn_exec(&s->conn, "seen.commit", SLICE_LIT("COMMIT"), NULL);
-    if (err != 0)
-        session_rollback(s);
+        if (err == 0)
+            err = conn_exec(&s->conn, "seen.commit", SLICE_LIT("COMMIT"), NULL);
+        if (err != 0)
+            session_rollback(s);
+    }
     return err == LT_ECANCELLED || err == LT_ETIMEOUT ? LT_ERETRY : err;
 }

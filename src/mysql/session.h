@@ -144,7 +144,7 @@ int mysql_run_flush(struct storage_session *s);
 /* Rows of the run that are not written; forget: drops them. */
 uint32_t put_pending(struct mysql_session *s, uint32_t environment, uint64_t run, bool forget);
 void put_destroy(struct put **put);
-int mysql_seen_put(struct storage_session *s, uint32_t partition, uint64_t epoch,
+int mysql_seen_put(struct storage_session *s, const struct storage_fence *fence,
                    uint32_t environment, const struct storage_seen *pages, uint32_t count);
 
 int mysql_snapshot_begin(struct storage_session *s, uint32_t environment, uint32_t partition,

@@ -142,11 +142,11 @@ static inline void storage_flush_abort(struct storage_session *s)
 /* Replaces pages of hours, in a transaction of its own; a page whose count grew is written whole.
  * LT_EFENCED: the epoch is no longer ours, nothing is written. After any other error none or all of
  * it is stored: repeating is harmless. */
-MUST_USE static inline int storage_seen_put(struct storage_session *s, uint32_t partition,
-                                            uint64_t epoch, uint32_t environment,
+MUST_USE static inline int storage_seen_put(struct storage_session *s,
+                                            const struct storage_fence *fence, uint32_t environment,
                                             const struct storage_seen *pages, uint32_t count)
 {
-    return s->ops->seen_put(s, partition, epoch, environment, pages, count);
+    return s->ops->seen_put(s, fence, environment, pages, count);
 }
 
 /* A read-only view of one moment: its offset `next` and the rows of exactly the offsets below it.

@@ -43,7 +43,7 @@ struct storage_ops {
                       const struct beat_block *beat);
     int (*flush_commit)(struct storage_session *s);
     void (*flush_abort)(struct storage_session *s);
-    int (*seen_put)(struct storage_session *s, uint32_t partition, uint64_t epoch,
+    int (*seen_put)(struct storage_session *s, const struct storage_fence *fence,
                     uint32_t environment, const struct storage_seen *pages, uint32_t count);
     int (*snapshot_begin)(struct storage_session *s, uint32_t environment, uint32_t partition,
                           struct read_guard *guard, uint64_t *next_out);

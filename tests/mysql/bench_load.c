@@ -114,7 +114,8 @@ static void fill_seen(struct storage_session *s, uint64_t epoch, uint32_t items)
             first[i] = 490000 + (from + i) / 50000;
             last[i] = first[i] + (uint32_t)(hash_u64(from + i) % 2000);
         }
-        assert_int_equal(storage_seen_put(s, PARTITION, epoch, ENVIRONMENT, &page, 1), 0);
+        struct storage_fence fence = {PARTITION, epoch};
+        assert_int_equal(storage_seen_put(s, &fence, ENVIRONMENT, &page, 1), 0);
     }
 }
 

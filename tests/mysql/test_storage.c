@@ -602,20 +602,20 @@ static void test_hours_come_back_and_only_the_owner_writes_them(void **state)
     struct fixture *f = *state;
     static struct seen_pages p;
     static struct storage_seen pages[SEEN_PAGES];
-    uint64_t epoch = f->progress.epoch;
+    struct storage_fence fence = {PARTITION, f->progress.epoch};
     fill_seen(&p, pages, 0); /* more than one statement may hold */
-    assert_int_equal(storage_seen_put(f->s, PARTITION, epoch, ENVIRONMENT, pages, SEEN_PAGES), 0);
+    assert_int_equal(storage_seen_put(f->s, &fence, ENVIRONMENT, pages, SEEN_PAGES), 0);
     assert_seen(f, &p);
     fill_seen(&p, pages, 200);
-    assert_int_equal(storage_seen_put(f->s, PARTITION, epoch, ENVIRONMENT, pages + 200, 100), 0);
+    assert_int_equal(storage_seen_put(f->s, &fence, ENVIRONMENT, pages + 200, 100), 0);
     assert_seen(f, &p);
-    assert_int_equal(storage_seen_put(f->s, PARTITION, epoch, ENVIRONMENT, pages, 0), 0);
+    assert_int_equal(storage_seen_put(f->s, &fence, ENVIRONMENT, pages, 0), 0);
     struct storage_seen other = pages[7];
     other.count = 1;
-    assert_int_equal(storage_seen_put(f->s, PARTITION, epoch - 1, ENVIRONMENT, &other, 1),
-                     LT_EFENCED);
-    assert_int_equal(storage_seen_put(f->s, PARTITION, epoch + 1, ENVIRONMENT, &other, 1),
-                     LT_EFENCED);
+    fence.epoch--;
+    assert_int_equal(storage_seen_put(f->s, &fence, ENVIRONMENT, &other, 1), LT_EFENCED);
+    fence.epoch += 2;
+    assert_int_equal(storage_seen_put(f->s, &fence, ENVIRONMENT, &other, 1), LT_EFENCED);
     assert_seen(f, &p);
     /* The session is as good as before. */
     assert_int_equal(flush_simple(f->s, &f->progress, 0, 10), 0);
