@@ -93,7 +93,7 @@ struct flush_batch *flush_batch(struct mysql_session *s, enum flush_what what, u
     return VEC_PUSH(&f->batches, batch) ? &f->batches.v[f->batches.n - 1] : NULL;
 }
 
-int flush_written(struct mysql_session *s, struct flush_batch *batch)
+int flush_relieve(struct mysql_session *s, struct flush_batch *batch)
 {
     struct flush *f = s->flush;
     size_t limit = s->conn.packet_bytes_max / 2;
@@ -109,6 +109,12 @@ int flush_written(struct mysql_session *s, struct flush_batch *batch)
     } else if (bulk_bytes(&batch->bulk) >= limit) {
         err = batch_run(s, batch);
     }
+    return err;
+}
+
+int flush_written(struct mysql_session *s, struct flush_batch *batch)
+{
+    int err = flush_relieve(s, batch);
     return err != 0 ? flush_fail(s, err) : 0;
 }
 

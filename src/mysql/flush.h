@@ -51,7 +51,9 @@ struct flush {
 struct flush_batch *flush_batch(struct mysql_session *s, enum flush_what what, uint32_t environment,
                                 const struct storage_run *run);
 
-/* After rows were put: writes what has become large. Rolls back on error. */
+/* After rows were put: writes what has become large. */
+MUST_USE int flush_relieve(struct mysql_session *s, struct flush_batch *batch);
+/* The same, and rolls back on error. */
 MUST_USE int flush_written(struct mysql_session *s, struct flush_batch *batch);
 
 /* Rolls back; returns the error that the flush ends with. */

@@ -81,7 +81,7 @@ static int names_row(struct mysql_session *s, struct buffer *raw, uint32_t at, u
     bulk_put_number(&batch->bulk, i - at);
     bulk_put_bytes(&batch->bulk, buffer_slice(&f->body));
     *next_out = i;
-    return 0;
+    return flush_relieve(s, batch);
 }
 
 int flush_names_pack(struct mysql_session *s)

@@ -597,6 +597,22 @@ static void assert_seen(struct fixture *f, struct seen_pages *p)
     assert_int_equal(l.names, 0);
 }
 
+/* Names are packed at the commit: 40 MB of them, where a packet takes 16 MB. */
+static void test_a_flush_takes_more_names_than_a_packet_does(void **state)
+{
+    struct fixture *f = *state;
+    struct storage_flush flush = flush_of(&f->progress, 1);
+    assert_int_equal(storage_flush_begin(f->s, &flush), 0);
+    for (uint32_t id = 0; id < 80000; id++) {
+        char text[500];
+        for (unsigned i = 0; i < sizeof(text); i++)
+            text[i] = (char)random_below(256);
+        struct storage_name name = {STORAGE_ITEM, 0, id, 0, slice_make(text, sizeof(text))};
+        assert_int_equal(storage_flush_name(f->s, ENVIRONMENT, &name), 0);
+    }
+    assert_int_equal(storage_flush_commit(f->s), 0);
+}
+
 static void test_hours_come_back_and_only_the_owner_writes_them(void **state)
 {
     struct fixture *f = *state;
@@ -770,6 +786,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rows_carry_their_summaries, setup, teardown),
         cmocka_unit_test_setup_teardown(test_heartbeats_add_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names_texts_and_watermarks_come_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_flush_takes_more_names_than_a_packet_does, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_hours_come_back_and_only_the_owner_writes_them, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_lease_has_one_owner, setup, teardown),
