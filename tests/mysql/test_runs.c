@@ -130,16 +130,18 @@ static void test_points_after_a_close_are_in_the_next_run(void **state)
 {
     struct runs_fixture *f = *state;
     assert_int_equal(flush_simple(f->s, &f->progress, 0, 10), 0);
+    ensure(f->s, hour_range(1)); /* which stays as it is */
     assert_int_equal(close_runs(f, hour_range(0)), 1);
     assert_int_equal(close_runs(f, hour_range(0)), 0);
     assert_int_equal(close_runs(f, hour_range(5)), 0);
     assert_int_equal(flush_simple(f->s, &f->progress, 100, 20), 0);
     struct runs l = runs_list(f->s);
-    assert_int_equal(l.n, 2);
+    assert_int_equal(l.n, 3);
     assert_int_equal(runs_find(&l, 1)->state, STORAGE_CLOSED);
     assert_int_equal(runs_find(&l, 2)->state, STORAGE_OPEN);
+    assert_int_equal(runs_find(&l, 3)->state, STORAGE_OPEN);
     char sql[128];
-    snprintf(sql, sizeof(sql), "SELECT SUM(points) FROM arrival_1_s_%lld_%lld_2",
+    snprintf(sql, sizeof(sql), "SELECT SUM(points) FROM arrival_1_s_%lld_%lld_3",
              (long long)hour0_s, (long long)hour0_s + 3600);
     assert_string_equal(runs_ask(f, sql), "20");
     struct points seen = {0};
@@ -178,6 +180,23 @@ static void test_a_flush_whose_run_was_closed_begins_again(void **state)
     struct runs l = runs_list(f->s);
     assert_int_equal(l.n, 3);
     assert_int_equal(runs_find(&l, 3)->state, STORAGE_OPEN);
+}
+
+/* Opened by another process a moment ago, which has not made all its tables yet. */
+static void test_a_flush_waits_for_no_table_that_is_missing(void **state)
+{
+    struct runs_fixture *f = *state;
+    struct storage_range range = hour_range(0);
+    ensure(f->s, range);
+    assert_int_equal(mysql_query(f->raw, "UPDATE manifest_2 SET tables = 1"), 0);
+    struct storage_flush flush = flush_of(&f->progress, 10);
+    struct block block = one_point(flush.lo);
+    assert_int_equal(storage_flush_begin(f->s, &flush), 0);
+    assert_int_equal(storage_flush_block(f->s, ENVIRONMENT, range, &block), LT_EAGAIN);
+    assert_int_equal(flush_simple(f->s, &f->progress, 0, 10), 0);
+    struct runs l = runs_list(f->s);
+    assert_int_equal(l.n, 1);
+    assert_int_equal(__builtin_popcount(l.v[0].tables), 2);
 }
 
 struct closer {
@@ -623,6 +642,7 @@ int main(void)
         RUNS(test_many_openers_open_one_run_a_range),
         RUNS(test_points_after_a_close_are_in_the_next_run),
         RUNS(test_a_flush_whose_run_was_closed_begins_again),
+        RUNS(test_a_flush_waits_for_no_table_that_is_missing),
         RUNS(test_a_close_waits_for_the_flush_in_flight),
         RUNS(test_rows_of_a_compact_run_are_stored),
         RUNS(test_only_small_tables_are_compressed_by_page),
