@@ -89,7 +89,8 @@ MUST_USE int span_count_items(struct span *span, uint64_t *out);
 
 /* ---- span_scan.c: all items, a window of consecutive ids at a time ---- */
 
-struct span_window { /* arrays: column x items + item - first */
+struct span_window { /* arrays: column x items + item - first; where the count is 0, the others
+                        mean nothing */
     uint32_t category;
     uint32_t first, items;
     double *sums, *losts;

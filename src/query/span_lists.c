@@ -284,6 +284,7 @@ struct search {
     struct sorted *lists;
     uint32_t count;
     uint32_t *categories;
+    bool *certain;
     const uint32_t *wanted; /* of the round in hand */
 };
 
@@ -395,6 +396,7 @@ static int list_memory(struct span *span, uint32_t category, struct sorted *list
 static int search_add(struct search *s, struct sorted list)
 {
     s->categories[s->count] = list.category;
+    s->certain[s->count] = list.run != OF_MEMORY;
     s->lists[s->count++] = list;
     return 0;
 }
@@ -432,10 +434,13 @@ int span_threshold(struct span *span, struct best *best)
         pages += t->categories[c].info.items / RANK_PAGE_ITEMS + 1;
     s.lists = calloc(lists + 1, sizeof(*s.lists));
     s.categories = calloc(lists + 1, sizeof(*s.categories));
-    int err = s.lists == NULL || s.categories == NULL ? LT_ENOMEM : make_lists(&s);
+    s.certain = calloc(lists + 1, sizeof(*s.certain));
+    int err =
+        s.lists == NULL || s.categories == NULL || s.certain == NULL ? LT_ENOMEM : make_lists(&s);
     if (err == 0) {
         struct threshold config = {.lists = s.count,
                                    .categories = s.categories,
+                                   .certain = s.certain,
                                    .entries_max = ENTRIES_MAX,
                                    .lookups_max = pages / PAGES_PER_LOOKUP + LOOKUPS_MIN +
                                                   2 * (size_t)best->max,
@@ -448,5 +453,6 @@ int span_threshold(struct span *span, struct best *best)
         free(s.lists[i].buffer);
     free(s.lists);
     free(s.categories);
+    free(s.certain);
     return err;
 }

@@ -34,14 +34,16 @@ struct page_sink {
     bool clean; /* no earlier run has added to this column of the window */
 };
 
-static void add_sums(double *sums, double *losts, const uint32_t *at, const double *values,
+/* Only counts are cleared between windows: what stands beside a count of 0 means nothing. */
+static void add_sums(const struct span_window *w, const uint32_t *at, const double *values,
                      uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        struct sum sum = {sums[at[i]], losts[at[i]]};
+        bool first = w->counts[at[i]] == 0;
+        struct sum sum = {first ? 0 : w->sums[at[i]], first ? 0 : w->losts[at[i]]};
         sum_add(&sum, values[i]);
-        sums[at[i]] = sum.value;
-        losts[at[i]] = sum.lost;
+        w->sums[at[i]] = sum.value;
+        w->losts[at[i]] = sum.lost;
     }
 }
 
@@ -58,11 +60,12 @@ static void add_page(const struct page_sink *sink, const struct rank_page *page)
     if (sink->clean) {
         for (uint32_t i = 0; i < page->count; i++) {
             w->sums[at[i]] = page->sums[i];
+            w->losts[at[i]] = 0;
             w->counts[at[i]] = page->counts[i];
         }
         return;
     }
-    add_sums(w->sums, w->losts, at, page->sums, page->count);
+    add_sums(w, at, page->sums, page->count);
     for (uint32_t i = 0; i < page->count; i++)
         w->counts[at[i]] += page->counts[i];
 }
@@ -116,8 +119,10 @@ static void add_memory(const struct scan *s, const struct span_window *w)
         for (uint32_t c = 0; c < s->columns; c++) {
             if (cell_is_empty(&own[c]))
                 continue;
-            struct cell cell = span_window_cell(w, c, i);
             size_t at = (size_t)c * w->items + i;
+            struct cell cell = {0};
+            if (w->counts[at] != 0)
+                cell = span_window_cell(w, c, i);
             cell_merge(&cell, &own[c]);
             w->sums[at] = cell.sum.value;
             w->losts[at] = cell.sum.lost;
@@ -137,10 +142,8 @@ static int clear_window(struct scan *s, uint32_t member, struct span_window **ou
     uint64_t n = (uint64_t)s->columns * w->items;
     *out = w;
     if (w->sums != NULL) {
-        memset(w->sums, 0, n * sizeof(*w->sums));
-        memset(w->losts, 0, n * sizeof(*w->losts));
         memset(w->counts, 0, n * sizeof(*w->counts));
-        return 0; /* maxs mean nothing where counts are 0 */
+        return 0;
     }
     w->losts = scratch_take(memory, n, sizeof(*w->losts));
     w->counts = scratch_take(memory, n, sizeof(*w->counts));

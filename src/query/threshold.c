@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/sum.h"
 #include "base/vec.h"
 
 #include <math.h>
@@ -29,7 +30,7 @@ struct list {
 struct candidate {
     uint32_t group;
     uint32_t item;
-    double known; /* in the lists that it was seen in */
+    struct sum known; /* in the lists that it was seen in */
     double magnitude;
     double bound;
     bool resolved;
@@ -38,6 +39,7 @@ struct candidate {
 struct group { /* the lists of one category */
     uint32_t category;
     uint32_t from, to;
+    bool certain; /* all its lists are */
 };
 
 struct run {
@@ -103,7 +105,7 @@ static int take_chunk(struct run *r, struct list *list, const struct threshold_c
         int err = find_candidate(r, list->group, chunk->entries[i].item, &at);
         if (err != 0)
             return err;
-        r->candidates.v[at].known += chunk->entries[i].value;
+        sum_add(&r->candidates.v[at].known, chunk->entries[i].value);
         r->candidates.v[at].magnitude += fabs(chunk->entries[i].value);
         r->seen.v[(size_t)at * r->words + list->bit / WORD_BITS] |= UINT64_C(1)
                                                                     << list->bit % WORD_BITS;
@@ -188,7 +190,19 @@ static double bound_candidate(const struct run *r, const struct group *group, ui
         if (is_open(list) && (seen[list->bit / WORD_BITS] >> list->bit % WORD_BITS & 1) == 0)
             open += positive(list->last);
     }
-    return c->known + open + (c->magnitude + open) * slack;
+    return sum_total(&c->known) + open + (c->magnitude + open) * slack;
+}
+
+/* Its value in each list is known. */
+static bool is_known(const struct run *r, const struct group *group, uint32_t at)
+{
+    const uint64_t *seen = &r->seen.v[(size_t)at * r->words];
+    bool known = group->certain;
+    for (uint32_t i = group->from; i < group->to && known; i++) {
+        const struct list *list = &r->lists[i];
+        known = !is_open(list) || (seen[list->bit / WORD_BITS] >> list->bit % WORD_BITS & 1) != 0;
+    }
+    return known;
 }
 
 static int compare_bounds(const void *a, const void *b, void *arg)
@@ -205,7 +219,13 @@ static int order_candidates(struct run *r)
         struct candidate *c = &r->candidates.v[i];
         if (c->resolved)
             continue;
-        c->bound = bound_candidate(r, &r->groups[c->group], i);
+        const struct group *group = &r->groups[c->group];
+        if (is_known(r, group, i)) {
+            c->resolved = true;
+            best_offer(r->best, &(struct best_row){sum_total(&c->known), group->category, c->item});
+            continue;
+        }
+        c->bound = bound_candidate(r, group, i);
         if (!best_wants(r->best, c->bound))
             continue;
         if (!VEC_PUSH(&r->order, i))
@@ -352,8 +372,9 @@ static int run_init(struct run *r)
     for (uint32_t i = 0; i < lists; i++) {
         uint32_t category = r->config->categories[i];
         if (r->groups_count == 0 || r->groups[r->groups_count - 1].category != category)
-            r->groups[r->groups_count++] = (struct group){category, i, i};
+            r->groups[r->groups_count++] = (struct group){category, i, i, true};
         struct group *group = &r->groups[r->groups_count - 1];
+        group->certain &= r->config->certain != NULL && r->config->certain[i];
         r->lists[i] = (struct list){.group = r->groups_count - 1, .bit = group->to++ - group->from};
         if (group->to - group->from > bits)
             bits = group->to - group->from;

@@ -39,8 +39,11 @@ struct threshold_chunk { /* entries live until the list is read again */
 struct threshold {
     uint32_t lists;
     const uint32_t *categories; /* of each list: positions, ascending */
-    size_t entries_max;         /* read by sorted access; a budget, not exact */
-    size_t lookups_max;         /* items */
+    /* Of each list: who stands in it exists, so that an item whose value in each list of the
+     * category is known needs no lookup. Lists of differences are not so. NULL: none is. */
+    const bool *certain;
+    size_t entries_max; /* read by sorted access; a budget, not exact */
+    size_t lookups_max; /* items */
     /* Sorted access: the next chunk of each of these lists. */
     int (*read)(void *arg, const uint32_t *lists, uint32_t count, struct threshold_chunk *out);
     /* Random access: what the items, ascending, sum up to over all lists of the category. NaN: it

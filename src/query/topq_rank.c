@@ -89,15 +89,42 @@ static void offer_item(struct ranker *r, struct share *share, const struct span_
         best_offer(&share->best, &(struct best_row){value, w->category, w->first + i});
 }
 
+/* All of a window: nearly every item is refused by one comparison. */
+static void offer_window(struct ranker *r, struct share *share, const struct span_window *w)
+{
+    enum aggregate rank = r->topq->rank;
+    uint64_t items = 0;
+    for (uint32_t i = 0; i < w->items; i++) {
+        double value = NAN;
+        if (w->counts[i] == 0)
+            continue;
+        items++;
+        if (rank == AGGREGATE_SUM || rank == AGGREGATE_AVG)
+            value = isfinite(w->sums[i]) ? w->sums[i] + w->losts[i] : w->sums[i];
+        if (rank == AGGREGATE_AVG)
+            value /= (double)w->counts[i];
+        else if (rank == AGGREGATE_MAX)
+            value = w->maxs[i];
+        else if (rank == AGGREGATE_COUNT)
+            value = (double)w->counts[i];
+        if (best_wants(&share->best, value))
+            best_offer(&share->best, &(struct best_row){value, w->category, w->first + i});
+    }
+    share->items += items;
+}
+
 static int rank_window(void *arg, const struct crew_member *member, const struct span_window *w)
 {
     struct ranker *r = arg;
     struct share *share = &r->shares[member->number];
+    if (!r->topq->filtered) {
+        offer_window(r, share, w);
+        return 0;
+    }
     for (uint32_t i = 0; i < w->items; i++) {
         if (!has_points(w, r->columns, i))
             continue;
-        int passes =
-            r->topq->filtered ? topq_passes(r->topq, w->category, w->first + i, &share->label) : 1;
+        int passes = topq_passes(r->topq, w->category, w->first + i, &share->label);
         if (passes < 0)
             return passes;
         if (passes == 0)
@@ -196,6 +223,28 @@ static int add_up_rest(struct topq *t, struct span *span, const struct best *row
 
 /* ---- rows and rest ---- */
 
+/* Rows at order[0 … count) are of one category: their cells, by column. */
+static int look_up_category(struct span *span, const struct best *rows, const uint32_t *order,
+                            uint32_t count, uint32_t *items, struct cell *found, struct cell *cells)
+{
+    uint32_t category = rows->rows[order[0]].category;
+    int err = 0;
+    for (uint32_t i = 0; i < count; i++)
+        items[i] = rows->rows[order[i]].item;
+    for (uint32_t c = 0; c < span->columns && err == 0; c++) {
+        err = span_look_up(span, category, c, items, count, found);
+        for (uint32_t i = 0; i < count && err == 0; i++)
+            cells[(size_t)order[i] * span->columns + c] = found[i];
+    }
+    return err;
+}
+
+static int compare_order(const void *a, const void *b, void *arg)
+{
+    const struct best_row *rows = arg;
+    return compare_rows(&rows[*(const uint32_t *)a], &rows[*(const uint32_t *)b]);
+}
+
 /* cells: row x columns + column. */
 static int look_up_rows(struct topq *t, struct span *span, const struct best *rows,
                         struct cell *cells)
@@ -206,24 +255,16 @@ static int look_up_rows(struct topq *t, struct span *span, const struct best *ro
     struct cell *found = scratch_take(scratch, rows->n, sizeof(*found));
     if (order == NULL || items == NULL || found == NULL)
         return scratch->error;
+    for (uint32_t i = 0; i < rows->n; i++)
+        order[i] = i;
+    qsort_r(order, rows->n, sizeof(*order), compare_order, rows->rows);
     int err = 0;
-    for (uint32_t category = 0; category < t->categories_count && err == 0; category++) {
-        uint32_t n = 0;
-        for (uint32_t i = 0; i < rows->n; i++) {
-            if (rows->rows[i].category != category)
-                continue;
-            uint32_t at = n++; /* by item */
-            for (; at > 0 && rows->rows[order[at - 1]].item > rows->rows[i].item; at--)
-                order[at] = order[at - 1];
-            order[at] = i;
-        }
-        for (uint32_t i = 0; i < n; i++)
-            items[i] = rows->rows[order[i]].item;
-        for (uint32_t c = 0; c < span->columns && n > 0 && err == 0; c++) {
-            err = span_look_up(span, category, c, items, n, found);
-            for (uint32_t i = 0; i < n && err == 0; i++)
-                cells[(size_t)order[i] * span->columns + c] = found[i];
-        }
+    for (uint32_t from = 0, end; from < rows->n && err == 0; from = end) {
+        for (end = from;
+             end < rows->n && rows->rows[order[end]].category == rows->rows[order[from]].category;
+             end++)
+            ;
+        err = look_up_category(span, rows, &order[from], end - from, items, found, cells);
     }
     return err;
 }

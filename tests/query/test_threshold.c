@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "base/sum.h"
 #include "query/threshold.h"
 
 #include <math.h>
@@ -24,6 +25,7 @@ struct lists {
     uint32_t entries_count[LISTS];
     uint32_t readable[LISTS]; /* less than entries_count: cut there */
     uint32_t at[LISTS];
+    bool certain[LISTS];
     bool gone[CATEGORIES][ITEMS]; /* lists hold it, but no point is left */
     size_t sorted, random;
 };
@@ -90,22 +92,25 @@ static void make_lists(struct lists *l, uint32_t seed)
         l->entries_count[i] = n;
         l->readable[i] = cuts && n > 0 ? 1 + pick(l, n) : n;
     }
+    bool any_gone = pick(l, 2) == 0;
+    for (uint32_t i = 0; i < l->count; i++)
+        l->certain[i] = !any_gone;
     for (uint32_t c = 0; c < CATEGORIES; c++)
         for (uint32_t item = 0; item < ITEMS; item++)
-            l->gone[c][item] = pick(l, 20) == 0;
+            l->gone[c][item] = any_gone && pick(l, 20) == 0;
 }
 
 static double sum_of(const struct lists *l, uint32_t category, uint32_t item)
 {
-    double sum = 0;
+    struct sum sum = {0};
     bool any = false;
     for (uint32_t i = 0; i < l->count; i++) {
         if (l->categories[i] != category || isnan(l->values[i][item]))
             continue;
-        sum += l->values[i][item];
+        sum_add(&sum, l->values[i][item]);
         any = true;
     }
-    return any && !l->gone[category][item] ? sum : NAN;
+    return any && !l->gone[category][item] ? sum_total(&sum) : NAN;
 }
 
 static int read_lists(void *arg, const uint32_t *lists, uint32_t count, struct threshold_chunk *out)
@@ -141,6 +146,7 @@ static struct threshold make_config(struct lists *l)
 {
     return (struct threshold){.lists = l->count,
                               .categories = l->categories,
+                              .certain = l->certain,
                               .entries_max = SIZE_MAX / 2,
                               .lookups_max = SIZE_MAX / 2,
                               .read = read_lists,
