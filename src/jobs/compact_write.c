@@ -306,9 +306,16 @@ static int put_totals(struct run_writer *w, const struct tally *tally, uint32_t 
     return err;
 }
 
+static bool is_ranked(const struct run_writer *w, const struct tally *tally)
+{
+    uint64_t items = tally_items(tally);
+    return items >= w->context->limits->ranked_items_min ||
+           (items >= WRITE_RANKED_ITEMS && tally->hosts.n >= WRITE_RANKED_HOSTS);
+}
+
 int run_writer_tally(struct run_writer *w, const struct tally *tally)
 {
-    if (tally_items(tally) < WRITE_RANKED_ITEMS)
+    if (!is_ranked(w, tally))
         return 0;
     int err = put_ranks(w, tally);
     return err != 0 ? err : put_totals(w, tally, 1);
@@ -316,7 +323,7 @@ int run_writer_tally(struct run_writer *w, const struct tally *tally)
 
 int run_writer_totals(struct run_writer *w, const struct tally *tally, uint32_t minutes)
 {
-    return tally_items(tally) < WRITE_RANKED_ITEMS ? 0 : put_totals(w, tally, minutes);
+    return is_ranked(w, tally) ? put_totals(w, tally, minutes) : 0;
 }
 
 int run_writer_beats(struct run_writer *w, const struct storage_beats *beats)

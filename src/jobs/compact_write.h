@@ -16,9 +16,11 @@
  * Thread: one at a time. May block. Errors: those of port/storage.h, of job_pace, LT_ENOMEM. */
 
 enum {
-    /* Fewer items of a (category, dimension) over all hosts have no rank rows and no minute totals:
-       a reader has added up their few observation rows as fast. */
+    /* A (category, dimension) with fewer items than job_limits says has no rank rows and no minute
+       totals: a reader adds up its few observation rows as fast, and a small server's tables stay
+       half the size. On many hosts its rows are not few: there these are enough. */
     WRITE_RANKED_ITEMS = 64,
+    WRITE_RANKED_HOSTS = 9,
     /* A host with so many items has total and top of its own. */
     WRITE_RANKED_HOST_ITEMS = 4096,
 };

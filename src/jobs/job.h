@@ -29,9 +29,12 @@ struct job_context {
     int64_t paced_mono_us; /* job_pace's: what was written is paid for until then; 0 at first */
 };
 
+enum { JOB_RANKED_ITEMS = 8192 };
+
 struct job_limits {
     size_t memory_bytes_max;   /* of one piece of work: 1 GiB */
     uint64_t bytes_per_second; /* written; 0: no limit */
+    uint32_t ranked_items_min; /* JOB_RANKED_ITEMS: of a (category, dimension) with rank rows */
     int64_t grace_ms;          /* a range is compacted this long after its end */
     int64_t late_ms;           /* late points wait this long at least for the next pass */
     int64_t keep_1s_ms, keep_1m_ms, keep_1h_ms;

@@ -37,6 +37,14 @@ const struct option_spec jobs_options[] = {
      .max = INT64_C(1) << 44,
      .help = "jobs write no faster than this (0: no limit), so that ingest has the disk",
      .section = "jobs"},
+    {.name = "ranked-items-min",
+     .type = OPTION_INT,
+     .default_text = "8192",
+     .min = 1,
+     .max = UINT32_MAX,
+     .help = "an hour's category has rank rows from so many items on (or 64 on many hosts); below, "
+             "TOPQ adds up its few rows",
+     .section = "jobs"},
     {.name = "compact-grace",
      .type = OPTION_DURATION_MS,
      .default_text = "5m",
@@ -73,6 +81,7 @@ void jobs_config_load(struct jobs_config *config, const struct option_set *optio
     config->interval_ms = option_int(options, "jobs-interval");
     config->limits.memory_bytes_max = (size_t)option_int(options, "jobs-memory-max");
     config->limits.bytes_per_second = (uint64_t)option_int(options, "jobs-bytes-per-second");
+    config->limits.ranked_items_min = (uint32_t)option_int(options, "ranked-items-min");
     config->limits.grace_ms = option_int(options, "compact-grace");
     config->limits.late_ms = option_int(options, "compact-late");
     config->limits.keep_1m_ms = option_int(options, "keep-1m");

@@ -15,7 +15,8 @@ HOUR, DAY = 3600, 86400
 HOSTS = ("db1", "db2", "db3")
 ITEMS = 80  # rank rows begin at 64
 STEM = "host.queries.c"
-JOBS = {"jobs_interval": "100ms", "compact_grace": "0ms", "compact_late": "0ms", "flush_interval": "100ms"}
+JOBS = {"jobs_interval": "100ms", "compact_grace": "0ms", "compact_late": "0ms", "flush_interval": "100ms",
+        "ranked_items_min": 1}
 
 
 def metric(item, dimension="time_us"):
@@ -140,6 +141,7 @@ def test_late_points_overwrites_and_deletions_reach_every_resolution(longtaild):
     server, story = longtaild(**JOBS), Story()
     with Client(server.port) as client:
         story.write(client)
+        story.check(client)
         wait_for(lambda: is_downsampled(server))
         story.write(client, hours=(0, 5), seed=1)  # late
         story.check(client)
@@ -208,6 +210,7 @@ def test_old_data_leaves_by_resolution(longtaild):
     server, story = longtaild(**JOBS), Story()
     with Client(server.port) as client:
         story.write(client)
+        story.check(client)
         wait_for(lambda: is_downsampled(server))
     server.terminate()
     server.options["keep_1s"] = "1h"

@@ -261,7 +261,8 @@ def run_examples(server, numbers, seed):
 def test_model(longtaild, log, share):
     seed = int(os.environ.get("PROPERTY_SEED") or random.randrange(1 << 32))
     print(f"seed {seed}: PROPERTY_SEED={seed} repeats this run")
-    server = longtaild(log=log, flush_interval="100ms", jobs_interval="100ms", compact_grace="0ms", compact_late="0ms")
+    server = longtaild(log=log, flush_interval="100ms", jobs_interval="100ms", compact_grace="0ms", compact_late="0ms",
+                       ranked_items_min=1)
     with Client(server.port) as client:  # dimensions are known by name alone, from the first example on
         assert not isinstance(client.call("OBSERVE", "h", 1, "warm.x", 1, "warm.y", 1), Error)
     numbers = itertools.count()

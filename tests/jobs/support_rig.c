@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "jobs/compact_write.h"
 #include "jobs/support_world.h"
 
 #include "mysql/mysql_storage.h"
@@ -43,6 +44,7 @@ void rig_open(struct rig *rig, const char *address, const char *prefix, uint64_t
     }
     rig->guard = (struct read_guard){.deadline_mono_ms = INT64_MAX, .memory_bytes_max = SIZE_MAX};
     rig->limits = (struct job_limits){.memory_bytes_max = 1 << 30,
+                                      .ranked_items_min = WRITE_RANKED_ITEMS,
                                       .grace_ms = 60000,
                                       .late_ms = 600000,
                                       .read_deadline_ms = 1000};

@@ -458,7 +458,8 @@ static int flush_hour(struct generate *g, uint32_t hour, bool late)
 static int compact_hour(struct generate *g)
 {
     struct read_guard guard = {.deadline_mono_ms = INT64_MAX, .memory_bytes_max = SIZE_MAX};
-    struct job_limits limits = {.memory_bytes_max = (size_t)1 << 30};
+    struct job_limits limits = {.memory_bytes_max = (size_t)1 << 30,
+                                .ranked_items_min = JOB_RANKED_ITEMS};
     struct job_progress progress = {0};
     struct job_context context = {
         .session = g->session,
