@@ -55,32 +55,36 @@ static void fill(uint32_t host, uint32_t round, uint32_t first, uint32_t count)
     }
 }
 
-static void flush_all(struct rig *rig)
+/* Items [first, end) of all hosts, in one flush. */
+static void flush_some(struct rig *rig, uint32_t round, uint32_t first, uint32_t end)
 {
     struct storage_range range = rig_hour(0);
+    assert_int_equal(storage_tables_ensure(rig->flush, RIG_ENVIRONMENT, &range, 1), 0);
+    struct storage_flush flush = rig_flush(rig);
+    assert_int_equal(storage_flush_begin(rig->flush, &flush), 0);
     struct block block = {.category = 1,
                           .dimension = 2,
                           .fresh = true,
+                          .lo = flush.lo,
                           .items = columns.items,
                           .times_ms = columns.times_ms,
                           .values = columns.values};
+    for (; block.host < hosts; block.host++)
+        for (uint32_t at = first; at < end; at += block.count) {
+            block.count = end - at < BLOCK_POINTS ? end - at : BLOCK_POINTS;
+            fill(block.host, round, at, block.count);
+            assert_int_equal(storage_flush_block(rig->flush, RIG_ENVIRONMENT, range, &block), 0);
+        }
+    assert_int_equal(storage_flush_commit(rig->flush), 0);
+    rig_flushed(rig, &flush);
+}
+
+static void flush_all(struct rig *rig)
+{
+    uint32_t step = FLUSH_POINTS / hosts + 1;
     for (uint32_t round = 0; round < points; round++)
-        for (uint32_t host = 0; host < hosts; host++)
-            for (uint32_t at = 0; at < items;) {
-                assert_int_equal(storage_tables_ensure(rig->flush, RIG_ENVIRONMENT, &range, 1), 0);
-                struct storage_flush flush = rig_flush(rig);
-                assert_int_equal(storage_flush_begin(rig->flush, &flush), 0);
-                block.lo = flush.lo;
-                block.host = host;
-                for (uint32_t end = at + FLUSH_POINTS; at < items && at < end; at += block.count) {
-                    block.count = items - at < BLOCK_POINTS ? items - at : BLOCK_POINTS;
-                    fill(host, round, at, block.count);
-                    assert_int_equal(
-                        storage_flush_block(rig->flush, RIG_ENVIRONMENT, range, &block), 0);
-                }
-                assert_int_equal(storage_flush_commit(rig->flush), 0);
-                rig_flushed(rig, &flush);
-            }
+        for (uint32_t at = 0; at < items; at += step)
+            flush_some(rig, round, at, items - at < step ? items : at + step);
 }
 
 static int compact_main(const char *address, const char *prefix, const char *epoch)
