@@ -86,10 +86,33 @@ static int take_page(void *arg, const struct storage_rank *rank)
     return err;
 }
 
+/* The window's pages with items that may count. */
+static uint32_t list_pages(const struct topq *t, const struct span_window *w, uint32_t *pages)
+{
+    enum { WORDS = RANK_PAGE_ITEMS / 64 };
+    const struct topq_category *c = &t->categories[w->category];
+    uint64_t words = c->bits == NULL ? 0 : ((uint64_t)c->info.items + 63) / 64;
+    uint32_t n = 0;
+    for (uint32_t page = 0; page < w->items / RANK_PAGE_ITEMS; page++) {
+        uint64_t from = (w->first / RANK_PAGE_ITEMS + page) * (uint64_t)WORDS;
+        bool any = c->bits == NULL;
+        for (uint64_t i = from; i < from + WORDS && i < words && !any; i++)
+            any = c->bits[i] != 0;
+        if (any)
+            pages[n++] = w->first / RANK_PAGE_ITEMS + page;
+    }
+    return n;
+}
+
 static int add_lists(const struct scan *s, const struct crew_member *member,
                      const struct span_window *w, uint32_t column)
 {
     const struct topq *t = s->span->topq;
+    uint32_t pages[WINDOW_PAGES_MAX];
+    uint32_t pages_count = list_pages(t, w, pages);
+    bool all = pages_count == w->items / RANK_PAGE_ITEMS;
+    if (pages_count == 0)
+        return 0;
     struct page_sink sink = {.window = w, .column = column, .clean = true};
     int err = 0;
     for (uint32_t r = 0; r < s->span->plan.whole.n && err == 0; r++) {
@@ -98,6 +121,8 @@ static int add_lists(const struct scan *s, const struct crew_member *member,
         struct storage_rank_filter filter = {.category = t->categories[w->category].info.id,
                                              .dimension = t->columns[column],
                                              .kind = STORAGE_RANK_PAGE,
+                                             .numbers = all ? NULL : pages,
+                                             .numbers_count = pages_count,
                                              .first = w->first / RANK_PAGE_ITEMS,
                                              .last = (w->first + w->items - 1) / RANK_PAGE_ITEMS};
         err = storage_run_ranks(member->session, s->span->plan.whole.v[r].run, &filter, take_page,

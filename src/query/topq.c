@@ -95,6 +95,43 @@ free_ids:
     return err;
 }
 
+/* Is an item printed as its name, whole? */
+static bool label_is_name(const struct pattern *pattern, const struct pattern_category *fit)
+{
+    for (int i = 0; i < pattern->count; i++)
+        if (slice_eq_str(pattern->parts[i], "*") != slice_eq_str(fit->parts[i], "*"))
+            return false;
+    return true;
+}
+
+/* The longest component that the pattern spells out where the category has '*'. */
+static struct slice spelled_out(const struct pattern *pattern, const struct pattern_category *fit)
+{
+    struct slice longest = SLICE_LIT("");
+    for (int i = 0; i < pattern->count; i++)
+        if (slice_eq_str(fit->parts[i], "*") && !slice_eq_str(pattern->parts[i], "*") &&
+            pattern->parts[i].n > longest.n)
+            longest = pattern->parts[i];
+    return longest;
+}
+
+/* Which items may count, by one pass over the catalog's names: it is far cheaper than to ask for
+ * them one by one. */
+static int plan_items(struct topq *t, struct topq_category *c)
+{
+    struct slice text = t->read->spec->match;
+    if (c->fit.fixes_items)
+        text = spelled_out(&t->pattern, &c->fit);
+    else if (text.n == 0 || !label_is_name(&t->pattern, &c->fit))
+        return 0;
+    struct scratch *scratch = &t->read->scratch;
+    c->bits = scratch_take(scratch, ((uint64_t)c->info.items + 63) / 64, sizeof(*c->bits));
+    if (c->bits == NULL)
+        return scratch->error;
+    c->exact = !c->fit.fixes_items;
+    return catalog_match(t->catalog, c->info.id, text, c->info.items, c->bits);
+}
+
 static int plan(struct topq *t)
 {
     const char *why;
@@ -108,6 +145,8 @@ static int plan(struct topq *t)
         err = plan_hosts(t);
     if (err == 0)
         err = plan_categories(t);
+    for (uint32_t i = 0; i < t->categories_count && !t->no_hosts && err == 0; i++)
+        err = plan_items(t, &t->categories[i]);
     return err;
 }
 
@@ -141,6 +180,10 @@ int topq_passes(const struct topq *t, uint32_t category, uint32_t item, struct b
     const struct topq_category *c = &t->categories[category];
     struct slice match = t->read->spec->match;
     char name[NAME_BYTES_MAX];
+    if (!topq_may_pass(t, category, item))
+        return 0;
+    if (c->bits != NULL && c->exact)
+        return 1;
     if (c->fit.fixes_items &&
         !pattern_takes_item(&t->pattern, &c->fit,
                             catalog_item_name(t->catalog, c->info.id, item, name)))

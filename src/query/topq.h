@@ -19,6 +19,8 @@
 struct topq_category {
     struct catalog_category info;
     struct pattern_category fit;
+    uint64_t *bits; /* of each item: may it count? NULL: ask topq_passes alone */
+    bool exact;     /* it does */
 };
 
 struct topq {
@@ -46,6 +48,13 @@ MUST_USE int topq_label(const struct topq *t, uint32_t category, uint32_t item,
 /* Does the item count: MATCH, components that the pattern spells out? 1, 0 or an error. */
 MUST_USE int topq_passes(const struct topq *t, uint32_t category, uint32_t item,
                          struct buffer *label);
+
+/* False: the item does not count, which is known without its name. */
+static inline bool topq_may_pass(const struct topq *t, uint32_t category, uint32_t item)
+{
+    const struct topq_category *c = &t->categories[category];
+    return c->bits == NULL || (item < c->info.items && (c->bits[item / 64] >> item % 64 & 1) != 0);
+}
 
 /* ---- topq_rank.c ---- */
 

@@ -122,7 +122,7 @@ static int rank_window(void *arg, const struct crew_member *member, const struct
         return 0;
     }
     for (uint32_t i = 0; i < w->items; i++) {
-        if (!has_points(w, r->columns, i))
+        if (!topq_may_pass(r->topq, w->category, w->first + i) || !has_points(w, r->columns, i))
             continue;
         int passes = topq_passes(r->topq, w->category, w->first + i, &share->label);
         if (passes < 0)

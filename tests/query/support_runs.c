@@ -297,9 +297,9 @@ static void put_total(struct ranked *r, const struct run_point *p, uint32_t host
 
 static void add_item(struct ranked *r, const struct run_point *p)
 {
-    uint32_t at = 0;
-    while (at < r->items.n && r->items.v[at].item < p->item)
-        at++;
+    uint32_t at = r->items.n; /* of one host they come in order */
+    while (at > 0 && r->items.v[at - 1].item >= p->item)
+        at--;
     if (at == r->items.n || r->items.v[at].item != p->item) {
         PUSH(&r->items, (struct ranked_item){0});
         memmove(&r->items.v[at + 1], &r->items.v[at],

@@ -17,7 +17,7 @@
  * day, some of them written to again. */
 
 enum {
-    CASES = 250,
+    CASES = 160,
     ASKED = 12, /* questions a case */
     DAY_S = 86400,
     HOUR_S = 3600,
@@ -126,7 +126,7 @@ static void fill(struct setup *s)
     world_seal(w, s->expires ? w->applied : w->applied - pick(s, (uint32_t)w->applied / 2));
 }
 
-static void setup_init(struct setup *s, uint32_t seed)
+static void setup_open(struct setup *s, uint32_t seed)
 {
     memset(s, 0, sizeof(*s));
     world_init(&s->world, seed);
@@ -137,6 +137,11 @@ static void setup_init(struct setup *s, uint32_t seed)
                                   .memory_bytes_max = 256 << 20,
                                   .requests_max = 4};
     assert_int_equal(query_create(&config, &s->query), 0);
+}
+
+static void setup_init(struct setup *s, uint32_t seed)
+{
+    setup_open(s, seed);
     fill(s);
     s->style = (struct compact_style){.rank_items_min = pick(s, 3) == 0 ? 1 + pick(s, 80) : 1,
                                       .top_max = pick(s, 4) == 0 ? 1 + pick(s, 200) : 1 << 14,
@@ -366,10 +371,72 @@ static void test_answers_do_not_depend_on_where_points_stand(void **state)
         assert_true(plans[p] > CASES / 5);
 }
 
+/* ---- how much is read ---- */
+
+enum { MANY = 40000, MANY_HOURS = 3 };
+
+/* Hours that resemble each other: 40 pages of items in each. */
+static void fill_many(struct setup *s)
+{
+    struct world *w = &s->world;
+    char metric[64];
+    for (uint32_t item = 0; item < MANY; item++) {
+        sprintf(metric, "host.queries.c.%08x.time_us", item);
+        for (int64_t hour = 0; hour < MANY_HOURS; hour++)
+            world_point(w, hosts[0], metric, (BASE_S + hour * HOUR_S + item % 3600) * INT64_C(1000),
+                        floor(1e9 / (item * 7919u % MANY + 1)) + (double)(item + hour) / 8, 0);
+    }
+    for (uint32_t i = 0; i < w->points.n; i++)
+        w->points.v[i].fresh = true;
+    w->next = w->lo = w->applied;
+    w->flush_records = 500;
+    for (int64_t hour = 0; hour < MANY_HOURS; hour++)
+        world_compact(w, BASE_S + hour * HOUR_S, BASE_S + (hour + 1) * HOUR_S, w->next, &s->style);
+}
+
+static uint64_t rows_of(struct setup *s, struct query_spec spec, const char *plan)
+{
+    spec.pattern = SLICE_LIT("host.queries.c.*.time_us");
+    spec.from_ms = BASE_S * INT64_C(1000);
+    spec.to_ms = spec.from_ms + MANY_HOURS * HOUR_S * INT64_C(1000);
+    union query_result *result = ask(s, &spec);
+    uint64_t rows = result->topq.source.rows;
+    assert_string_equal(result->topq.plan, plan);
+    query_result_free(&result);
+    return rows;
+}
+
+/* What a question costs is what its answer costs, not what the category holds: rows read, which no
+ * cache can hide. */
+static void test_a_few_rows_are_read(void **state)
+{
+    (void)state;
+    struct setup *s = calloc(1, sizeof(*s));
+    setup_open(s, 7);
+    s->style = (struct compact_style){1, 1 << 14, 1 << 13};
+    fill_many(s);
+    uint64_t pages = (MANY + 1023) / 1024;
+    struct query_spec top = {.limit = 5, .rank = AGGREGATE_SUM};
+    /* A total, a chunk and a page for each row, of each hour; and what the snapshot's scans count.
+     */
+    assert_true(rows_of(s, top, "threshold") <= MANY_HOURS * (1 + 1 + 5) + 8);
+    top.sparkline = 3; /* and an observation row for each row, and a sum */
+    assert_true(rows_of(s, top, "threshold") <= MANY_HOURS * (1 + 1 + 5 + 5 + 1) + 12);
+    struct query_spec avg = {.limit = 5, .rank = AGGREGATE_AVG};
+    uint64_t rows = rows_of(s, avg, "scan");
+    assert_true(rows >= MANY_HOURS * pages && rows <= MANY_HOURS * (pages + 1 + 5) + 8);
+    /* Items that are on few pages. */
+    struct query_spec match = {.limit = 5, .rank = AGGREGATE_AVG, .match = SLICE_LIT("00012")};
+    assert_true(rows_of(s, match, "scan") <= MANY_HOURS * (1 + 5 + 5) + 8);
+    setup_fini(s);
+    free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers_do_not_depend_on_where_points_stand),
+        cmocka_unit_test(test_a_few_rows_are_read),
     };
     return cmocka_run_group_tests_name("query/topq", tests, NULL, NULL);
 }
