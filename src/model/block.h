@@ -2,6 +2,7 @@
 #define MODEL_BLOCK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Points of one (category, dimension, host), in log order, as columns. The one shape in which
@@ -30,6 +31,10 @@ struct block {
  * more: the reader checks items and times itself. Borrowed. */
 struct block_filter {
     uint32_t category;
+    /* ascending, two or more: these in place of `category`. For scans of points and packs, where
+     * the categories' items, dimensions and hosts are the same few: a statement for all of them. */
+    const uint32_t *categories;
+    uint32_t categories_count;
     const uint32_t *dimensions;
     uint32_t dimensions_count;
     const uint32_t *hosts; /* ascending; NULL: all */
@@ -60,6 +65,21 @@ struct beat_filter {
     int64_t to_ms;
 };
 enum { BEAT_SECONDS = 3600, BEAT_BYTES = 450 };
+
+static inline bool block_filter_has_category(const struct block_filter *filter, uint32_t category)
+{
+    if (filter->categories == NULL)
+        return filter->category == category;
+    uint32_t low = 0, high = filter->categories_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (filter->categories[middle] < category)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < filter->categories_count && filter->categories[low] == category;
+}
 
 /* The last time before to_ms. A point may stand at INT64_MAX, so that as an end means none. */
 static inline int64_t block_last_ms(int64_t to_ms)

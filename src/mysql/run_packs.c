@@ -20,7 +20,8 @@
  *   few items    for each (dimension, host, item) a range of the primary key, whose lower end is a
  *                subquery that reads one row. 130 us for the first
  *   many items   the keys of all rows, without bodies, 0.5 us each; then rows that matter, by key
- *   all items    a span of the primary key; also where the keys show that most rows matter
+ *   all items    a span of the primary key; also where the keys show that most rows matter, and for
+ *                several categories at once
  *
  * (tests/mysql/bench_reads.c) */
 
@@ -71,6 +72,7 @@ static bool items_within(const struct block_filter *filter, uint32_t first, uint
 /* ---- rows ---- */
 
 enum {
+    PACK_CATEGORY,
     PACK_DIMENSION,
     PACK_HOST,
     PACK_FIRST_ITEM,
@@ -97,7 +99,7 @@ static int pack_row(void *arg, const struct slice *columns)
         err = number_parse_i64(columns[PACK_MAX_MS], &pack.max_ms);
     if (err != 0)
         return run_row_failed(scan->s, scan->run, err, "observation", columns, PACK_LAST_ITEM);
-    pack.category = scan->filter->category;
+    pack.category = (uint32_t)n[PACK_CATEGORY];
     pack.dimension = (uint32_t)n[PACK_DIMENSION];
     pack.host = (uint32_t)n[PACK_HOST];
     pack.first_item = (uint32_t)n[PACK_FIRST_ITEM];
@@ -118,13 +120,14 @@ static int pack_row(void *arg, const struct slice *columns)
 static struct buffer *rows_begin(struct pack_scan *scan)
 {
     struct buffer *sql = session_select(scan->s, scan->s->guard);
-    buffer_printf(sql,
-                  "dimension, host, first_item, part, last_item, items, points, min_ms, max_ms,"
-                  " %s, %s",
-                  (scan->want & STORAGE_SUMMARIES) != 0 ? "summaries" : "NULL",
-                  (scan->want & STORAGE_VECTORS) != 0 ? "vectors" : "NULL");
+    buffer_printf(
+        sql,
+        "category, dimension, host, first_item, part, last_item, items, points, min_ms, max_ms,"
+        " %s, %s",
+        (scan->want & STORAGE_SUMMARIES) != 0 ? "summaries" : "NULL",
+        (scan->want & STORAGE_VECTORS) != 0 ? "vectors" : "NULL");
     select_from(scan->s, SCHEMA_OBSERVATION, scan->run, "PRIMARY");
-    buffer_printf(sql, " WHERE category = %" PRIu32, scan->filter->category);
+    select_category(sql, scan->filter);
     return sql;
 }
 
@@ -301,7 +304,8 @@ int run_scan_packs(struct mysql_session *s, const struct storage_run *run,
     struct pack_scan scan = {
         .s = s, .run = run, .filter = filter, .want = want, .visit = visit, .arg = arg};
     struct run_items items = run_items_of(filter);
-    if (items.first == 0 && items.last == UINT32_MAX && filter->items == NULL)
+    if ((items.first == 0 && items.last == UINT32_MAX && filter->items == NULL) ||
+        filter->categories != NULL)
         return read_span(&scan);
     if (is_one(filter))
         return read_one(&scan);

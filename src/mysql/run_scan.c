@@ -65,21 +65,21 @@ struct point_scan {
     void *arg;
 };
 
-/* lo, seq, dimension, host, body */
+/* lo, seq, category, dimension, host, body */
 static int arrival_row(void *arg, const struct slice *columns)
 {
     struct point_scan *scan = arg;
-    uint64_t n[4];
+    uint64_t n[5];
     struct arrival_points points;
     int err = run_numbers(columns, n, ARRAY_LEN(n));
     if (err == 0)
-        err = arrival_decode(scan->s->arrival, columns[4], &points);
+        err = arrival_decode(scan->s->arrival, columns[5], &points);
     if (err != 0)
         return run_row_failed(scan->s, scan->run, err, "arrival", columns, 2);
     struct block block = {
-        .category = scan->filter->category,
-        .dimension = (uint32_t)n[2],
-        .host = (uint32_t)n[3],
+        .category = (uint32_t)n[2],
+        .dimension = (uint32_t)n[3],
+        .host = (uint32_t)n[4],
         .fresh = scan->filter->fresh,
         .lo = n[0],
         .count = points.count,
@@ -96,9 +96,9 @@ static int arrival_scan(struct point_scan *scan)
 {
     const struct block_filter *filter = scan->filter;
     struct buffer *sql = session_select(scan->s, scan->s->guard);
-    buffer_append_str(sql, "lo, seq, dimension, host, body");
+    buffer_append_str(sql, "lo, seq, category, dimension, host, body");
     select_from(scan->s, SCHEMA_ARRIVAL, scan->run, "by_series");
-    buffer_printf(sql, " WHERE category = %" PRIu32, filter->category);
+    select_category(sql, filter);
     select_in(sql, "dimension", filter->dimensions, filter->dimensions_count);
     buffer_printf(sql, " AND fresh = %d", filter->fresh ? 1 : 0);
     select_near(sql, "host", filter->hosts, filter->hosts_count);

@@ -26,6 +26,17 @@ void select_in(struct buffer *sql, const char *column, const uint32_t *ids, uint
     buffer_append_str(sql, ")");
 }
 
+void select_category(struct buffer *sql, const struct block_filter *filter)
+{
+    if (filter->categories == NULL) {
+        buffer_printf(sql, " WHERE category = %" PRIu32, filter->category);
+        return;
+    }
+    buffer_append_str(sql, " WHERE category IN (");
+    put_ids(sql, filter->categories, filter->categories_count);
+    buffer_append_str(sql, ")");
+}
+
 void select_near(struct buffer *sql, const char *column, const uint32_t *ids, uint32_t count)
 {
     if (ids == NULL)

@@ -16,6 +16,9 @@ enum { SELECT_LISTED_MAX = 1000 }; /* ids named in one list */
 void select_from(struct mysql_session *s, enum schema_kind kind, const struct storage_run *run,
                  const char *index);
 
+/* Appends " WHERE category = 1", or " … IN (1,2)". */
+void select_category(struct buffer *sql, const struct block_filter *filter);
+
 /* Appends " AND column IN (…)". count >= 1. */
 void select_in(struct buffer *sql, const char *column, const uint32_t *ids, uint32_t count);
 

@@ -112,7 +112,8 @@ static bool is_wanted(const struct fold *fold, const struct block *block, uint32
 
 static bool is_selected(const struct fold *fold, const struct block *block)
 {
-    return block->fresh == fold->filter.fresh && block->category == fold->filter.category &&
+    return block->fresh == fold->filter.fresh &&
+           block_filter_has_category(&fold->filter, block->category) &&
            fold->sink->select(fold->sink->arg, block);
 }
 

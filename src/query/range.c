@@ -209,26 +209,37 @@ static void set_add(uint32_t *set, uint32_t *count, uint32_t x)
     (*count)++;
 }
 
-/* Of the targets [from, end), which are of one category. */
-static int make_filter(struct range *r, uint32_t from, uint32_t end, int64_t from_ms, int64_t to_ms,
+/* Targets that one scan reads: of one category, or of many that have a single item each, as metrics
+ * without variable components are: a dashboard asks for dozens of those, and a statement each would
+ * cost more than what they read. */
+struct family {
+    const uint32_t *targets; /* positions, ascending */
+    uint32_t count;
+};
+enum { FAMILY_CATEGORIES_MAX = 500 };
+
+static int make_filter(struct range *r, const struct family *f, int64_t from_ms, int64_t to_ms,
                        struct block_filter *out)
 {
-    uint32_t *ids = scratch_take(&r->read->scratch, 3 * (uint64_t)(end - from), sizeof(*ids));
+    uint32_t *ids = scratch_take(&r->read->scratch, 4 * (uint64_t)f->count, sizeof(*ids));
     if (ids == NULL)
         return r->read->scratch.error;
-    uint32_t *hosts = ids + (end - from), *items = hosts + (end - from);
-    *out = (struct block_filter){.category = r->targets[from].series.category,
+    uint32_t *hosts = ids + f->count, *items = hosts + f->count, *categories = items + f->count;
+    *out = (struct block_filter){.category = r->targets[f->targets[0]].series.category,
                                  .dimensions = ids,
                                  .hosts = hosts,
                                  .items = items,
                                  .from_ms = from_ms,
                                  .to_ms = to_ms};
-    for (uint32_t i = from; i < end; i++) {
-        const struct target *t = &r->targets[i];
+    for (uint32_t i = 0; i < f->count; i++) {
+        const struct target *t = &r->targets[f->targets[i]];
+        set_add(categories, &out->categories_count, t->series.category);
         set_add(ids, &out->dimensions_count, t->series.dimension);
         set_add(hosts, &out->hosts_count, t->series.host);
         set_add(items, &out->items_count, t->series.item);
     }
+    if (out->categories_count > 1)
+        out->categories = categories;
     return 0;
 }
 
@@ -261,16 +272,16 @@ static int add_fresh_block(void *arg, const struct block *block)
 
 /* 1-second data. Where the hours' own runs have expired, points that may repeat what the coarser
  * run has summed up are left out: a point must not count twice. */
-static int scan_seconds(struct range *r, uint32_t from, uint32_t end)
+static int scan_seconds(struct range *r, const struct family *f)
 {
     struct block_filter filter;
     struct fold_sink sink = {
         .select = select_block, .wants = wants_item, .add = add_point, .arg = r};
-    int err = make_filter(r, from, end, r->part->from_ms, r->part->to_ms, &filter);
+    int err = make_filter(r, f, r->part->from_ms, r->part->to_ms, &filter);
     if (err != 0)
         return err;
-    for (uint32_t i = from; i < end; i++)
-        sink.ordered |= is_ordered(&r->targets[i]);
+    for (uint32_t i = 0; i < f->count; i++)
+        sink.ordered |= is_ordered(&r->targets[f->targets[i]]);
     if (r->part->expired) {
         filter.fresh = true;
         return sink.ordered ? 0 : source_scan(&r->read->source, &filter, add_fresh_block, r);
@@ -329,29 +340,62 @@ static int visit_pack(void *arg, const struct storage_pack *pack)
                        pack->summaries, pack->vectors, items, count, add_bucket, r);
 }
 
-static int scan_buckets(struct range *r, uint32_t from, uint32_t end)
+static int scan_buckets(struct range *r, const struct family *f)
 {
     struct block_filter filter;
     const struct storage_run *run = r->part->run;
     int err = r->rollup == NULL ? rollup_codec_create(&r->rollup) : 0;
     if (err == 0)
-        err = make_filter(r, from, end, run->range.from_s * 1000, run->range.to_s * 1000, &filter);
+        err = make_filter(r, f, run->range.from_s * 1000, run->range.to_s * 1000, &filter);
     if (err == 0)
         err = storage_run_packs(r->read->source.session, run, &filter,
                                 STORAGE_SUMMARIES | STORAGE_VECTORS, visit_pack, r);
     return err;
 }
 
-/* Runs scan for each category's targets. */
-static int each_category(struct range *r, int (*scan)(struct range *r, uint32_t from, uint32_t end))
+static uint32_t category_end(const struct range *r, uint32_t from)
 {
+    uint32_t end = from;
+    while (end < r->known && r->targets[end].series.category == r->targets[from].series.category)
+        end++;
+    return end;
+}
+
+static bool has_one_item(struct range *r, uint32_t target)
+{
+    struct catalog_category category;
+    return catalog_category_at(r->catalog, r->targets[target].series.category, &category) &&
+           category.items == 1;
+}
+
+/* Runs scan for each family. */
+static int each_family(struct range *r, int (*scan)(struct range *r, const struct family *f))
+{
+    uint32_t *members = scratch_take(&r->read->scratch, r->known, sizeof(*members));
+    if (members == NULL)
+        return r->read->scratch.error;
+    uint32_t singles = 0, categories = 0;
     int err = 0;
     for (uint32_t from = 0, end; from < r->known && err == 0; from = end) {
-        for (end = from;
-             end < r->known && r->targets[end].series.category == r->targets[from].series.category;
-             end++)
-            ;
-        err = scan(r, from, end);
+        end = category_end(r, from);
+        if (!has_one_item(r, from))
+            continue;
+        for (uint32_t i = from; i < end; i++)
+            members[singles++] = i;
+        if (++categories == FAMILY_CATEGORIES_MAX) {
+            err = scan(r, &(struct family){members, singles});
+            singles = categories = 0;
+        }
+    }
+    if (err == 0 && singles > 0)
+        err = scan(r, &(struct family){members, singles});
+    for (uint32_t from = 0, end; from < r->known && err == 0; from = end) {
+        end = category_end(r, from);
+        if (has_one_item(r, from))
+            continue;
+        for (uint32_t i = from; i < end; i++)
+            members[i - from] = i;
+        err = scan(r, &(struct family){members, end - from});
     }
     return err;
 }
@@ -362,9 +406,9 @@ static int scan(struct range *r)
     for (uint32_t i = 0; i < r->cover.count && err == 0; i++) {
         r->part = &r->cover.parts[i];
         if (r->part->run != NULL)
-            err = each_category(r, scan_buckets);
+            err = each_family(r, scan_buckets);
         if (err == 0 && (r->part->run == NULL || r->part->expired))
-            err = each_category(r, scan_seconds);
+            err = each_family(r, scan_seconds);
     }
     return err;
 }
@@ -393,14 +437,14 @@ static int note_dirty(void *arg, const struct block *block)
 }
 
 /* The head's points and the catch-all's are in no coarser run. */
-static int find_dirty(struct range *r, uint32_t from, uint32_t end)
+static int find_dirty(struct range *r, const struct family *f)
 {
     const struct query_spec *spec = r->read->spec;
     struct source *source = &r->read->source;
     struct block_filter filter;
     uint32_t count;
     const struct storage_run *runs = storage_snapshot_runs(source->session, &count);
-    int err = make_filter(r, from, end, spec->from_ms, spec->to_ms, &filter);
+    int err = make_filter(r, f, spec->from_ms, spec->to_ms, &filter);
     for (int fresh = 0; fresh < 2 && err == 0; fresh++) {
         filter.fresh = fresh == 1;
         err = head_scan(source->head, source->view, source->next, &filter, note_dirty, r);
@@ -428,7 +472,7 @@ static int plan_cover(struct range *r)
     if (!cover_may_help(runs, count, spec->from_ms, spec->to_ms))
         count = 0;
     if (count > 0)
-        err = each_category(r, find_dirty);
+        err = each_family(r, find_dirty);
     if (err != 0)
         return err;
     qsort(r->dirty.v, r->dirty.n, sizeof(*r->dirty.v), compare_i64);

@@ -260,8 +260,8 @@ static bool hour_overlaps(int64_t hour_s, int64_t from_ms, int64_t to_ms)
 
 static bool group_wanted(const struct segment_group *g, const struct block_filter *f)
 {
-    return g->category == f->category && g->fresh == f->fresh && has_dimension(f, g->dimension) &&
-           hour_overlaps(g->hour_s, f->from_ms, f->to_ms) &&
+    return block_filter_has_category(f, g->category) && g->fresh == f->fresh &&
+           has_dimension(f, g->dimension) && hour_overlaps(g->hour_s, f->from_ms, f->to_ms) &&
            (f->hosts == NULL || contains(f->hosts, f->hosts_count, g->host));
 }
 

@@ -440,7 +440,8 @@ static bool listed(const uint32_t *ids, uint32_t count, uint32_t id)
 static bool group_asked(const struct block_filter *f, uint32_t category, uint32_t dimension,
                         uint32_t host)
 {
-    return category == f->category && listed(f->dimensions, f->dimensions_count, dimension) &&
+    return block_filter_has_category(f, category) &&
+           listed(f->dimensions, f->dimensions_count, dimension) &&
            (f->hosts == NULL || listed(f->hosts, f->hosts_count, host));
 }
 

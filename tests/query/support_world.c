@@ -123,7 +123,8 @@ static int scan_points(struct world *w, uint64_t from, uint64_t to, uint64_t rec
             }
             if (plain && world_random(w, 2) == 0)
                 c->block.policies = NULL;
-            bool asked = c->block.category == filter->category && c->block.fresh == filter->fresh &&
+            bool asked = block_filter_has_category(filter, c->block.category) &&
+                         c->block.fresh == filter->fresh &&
                          listed(filter->dimensions, filter->dimensions_count, c->block.dimension) &&
                          (filter->hosts == NULL ||
                           listed(filter->hosts, filter->hosts_count, c->block.host));
