@@ -84,12 +84,16 @@ def write(client, begin, hours, seed=1, points=300):
         client.execute_command("TS.MADD", *words)
 
 
+def partition(client, name):
+    lines = client.execute_command("STATUS", "partition")
+    return int(dict(line.split(": ", 1) for line in lines if ": " in line)[name])
+
+
 def flushed(client):
-    """All that was acknowledged is in the tables."""
-    def done():
-        status = dict(line.split(": ", 1) for line in client.execute_command("STATUS", "partition") if ": " in line)
-        return status["stored_offset"] == status["log_end"] == status["applied_offset"]
-    wait_for("a flush", done)
+    """All that this client wrote is in the tables."""
+    client.execute_command("CATEGORY", "LIST")  # waits until the head has it
+    applied = partition(client, "applied_offset")
+    wait_for("a flush", lambda: partition(client, "stored_offset") >= applied)
 
 
 def answers(client, begin, hours):
@@ -115,13 +119,27 @@ def answers(client, begin, hours):
 
 def stable(reply):
     """Without what differs from one asking to the next: until when data is complete, what a plan read."""
-    changing = {"complete_until_ms", "complete_until", "plan", "rows_read", "bytes_read", "resolution_s", "bounds"}
+    changing = {"complete_until_ms", "complete_until", "plan", "rows", "bytes", "resolution_s", "resolution", "bounds"}
     if isinstance(reply, list):
         pairs = [reply[i:i + 2] for i in range(0, len(reply), 2)]
         if pairs and all(isinstance(pair[0], str) for pair in pairs) and any(pair[0] in changing for pair in pairs):
             return [[pair[0], stable(pair[1])] for pair in pairs if pair[0] not in changing]
         return [stable(x) for x in reply]
     return reply
+
+
+def coarse_answers(client, begin):
+    """What a day's minutes and hours tell as well as its seconds: whole hours."""
+    replies = []
+    for aggregate in ("sum", "min", "max", "count", "first", "last", "avg"):
+        for host in HOSTS:
+            keys = [f"{host}/host.queries.c.{item}.time_us" for item in ITEMS[:10]]
+            replies.append(client.execute_command("RANGE", begin, begin + DAY, "STEP", 10 * HOUR, "AGGREGATE", aggregate,
+                                                  "FORMAT", "flat", "KEYS", *keys))
+    for rank in ("sum", "count", "max", "avg"):
+        replies.append(client.execute_command("TOPQ", begin, begin + DAY, "host.queries.*.*.time_us", "RANK", rank,
+                                              "FORMAT", "flat"))
+    return [stable(reply) for reply in replies]
 
 
 def idle(client, *names):
@@ -283,6 +301,7 @@ def test_seconds_leave_once_they_are_downsampled(longtaild):
     wait_for("expire waits", lambda: "waits for compact and downsample" in jobs(client)["expire"]["error"])
     time.sleep(0.5)
     assert database.count(COMPACT, 1) == 2, "nothing leaves that is not downsampled"
+    before = coarse_answers(client, begin)
     client.execute_command("JOBS", "RESUME", "downsample")
     wait_for("seconds leave", lambda: database.count(COMPACT, 1) == 0)
     assert database.count(COMPACT, 60) == 1 and database.count(COMPACT, 3600) == 1
@@ -290,6 +309,7 @@ def test_seconds_leave_once_they_are_downsampled(longtaild):
     ranges = {table for table in database.tables() if f"_{begin + 8 * HOUR}_" in table}
     assert ranges == set(), "disk space is given back"
     wait_for("nothing is due", lambda: idle(client, "expire", "downsample"))
+    assert coarse_answers(client, begin) == before
 
 
 # ---- crashes ----
