@@ -98,10 +98,10 @@ uint32_t catalog_seen_page(struct catalog *catalog, uint32_t category, uint32_t 
                            uint32_t first_h_out[CATALOG_SEEN_ITEMS],
                            uint32_t last_h_out[CATALOG_SEEN_ITEMS], bool *changed_out);
 void catalog_seen_again(struct catalog *catalog, uint32_t category, uint32_t page);
-/* Puts back a stored page, before the writer begins. LT_ECORRUPT: it has items that are not there.
- */
-MUST_USE int catalog_seen_restore(struct catalog *catalog, uint32_t category, uint32_t page,
-                                  uint32_t count, const uint32_t *first_h, const uint32_t *last_h);
+/* Puts back a stored page, before the writer begins. Items that are not there are left out: they
+ * were seen, and the process died before their names were stored; the log brings both again. */
+void catalog_seen_restore(struct catalog *catalog, uint32_t category, uint32_t page, uint32_t count,
+                          const uint32_t *first_h, const uint32_t *last_h);
 
 /* ---- readers ---- */
 

@@ -209,21 +209,18 @@ static struct item_block *page_block(struct catalog *c, uint32_t category, uint3
     return items_block_of(&c->items, &c->categories.v[category].items, page * CATALOG_SEEN_ITEMS);
 }
 
-int catalog_seen_restore(struct catalog *c, uint32_t category, uint32_t page, uint32_t count,
-                         const uint32_t *first_h, const uint32_t *last_h)
+void catalog_seen_restore(struct catalog *c, uint32_t category, uint32_t page, uint32_t count,
+                          const uint32_t *first_h, const uint32_t *last_h)
 {
-    int err = LT_ECORRUPT;
     pthread_rwlock_wrlock(&c->lock);
     struct item_block *block = page_block(c, category, page);
-    if (block != NULL && count <= block->names.count) {
+    if (block != NULL) {
         bool changed = atomic_load_explicit(&block->changed, memory_order_relaxed);
-        for (uint32_t i = 0; i < count; i++)
+        for (uint32_t i = 0; i < count && i < block->names.count; i++)
             item_hours_widen(block, i, first_h[i], last_h[i]);
         atomic_store_explicit(&block->changed, changed, memory_order_relaxed);
-        err = 0;
     }
     pthread_rwlock_unlock(&c->lock);
-    return err;
 }
 
 uint32_t catalog_seen_page(struct catalog *c, uint32_t category, uint32_t page,

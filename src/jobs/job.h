@@ -17,6 +17,8 @@
  *
  * Thread: the partition's job thread. May block. */
 
+struct catalog;
+
 struct job_context {
     struct storage_session *session; /* changes: create, put, publish, drop */
     struct storage_session *reader;  /* reads, while rows are being written by the other */
@@ -25,7 +27,11 @@ struct job_context {
     uint32_t environment;
     const struct job_limits *limits;
     struct job_progress *progress;
-    int64_t now_ms;        /* wall clock when the piece of work was chosen */
+    int64_t now_ms;  /* wall clock when the piece of work was chosen */
+    int64_t last_ms; /* when a piece of this job last ended here, 0: none has */
+    /* A reference to the environment's catalog, or NULL while it is being loaded. */
+    struct catalog *(*catalog)(void *arg, uint32_t environment);
+    void *catalog_arg;
     int64_t paced_mono_us; /* job_pace's: what was written is paid for until then; 0 at first */
 };
 
@@ -84,5 +90,8 @@ extern const struct job job_expire;
 
 /* ahead.c: the coming hour's arrival tables are made before the hour begins. */
 extern const struct job job_ahead;
+
+/* seen.c: when items were first and last seen, from the catalog to storage. */
+extern const struct job job_seen;
 
 #endif

@@ -95,6 +95,7 @@ const struct job_entry job_entries[] = {
     {&job_downsample, downsample_day, 86400},
     {&job_expire, NULL, 0},
     {&job_ahead, NULL, 0},
+    {&job_seen, NULL, 0},
 };
 const uint32_t job_entries_count = ARRAY_LEN(job_entries);
 _Static_assert(ARRAY_LEN(job_entries) <= JOBS_MAX, "a line for each job");

@@ -35,6 +35,9 @@ struct jobs_config {
     /* Does this process own the partition, and since which epoch? Thread: any. */
     bool (*fence)(void *arg, uint32_t partition, uint64_t *epoch_out);
     void *fence_arg;
+    /* As job_context's. Thread: any. */
+    struct catalog *(*catalog)(void *arg, uint32_t environment);
+    void *catalog_arg;
     struct job_limits limits;
     int64_t interval_ms;
 };

@@ -259,6 +259,7 @@ static void use_line(struct worker *w, uint32_t environment, uint32_t job)
 {
     w->context.environment = w->seat->environments[environment].environment->id;
     w->context.progress = &line_of(w->seat, environment, job)->progress;
+    w->context.last_ms = line_of(w->seat, environment, job)->last_wall_ms; /* this thread's */
     w->context.now_ms = clock_wall_ms();
 }
 
@@ -458,7 +459,10 @@ void *seat_main(void *arg)
     struct seat *seat = arg;
     const struct jobs_config *config = &seat->jobs->config;
     struct worker w = {.seat = seat};
-    w.context = (struct job_context){.guard = &seat->guard, .limits = &config->limits};
+    w.context = (struct job_context){.guard = &seat->guard,
+                                     .limits = &config->limits,
+                                     .catalog = config->catalog,
+                                     .catalog_arg = config->catalog_arg};
     seat->guard.memory_bytes_max = config->limits.memory_bytes_max;
     yield_to_ingest();
     int err = storage_session_create(config->storage, &w.session);

@@ -317,6 +317,11 @@ static bool owns(void *arg, uint32_t partition, uint64_t *epoch_out)
     return store_fence(arg, partition, epoch_out);
 }
 
+static struct catalog *catalog_of(void *arg, uint32_t environment)
+{
+    return store_catalog(arg, environment);
+}
+
 /* Jobs work under the store's lease: a process that flushes nothing owns nothing, and has none. */
 static int build_jobs(struct process *p)
 {
@@ -325,7 +330,13 @@ static int build_jobs(struct process *p)
         return 0;
     }
     struct jobs_config config = {
-        .storage = p->storage, .tenant = p->tenant, .fence = owns, .fence_arg = p->store};
+        .storage = p->storage,
+        .tenant = p->tenant,
+        .fence = owns,
+        .fence_arg = p->store,
+        .catalog = catalog_of,
+        .catalog_arg = p->store,
+    };
     jobs_config_load(&config, p->options);
     config.limits.keep_1s_ms = option_int(p->options, "keep-1s");
     config.limits.read_deadline_ms = option_int(p->options, "query-deadline");

@@ -65,9 +65,10 @@ static int load_seen(void *arg, uint32_t environment, const struct storage_seen 
 {
     struct catalog *catalog;
     int err = catalog_of(arg, environment, &catalog);
-    return err != 0 ? err
-                    : catalog_seen_restore(catalog, seen->category, seen->page, seen->count,
-                                           seen->first_h, seen->last_h);
+    if (err == 0)
+        catalog_seen_restore(catalog, seen->category, seen->page, seen->count, seen->first_h,
+                             seen->last_h);
+    return err;
 }
 
 void generation_fini(struct generation *g)

@@ -410,7 +410,7 @@ static void test_hours_are_kept_for_each_item(void **state)
         assert_true(changed);
         assert_memory_equal(first_got, first + page * CATALOG_SEEN_ITEMS, n * sizeof(first[0]));
         assert_memory_equal(last_got, last + page * CATALOG_SEEN_ITEMS, n * sizeof(last[0]));
-        assert_int_equal(catalog_seen_restore(copy, category, page, n, first_got, last_got), 0);
+        catalog_seen_restore(copy, category, page, n, first_got, last_got);
         memset(first_got, 0, sizeof(first_got));
         assert_int_equal(catalog_seen_page(copy, category, page, first_got, last_got, &changed), n);
         assert_false(changed); /* storage has it */
@@ -442,9 +442,12 @@ static void test_hours_are_kept_for_each_item(void **state)
     assert_int_equal(catalog_seen_page(c, category, 2, first_got, last_got, &changed), 0);
     assert_int_equal(catalog_seen_page(c, category, UINT32_MAX, first_got, last_got, NULL), 0);
     assert_int_equal(catalog_seen_page(c, category + 1, 0, first_got, last_got, NULL), 0);
-    assert_int_equal(catalog_seen_restore(c, category, 1, n + 1, first_got, last_got), LT_ECORRUPT);
-    assert_int_equal(catalog_seen_restore(c, category, 2, 1, first_got, last_got), LT_ECORRUPT);
-    assert_int_equal(catalog_seen_restore(c, 9, 0, 1, first_got, last_got), LT_ECORRUPT);
+    /* Of names that were never stored: left out. */
+    catalog_seen_restore(c, category, 1, n + 1, first_got, last_got);
+    catalog_seen_restore(c, category, 2, 1, first_got, last_got);
+    catalog_seen_restore(c, 9, 0, 1, first_got, last_got);
+    assert_int_equal(catalog_seen_page(c, category, 1, first_got, last_got, NULL), n);
+    assert_int_equal(catalog_seen_page(c, category, 2, first_got, last_got, NULL), 0);
     catalog_unref(&c);
     catalog_unref(&copy);
 }

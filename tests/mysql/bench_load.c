@@ -98,8 +98,8 @@ static int restore_watermark(void *arg, uint32_t environment, const struct stora
 }
 static int restore_seen(void *arg, uint32_t environment, const struct storage_seen *seen)
 {
-    return catalog_seen_restore(arg, seen->category, seen->page, seen->count, seen->first_h,
-                                seen->last_h);
+    catalog_seen_restore(arg, seen->category, seen->page, seen->count, seen->first_h, seen->last_h);
+    return 0;
 }
 
 /* Every item in its page, as a job stores it. */

@@ -82,8 +82,9 @@ static int restore_watermark(void *arg, uint32_t environment, const struct stora
 
 static int restore_seen(void *arg, uint32_t environment, const struct storage_seen *seen)
 {
-    return catalog_seen_restore(((struct inspect *)arg)->catalog, seen->category, seen->page,
-                                seen->count, seen->first_h, seen->last_h);
+    catalog_seen_restore(((struct inspect *)arg)->catalog, seen->category, seen->page, seen->count,
+                         seen->first_h, seen->last_h);
+    return 0;
 }
 
 static int restore_text(void *arg, uint32_t environment, const struct storage_item_text *text)
