@@ -244,7 +244,7 @@ int pack_open_points(struct pack_codec *codec, int64_t from_ms, struct slice sum
     uint64_t points = 0;
     for (uint32_t i = 0; i < s.items; i++) {
         uint64_t n = points_of(&s, i);
-        if (n == 0 || n == UINT64_MAX)
+        if (n == UINT64_MAX)
             return LT_ECORRUPT;
         points += row_wants(&wanted, s.item[i]) ? n : 0;
     }

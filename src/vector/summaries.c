@@ -207,10 +207,8 @@ void summaries_write(struct summaries *s, struct buffer *out)
     uint32_t n = s->n;
     assert(n >= 1);
     uint64_t nans = 0;
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n; i++)
         nans |= s->nans[i];
-        s->sum[i] = s->count[i] > 0 ? s->sum[i] : 0;
-    }
     uint8_t ends_form = ends_scan(s);
     uint64_t *sum = s->x + ENDS * (size_t)n;
     uint8_t sum_form = numbers_scan(s->sum, n, sum, s->steps);

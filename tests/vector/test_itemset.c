@@ -176,6 +176,39 @@ static void test_the_bytes_are_the_portable_format(void **state)
     buffer_fini(&bytes);
 }
 
+/* What the library would believe. */
+static void test_what_is_no_set_is_refused(void **state)
+{
+    (void)state;
+    static const uint8_t same_key[] = {0x3a, 0x30, 0,  0, 2, 0, 0,  0, 5, 0, 0, 0, 5, 0,
+                                       0,    0,    24, 0, 0, 0, 26, 0, 0, 0, 1, 0, 2, 0};
+    static const uint8_t unsorted[] = {0x3a, 0x30, 0,  0, 1, 0, 0, 0, 5, 0,
+                                       1,    0,    16, 0, 0, 0, 9, 0, 9, 0};
+    static const uint8_t wrong_offset[] = {0x3a, 0x30, 0,  0, 1, 0, 0, 0, 5,  0,
+                                           1,    0,    17, 0, 0, 0, 9, 0, 10, 0};
+    static const uint8_t overlap[] = {0x3b, 0x30, 0, 0, 1, 5, 0, 7, 0, 2,
+                                      0,    1,    0, 3, 0, 4, 0, 3, 0};
+    static const struct slice bad[] = {{(const char *)same_key, sizeof(same_key)},
+                                       {(const char *)unsorted, sizeof(unsorted)},
+                                       {(const char *)wrong_offset, sizeof(wrong_offset)},
+                                       {(const char *)overlap, sizeof(overlap)}};
+    struct itemset *set;
+    assert_int_equal(itemset_create(&set), 0);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(itemset_merge(set, bad[i]), LT_ECORRUPT);
+    /* A bitmap of one bit more than it says. */
+    struct buffer bytes;
+    buffer_init(&bytes, SIZE_MAX);
+    for (uint32_t i = 0; i < 10000; i += 2)
+        assert_int_equal(itemset_add(set, i), 0);
+    assert_int_equal(itemset_encode(set, &bytes), 0);
+    assert_int_equal(itemset_merge(set, buffer_slice(&bytes)), 0);
+    bytes.data[bytes.len - 1] |= 1;
+    assert_int_equal(itemset_merge(set, buffer_slice(&bytes)), LT_ECORRUPT);
+    buffer_fini(&bytes);
+    itemset_destroy(&set);
+}
+
 /* No cut and no flipped bit may do harm; and as the check is of every bit, a set that passes it is
  * written again as it was read. */
 static void assert_harmless(struct itemset *set, struct slice bytes, struct buffer *again)
@@ -236,6 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sets_are_sets),
         cmocka_unit_test(test_the_bytes_are_the_portable_format),
+        cmocka_unit_test(test_what_is_no_set_is_refused),
         cmocka_unit_test(test_spoilt_bytes_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

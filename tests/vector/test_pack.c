@@ -710,21 +710,6 @@ static void test_spoilt_rows_are_found(void **state)
     }
     /* Flipped values are values. */
     assert_true(s.good > 0);
-    /* Bodies of different rows do not belong together. */
-    struct pack_row lone;
-    pack_begin(writer, 0);
-    int64_t time_ms = 7;
-    double value = 7;
-    struct vector_points point = {1, &time_ms, &value};
-    assert_int_equal(pack_add(writer, 1, &point, NULL), 0);
-    assert_int_equal(pack_add(writer, 2, &point, NULL), 0);
-    assert_int_equal(pack_finish(writer, &lone), 0);
-    buffer_reset(&s.bad, SIZE_MAX);
-    buffer_append_slice(&s.bad, lone.summaries);
-    pack_begin(writer, 0);
-    assert_int_equal(pack_add(writer, 1, &point, NULL), 0);
-    assert_int_equal(pack_finish(writer, &lone), 0);
-    assert_int_equal(points_checked(s.codec, buffer_slice(&s.bad), lone.vectors), LT_ECORRUPT);
     pack_writer_destroy(&writer);
     rollup_writer_destroy(&coarse_writer);
     pack_codec_destroy(&s.codec);
@@ -736,6 +721,78 @@ static void test_spoilt_rows_are_found(void **state)
     free(c);
 }
 
+/* Rows of one item and of two, kept apart. */
+struct pair {
+    struct buffer summaries[2];
+    struct buffer vectors[2];
+};
+
+static void pair_keep(struct pair *pair, unsigned i, const struct pack_row *row)
+{
+    buffer_init(&pair->summaries[i], SIZE_MAX);
+    buffer_init(&pair->vectors[i], SIZE_MAX);
+    buffer_append_slice(&pair->summaries[i], row->summaries);
+    buffer_append_slice(&pair->vectors[i], row->vectors);
+}
+
+static void pair_fini(struct pair *pair)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        buffer_fini(&pair->summaries[i]);
+        buffer_fini(&pair->vectors[i]);
+    }
+}
+
+static void test_bodies_of_different_rows_do_not_go_together(void **state)
+{
+    (void)state;
+    struct pack_writer *writer;
+    struct rollup_writer *coarse_writer;
+    struct pack_codec *codec;
+    struct rollup_codec *coarse;
+    struct pack_row row;
+    struct pair fine, rough;
+    assert_int_equal(pack_writer_create(&writer), 0);
+    assert_int_equal(rollup_writer_create(&coarse_writer), 0);
+    assert_int_equal(pack_codec_create(&codec), 0);
+    assert_int_equal(rollup_codec_create(&coarse), 0);
+    int64_t time_ms = 7;
+    double value = 7;
+    struct vector_points point = {1, &time_ms, &value};
+    struct rollup_bucket bucket;
+    bucket_fill(&bucket, 3, 1);
+    for (uint32_t i = 0; i < 2; i++) {
+        pack_begin(writer, 0);
+        rollup_begin(coarse_writer, 0, 60000);
+        for (uint32_t item = 0; item <= i; item++) {
+            assert_int_equal(pack_add(writer, item, &point, NULL), 0);
+            assert_int_equal(rollup_add(coarse_writer, item, &bucket, 1, NULL), 0);
+        }
+        assert_int_equal(pack_finish(writer, &row), 0);
+        pair_keep(&fine, i, &row);
+        assert_int_equal(rollup_finish(coarse_writer, &row), 0);
+        pair_keep(&rough, i, &row);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        for (unsigned k = 0; k < 2; k++) {
+            uint64_t last = UINT64_MAX;
+            int expected = i == k ? 0 : LT_ECORRUPT;
+            assert_int_equal(points_checked(codec, buffer_slice(&fine.summaries[i]),
+                                            buffer_slice(&fine.vectors[k])),
+                             expected);
+            assert_int_equal(rollup_open(coarse, 0, 60000, buffer_slice(&rough.summaries[i]),
+                                         buffer_slice(&rough.vectors[k]), NULL, 0, bucket_checked,
+                                         &last),
+                             expected);
+        }
+    pair_fini(&fine);
+    pair_fini(&rough);
+    pack_writer_destroy(&writer);
+    rollup_writer_destroy(&coarse_writer);
+    pack_codec_destroy(&codec);
+    rollup_codec_destroy(&coarse);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -745,6 +802,7 @@ int main(void)
         cmocka_unit_test(test_a_coarse_row_is_full_by_buckets),
         cmocka_unit_test(test_bytes_of_observation_rows_are_pinned),
         cmocka_unit_test(test_spoilt_rows_are_found),
+        cmocka_unit_test(test_bodies_of_different_rows_do_not_go_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -127,7 +127,16 @@ static void test_a_few_large_numbers_do_not_widen_the_others(void **state)
         x[i] = i % 200 == 7 ? 1000000007 : i % 16;
     patched_put(x, 1000, &bytes);
     assert_in_range(bytes.len, 500, 550);
+    for (uint32_t i = 0; i < 1000; i++)
+        x[i] = (uint64_t)-5 + i % 11;
+    buffer_reset(&bytes, SIZE_MAX);
+    patched_put(x, 1000, &bytes);
+    assert_int_equal(bytes.len, 2 + 500);
     buffer_fini(&bytes);
+    /* Two patches of one number. */
+    static const uint8_t twice[] = {0x81, 0, 2, 0, 1, 0, 1, 1, 0, 1};
+    struct slice in = slice_make(twice, sizeof(twice));
+    assert_int_equal(patched_get(&in, 5, x), LT_ECORRUPT);
 }
 
 static void test_numbers_come_back(void **state)
@@ -501,6 +510,34 @@ static void spoil(unsigned kind, uint32_t number, struct buffer *body, struct de
     assert_int_equal(decode_any(kind, number, buffer_slice(body), d), 0);
 }
 
+/* What no flipped bit came to. */
+static void test_bodies_that_contradict_themselves_are_refused(void **state)
+{
+    (void)state;
+    struct buffer body;
+    struct rank_total t = {.entries = RANK_TOP_MAX + 1};
+    buffer_init(&body, SIZE_MAX);
+    summary_init(&t.summary);
+    assert_int_equal(rank_total_encode(&t, &body), 0);
+    assert_int_equal(rank_total_decode(buffer_slice(&body), &t), LT_ECORRUPT);
+
+    /* A page whose bitmap has a bit more than it says. */
+    struct rank_page *page = malloc(sizeof(*page));
+    assert_non_null(page);
+    memset(page, 0, sizeof(*page));
+    for (uint32_t at = 5 * RANK_PAGE_ITEMS; page->count < 560; at += page->count % 4 == 0 ? 4 : 1)
+        page->items[page->count++] = at;
+    buffer_reset(&body, SIZE_MAX);
+    assert_int_equal(rank_page_encode(5, page, &body), 0);
+    assert_int_equal(body.data[FRAME_HEADER_BYTES], 1);
+    body.data[FRAME_HEADER_BYTES + 3 + 1024 / 8 - 1] = 1;
+    frame_put(body.data, hash_bytes(slice_from(buffer_slice(&body), 4)), 4);
+    assert_int_equal(rank_page_decode(5, buffer_slice(&body), 7, page), LT_ECORRUPT);
+    free(page);
+
+    buffer_fini(&body);
+}
+
 /* A payload cut short, under a header that holds. */
 static void cut(unsigned kind, uint32_t number, const struct buffer *body, struct decoded *d)
 {
@@ -557,6 +594,7 @@ int main(void)
         cmocka_unit_test(test_tops_come_back),
         cmocka_unit_test(test_pages_come_back),
         cmocka_unit_test(test_bytes_of_rank_rows_are_pinned),
+        cmocka_unit_test(test_bodies_that_contradict_themselves_are_refused),
         cmocka_unit_test(test_spoilt_bodies_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
