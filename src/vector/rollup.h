@@ -17,7 +17,7 @@
  * made from minutes as minutes from seconds. One thread at a time. */
 
 enum {
-    ROLLUP_BUCKETS = 1 << 14,          /* of all items: the row is full */
+    ROLLUP_BUCKETS = 1 << 12,          /* of all items: the row is full */
     ROLLUP_PART_BUCKETS_MAX = 1 << 16, /* of one item */
     ROLLUP_BUCKETS_MAX = ROLLUP_BUCKETS + ROLLUP_PART_BUCKETS_MAX
 };

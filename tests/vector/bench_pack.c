@@ -4,6 +4,7 @@
  * build/tests/vector/bench_pack */
 #include "vector/pack.h"
 #include "vector/rank.h"
+#include "vector/rollup.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -155,6 +156,37 @@ static void bench_top(enum shape shape)
     free(entries);
 }
 
+/* A day's items: 24 sets, each a tenth of all, or all but a tenth. */
+static void bench_itemset(bool most)
+{
+    enum { IDS = 10000000, HOURS = 24 };
+    struct itemset *set;
+    struct buffer body;
+    buffer_init(&body, SIZE_MAX);
+    int64_t ns = 0;
+    uint64_t bytes = 0, items = 0;
+    struct itemset *day;
+    check(itemset_create(&day) == 0);
+    for (unsigned hour = 0; hour < HOURS; hour++) {
+        check(itemset_create(&set) == 0);
+        for (uint32_t i = 0; i < IDS; i++)
+            if ((random_u64() % 10 != 0) == most)
+                check(itemset_add(set, i) == 0);
+        buffer_reset(&body, SIZE_MAX);
+        check(itemset_encode(set, &body) == 0);
+        bytes += body.len;
+        items += itemset_count(set);
+        int64_t start_ns = cpu_ns();
+        check(itemset_merge(day, buffer_slice(&body)) == 0);
+        ns += cpu_ns() - start_ns;
+        itemset_destroy(&set);
+    }
+    printf("item sets of %.0f M of 10 M ids: %.2f bytes an item, merge %.2f ms\n",
+           (double)items / HOURS / 1e6, (double)bytes / (double)items, (double)ns / HOURS / 1e6);
+    itemset_destroy(&day);
+    buffer_fini(&body);
+}
+
 /* ---- observation rows ---- */
 
 struct cost {
@@ -265,13 +297,91 @@ static void bench_rows(enum shape shape, bool dense)
     free(values);
 }
 
+/* ---- coarser rows ---- */
+
+struct sums {
+    struct rollup_bucket buckets[24 * 60];
+    uint32_t count;
+};
+
+/* A day of one series by the minute: 12 points an hour, or one each second. */
+static void day_fill(enum shape shape, bool dense, struct sums *day)
+{
+    struct item item = item_make();
+    day->count = 0;
+    for (uint32_t minute = 0; minute < 24 * 60; minute++) {
+        uint32_t points = dense ? 60 : random_u64() % 5 == 0;
+        struct rollup_bucket *b = &day->buckets[day->count];
+        summary_init(&b->summary);
+        b->number = minute;
+        for (uint32_t i = 0; i < points; i++)
+            summary_add(&b->summary, i, item_value(&item, shape));
+        day->count += points > 0;
+    }
+}
+
+static int on_bucket(void *arg, uint32_t item, const struct rollup_bucket *bucket)
+{
+    *(uint64_t *)arg += bucket->summary.count;
+    return 0;
+}
+
+static void bench_rollup(enum shape shape, bool dense)
+{
+    enum { SERIES = 400 };
+    struct rollup_writer *writer;
+    struct rollup_codec *codec;
+    struct sums *day = malloc(sizeof(*day));
+    check(day != NULL && rollup_writer_create(&writer) == 0 && rollup_codec_create(&codec) == 0);
+    int64_t encode_ns = 0, decode_ns = 0;
+    size_t bytes = 0;
+    uint64_t buckets = 0, rows = 0, points = 0, seen = 0;
+    rollup_begin(writer, 0, 60000);
+    for (uint32_t i = 0; i <= SERIES; i++) {
+        if (i == SERIES || rollup_is_full(writer)) {
+            struct pack_row row;
+            int64_t t0 = cpu_ns();
+            check(rollup_finish(writer, &row) == 0);
+            int64_t t1 = cpu_ns();
+            check(rollup_open(codec, 0, 60000, row.summaries, row.vectors, NULL, 0, on_bucket,
+                              &seen) == 0);
+            decode_ns += cpu_ns() - t1;
+            encode_ns += t1 - t0;
+            bytes += row.summaries.n + row.vectors.n;
+            points += row.points;
+            rows++;
+            rollup_begin(writer, 0, 60000);
+        }
+        if (i == SERIES)
+            break;
+        day_fill(shape, dense, day);
+        buckets += day->count;
+        int64_t t0 = cpu_ns();
+        check(rollup_add(writer, i, day->buckets, day->count, NULL) == 0);
+        encode_ns += cpu_ns() - t0;
+    }
+    check(seen == points);
+    printf("%-6s days,  %-20s: %5.2f bytes a bucket (%.0f KiB a row), encode %3.0f ns, decode "
+           "%.1f\n",
+           dense ? "dense" : "sparse", shape_name[shape], (double)bytes / (double)buckets,
+           (double)bytes / (double)rows / 1024, (double)encode_ns / (double)buckets,
+           (double)decode_ns / (double)buckets);
+    rollup_writer_destroy(&writer);
+    rollup_codec_destroy(&codec);
+    free(day);
+}
+
 int main(void)
 {
+    bench_itemset(false);
+    bench_itemset(true);
     for (enum shape shape = 0; shape < SHAPES; shape++) {
         bench_pages(shape);
         bench_top(shape);
         bench_rows(shape, false);
         bench_rows(shape, true);
+        bench_rollup(shape, false);
+        bench_rollup(shape, true);
     }
     return 0;
 }
