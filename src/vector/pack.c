@@ -1,6 +1,7 @@
 #include "vector/pack.h"
 
 #include "base/error.h"
+#include "base/vec.h"
 #include "vector/bits.h"
 #include "vector/frame.h"
 #include "vector/row.h"
@@ -116,10 +117,9 @@ struct pack_codec {
     struct vector_codec *vectors;
     struct frame_codec *frame;
     struct row_reader row;
-    uint32_t *items; /* columns of points */
-    int64_t *times_ms;
-    double *values;
-    uint32_t cap;
+    VEC(uint32_t) items; /* columns of points */
+    VEC(int64_t) times_ms;
+    VEC(double) values;
 };
 
 int pack_codec_create(struct pack_codec **out)
@@ -147,9 +147,9 @@ void pack_codec_destroy(struct pack_codec **codec)
     vector_codec_destroy(&c->vectors);
     frame_codec_destroy(&c->frame);
     row_reader_fini(&c->row);
-    free(c->items);
-    free(c->times_ms);
-    free(c->values);
+    VEC_FINI(&c->items);
+    VEC_FINI(&c->times_ms);
+    VEC_FINI(&c->values);
     free(c);
     *codec = NULL;
 }
@@ -165,18 +165,10 @@ static int columns_reserve(struct pack_codec *c, uint64_t points)
 {
     if (points > PACK_POINTS_MAX)
         return LT_ECORRUPT;
-    if (points <= c->cap)
-        return 0;
-    uint32_t cap = (uint32_t)points;
-    uint32_t *items = realloc(c->items, cap * sizeof(items[0]));
-    c->items = items != NULL ? items : c->items;
-    int64_t *times_ms = realloc(c->times_ms, cap * sizeof(times_ms[0]));
-    c->times_ms = times_ms != NULL ? times_ms : c->times_ms;
-    double *values = realloc(c->values, cap * sizeof(values[0]));
-    c->values = values != NULL ? values : c->values;
-    if (items == NULL || times_ms == NULL || values == NULL)
+    c->items.n = c->times_ms.n = c->values.n = 0;
+    if (!VEC_RESERVE(&c->items, points) || !VEC_RESERVE(&c->times_ms, points) ||
+        !VEC_RESERVE(&c->values, points))
         return LT_ENOMEM;
-    c->cap = cap;
     return 0;
 }
 
@@ -199,9 +191,9 @@ static int vector_take(struct pack_codec *c, int64_t from_ms, uint32_t item, uin
     if (points.count != n)
         return LT_ECORRUPT;
     for (uint32_t i = 0; i < points.count; i++)
-        c->items[at + i] = item;
-    memcpy(c->times_ms + at, points.times_ms, n * sizeof(points.times_ms[0]));
-    memcpy(c->values + at, points.values, n * sizeof(points.values[0]));
+        c->items.v[at + i] = item;
+    memcpy(c->times_ms.v + at, points.times_ms, n * sizeof(points.times_ms[0]));
+    memcpy(c->values.v + at, points.values, n * sizeof(points.values[0]));
     return 0;
 }
 
@@ -248,7 +240,7 @@ int pack_open_points(struct pack_codec *codec, int64_t from_ms, struct slice sum
             return LT_ECORRUPT;
         points += row_wants(&wanted, s.item[i]) ? n : 0;
     }
-    struct slice raw;
+    struct slice raw = {0};
     err = columns_reserve(codec, points);
     if (err == 0 && points > 0)
         err = frame_open(codec->frame, VECTORS_VERSION, vectors, VECTORS_BYTES_MAX, &raw);
@@ -256,6 +248,7 @@ int pack_open_points(struct pack_codec *codec, int64_t from_ms, struct slice sum
         err = vectors_take(codec, from_ms, &s, &all_wanted, raw, (uint32_t)points);
     if (err != 0)
         return err;
-    *out = (struct pack_points){(uint32_t)points, codec->items, codec->times_ms, codec->values};
+    *out =
+        (struct pack_points){(uint32_t)points, codec->items.v, codec->times_ms.v, codec->values.v};
     return 0;
 }

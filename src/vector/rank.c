@@ -151,7 +151,7 @@ static void unfall(uint64_t *x, uint32_t n)
 int rank_top_encode(const struct rank_entry *entries, uint32_t count, struct buffer *out)
 {
     assert(count >= 1 && count <= RANK_CHUNK_MAX);
-    struct chunk *c = malloc(sizeof(*c));
+    struct chunk *c = calloc(1, sizeof(*c));
     if (c == NULL)
         return LT_ENOMEM;
     for (uint32_t i = 0; i < count; i++) {

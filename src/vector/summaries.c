@@ -42,15 +42,19 @@ void summaries_fini(struct summaries *s)
 static bool grow_numbers(uint64_t **column, size_t n)
 {
     uint64_t *grown = realloc(*column, n * sizeof(grown[0]));
-    *column = grown != NULL ? grown : *column;
-    return grown != NULL;
+    if (grown == NULL)
+        return false;
+    *column = grown;
+    return true;
 }
 
 static bool grow_doubles(double **column, size_t n)
 {
     double *grown = realloc(*column, n * sizeof(grown[0]));
-    *column = grown != NULL ? grown : *column;
-    return grown != NULL;
+    if (grown == NULL)
+        return false;
+    *column = grown;
+    return true;
 }
 
 int summaries_reserve(struct summaries *s, uint32_t n)
