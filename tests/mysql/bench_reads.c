@@ -1,5 +1,6 @@
 /* What reading runs costs, in ms and MB/s. Not part of `make test`:
  * make build/tests/mysql/bench_reads && LONGTAIL_TEST_MYSQL=unix:/… build/tests/mysql/bench_reads
+ * with `ranks`, `packs` or `arrival` only those; with a number behind it, so many rounds (9).
  * Without LONGTAIL_TEST_MYSQL it starts a server of its own, whose buffer pool is too small. Bodies
  * are random bytes: nothing here decodes them but the arrival rows. */
 #include <setjmp.h>
@@ -17,9 +18,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
-    ROUNDS = 9,
+    ROUNDS_MAX = 10000,
     PAGES = 10000,
     PAGE_BYTES = 9000,
     LARGE_ROWS = 160,
@@ -35,6 +37,7 @@ static struct storage_session *s, *r;
 static struct storage_progress progress;
 static struct read_guard guard;
 static char *body;
+static unsigned rounds = 9;
 
 static uint64_t bytes_seen;
 static uint64_t points_seen;
@@ -63,25 +66,34 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+static double thread_cpu_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
 typedef int read_once(const struct storage_run *run, void *arg);
 
 static void measure(const char *what, const struct storage_run *run, read_once *read, void *arg)
 {
-    int64_t ns[ROUNDS];
+    static int64_t ns[ROUNDS_MAX];
     bytes_seen = points_seen = 0;
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    double cpu_ms = thread_cpu_ms();
+    for (unsigned i = 0; i < rounds; i++) {
         int64_t start = clock_mono_ns();
         if (read(run, arg) != 0)
             abort();
         ns[i] = clock_mono_ns() - start;
     }
-    qsort(ns, ROUNDS, sizeof(ns[0]), by_size);
-    double ms = (double)ns[ROUNDS / 2] / 1e6;
-    printf("%-58s %9.2f ms", what, ms);
+    cpu_ms = (thread_cpu_ms() - cpu_ms) / rounds;
+    qsort(ns, rounds, sizeof(ns[0]), by_size);
+    double ms = (double)ns[rounds / 2] / 1e6;
+    printf("%-44s %9.2f ms, best %8.2f, CPU here %8.2f", what, ms, (double)ns[0] / 1e6, cpu_ms);
     if (bytes_seen > 0)
-        printf(" %7.0f MB/s", (double)bytes_seen / ROUNDS / 1e3 / ms);
+        printf(", %5.0f MB/s", (double)bytes_seen / rounds / 1e3 / ms);
     if (points_seen > 0)
-        printf(" %7.1f ns a point", ms * 1e6 / ((double)points_seen / ROUNDS));
+        printf(", %.1f ns a point", ms * 1e6 / ((double)points_seen / rounds));
     printf("\n");
 }
 
@@ -215,8 +227,15 @@ static void bench_arrival(void)
     measure("3 M points of arrival rows, decoded", &run, read_points, &filter);
 }
 
-int main(void)
+static bool asked(int argc, char **argv, const char *what)
 {
+    return argc < 2 || strcmp(argv[1], what) == 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 2 && atoi(argv[2]) > 0 && atoi(argv[2]) <= ROUNDS_MAX)
+        rounds = (unsigned)atoi(argv[2]);
     struct test_mariadb *db = test_mariadb_start();
     if (db == NULL)
         return 1;
@@ -231,9 +250,12 @@ int main(void)
     assert_int_equal(storage_lease_take(s, PARTITION, SLICE_LIT("me"), 600000, &progress), 0);
     guard = guard_of(600000);
     assert_int_equal(storage_reader_begin(r, ENVIRONMENT, &guard), 0);
-    bench_ranks();
-    bench_packs();
-    bench_arrival();
+    if (asked(argc, argv, "ranks"))
+        bench_ranks();
+    if (asked(argc, argv, "packs"))
+        bench_packs();
+    if (asked(argc, argv, "arrival"))
+        bench_arrival();
     storage_reader_end(r);
     storage_session_destroy(&s);
     storage_session_destroy(&r);
