@@ -204,7 +204,7 @@ int mysql_run_groups(struct storage_session *base, const struct storage_run *run
     struct group_scan scan = {.s = s, .run = run, .visit = visit, .arg = arg};
     struct buffer *sql = session_select(s, s->guard);
     buffer_append_str(sql, "category, dimension, host, COUNT(*), SUM(points)");
-    select_from(s, kind, run, "PRIMARY");
+    select_from(s, kind, run, arrival ? "by_series" : "PRIMARY");
     buffer_append_str(sql,
                       " GROUP BY category, dimension, host ORDER BY category, dimension, host");
     return session_query(s, "read.groups", s->guard, group_row, &scan);

@@ -70,8 +70,8 @@ static const char seen_columns[] = " (category INT UNSIGNED NOT NULL,"
 
 /* Points as they came. (lo, seq), the first offset of the flush and the row's number in it, is log
  * order: inserts append, keys are short, and a series' rows come out of the index in the order in
- * which they have to be folded. total: the sum of all values, NULL where one is NaN or the sum is
- * not finite. */
+ * which they have to be folded; those of other times are passed over, and all are counted, by the
+ * index alone. total: the sum of all values, NULL where one is NaN or the sum is not finite. */
 static const char arrival_columns[] =
     " (lo BIGINT UNSIGNED NOT NULL,"
     " seq INT UNSIGNED NOT NULL,"
@@ -85,7 +85,8 @@ static const char arrival_columns[] =
     " total DOUBLE NULL,"
     " body MEDIUMBLOB NOT NULL,"
     " PRIMARY KEY (lo, seq),"
-    " KEY by_series (category, dimension, fresh, host))" TABLE_OPTIONS;
+    " KEY by_series (category, dimension, fresh, host, lo, seq, min_ms, max_ms,"
+    " points))" TABLE_OPTIONS;
 
 /* Seconds (vector/beats.h) of the hour from_s in which a (host, collector) reported. Readers ask
  * for one collector, so it leads; rows are small and many, so they are clustered for the reader. */

@@ -7,6 +7,11 @@
 
 #include "mysql/support_runs.h"
 
+#include <mysql.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 struct storage_run run_begin(struct storage_session *s, const struct storage_progress *progress,
                              enum storage_run_kind kind, uint32_t resolution_s,
                              struct storage_range range)
@@ -57,4 +62,21 @@ struct storage_run run_find(struct storage_session *s, enum storage_run_kind kin
     assert_int_equal(storage_runs(s, ENVIRONMENT, NULL, look, &wanted), 0);
     assert_true(wanted.found.id > 0);
     return wanted.found;
+}
+
+uint64_t server_counts(const char *address, const char *like)
+{
+    MYSQL *raw = mysql_init(NULL);
+    assert_non_null(
+        mysql_real_connect(raw, NULL, "root", "", NULL, 0, address + strlen("unix:"), 0));
+    char sql[100];
+    snprintf(sql, sizeof(sql), "SHOW GLOBAL STATUS LIKE '%s'", like);
+    assert_int_equal(mysql_query(raw, sql), 0);
+    MYSQL_RES *result = mysql_store_result(raw);
+    uint64_t sum = 0;
+    for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;)
+        sum += strtoull(row[1], NULL, 10);
+    mysql_free_result(result);
+    mysql_close(raw);
+    return sum;
 }

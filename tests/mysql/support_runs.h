@@ -18,4 +18,7 @@ void run_publish(struct storage_session *s, const struct storage_progress *progr
 struct storage_run run_find(struct storage_session *s, enum storage_run_kind kind,
                             struct storage_range range);
 
+/* The server's counters of these names, added up. */
+uint64_t server_counts(const char *address, const char *like);
+
 #endif

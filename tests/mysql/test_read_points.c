@@ -215,6 +215,34 @@ static void test_an_open_run_within_a_snapshot_does_not_move(void **state)
     points_free(&more);
 }
 
+/* Rows of other times are not read; nothing is sorted. */
+static void test_rows_of_other_times_are_not_read(void **state)
+{
+    struct fixture *f = *state;
+    struct points model = {0};
+    for (unsigned i = 0; i < 5; i++)
+        flush_random(f, 0, &model);
+    struct storage_run run = run_find(f->s, STORAGE_ARRIVAL, hour_range(0));
+    struct block_filter filter = filter_all(1, true);
+    filter.from_ms = hour0_s * 1000 + 3540000;
+    uint32_t expected = 0;
+    for (uint32_t i = 0; i < model.n; i++)
+        expected +=
+            model.v[i].category == 1 && model.v[i].fresh && model.v[i].time_ms >= filter.from_ms;
+    struct points seen = {0};
+    reader_open(f);
+    uint64_t read = server_counts(test_mariadb_address(db), "Handler_read_next");
+    uint64_t sorted = server_counts(test_mariadb_address(db), "Sort_%");
+    assert_int_equal(storage_run_scan(f->r, &run, &filter, points_visit, &seen), 0);
+    assert_in_range(server_counts(test_mariadb_address(db), "Handler_read_next") - read, 0,
+                    expected + 5);
+    assert_int_equal(server_counts(test_mariadb_address(db), "Sort_%"), sorted);
+    assert_int_equal(seen.n, expected);
+    storage_reader_end(f->r);
+    points_free(&seen);
+    points_free(&model);
+}
+
 /* ---- compact runs ---- */
 
 enum { SERIES_ITEMS = 700, SERIES_POINTS = 9 };
@@ -592,6 +620,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_arrival_run_is_read_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_open_run_within_a_snapshot_does_not_move, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_rows_of_other_times_are_not_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_compact_run_gives_points, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_snapshot_scans_both_kinds, setup, teardown),
         cmocka_unit_test_setup_teardown(test_heartbeats_of_an_arrival_run, setup, teardown),

@@ -14,7 +14,6 @@
 #include "support_mariadb.h"
 
 #include <math.h>
-#include <mysql.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -310,23 +309,6 @@ static void test_packs_are_those_that_the_filter_asks_for(void **state)
 
 /* ---- what the server reads ---- */
 
-static uint64_t server_counts(const char *like)
-{
-    MYSQL *raw = mysql_init(NULL);
-    assert_non_null(mysql_real_connect(raw, NULL, "root", "", NULL, 0,
-                                       test_mariadb_address(db) + strlen("unix:"), 0));
-    char sql[100];
-    snprintf(sql, sizeof(sql), "SHOW GLOBAL STATUS LIKE '%s'", like);
-    assert_int_equal(mysql_query(raw, sql), 0);
-    MYSQL_RES *result = mysql_store_result(raw);
-    uint64_t sum = 0;
-    for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;)
-        sum += strtoull(row[1], NULL, 10);
-    mysql_free_result(result);
-    mysql_close(raw);
-    return sum;
-}
-
 static int count_visit(void *arg, const struct storage_pack *pack)
 {
     ++*(unsigned *)arg;
@@ -377,26 +359,27 @@ static void test_few_items_cost_few_rows(void **state)
         filter.items_count = cases[i].items;
         for (uint32_t n = 0; n < cases[i].items; n++)
             items[n] = 50 + n * (9900000 / cases[i].items);
-        uint64_t before = server_counts("Handler_read_%");
-        uint64_t other = server_counts("Handler_read_%") - before; /* what asking costs */
-        uint64_t sorted = server_counts("Sort_%");
-        before = server_counts("Handler_read_%");
+        uint64_t before = server_counts(test_mariadb_address(db), "Handler_read_%");
+        uint64_t other = server_counts(test_mariadb_address(db), "Handler_read_%") -
+                         before; /* what asking costs */
+        uint64_t sorted = server_counts(test_mariadb_address(db), "Sort_%");
+        before = server_counts(test_mariadb_address(db), "Handler_read_%");
         assert_int_equal(
             storage_run_packs(f->r, &run, &filter, STORAGE_VECTORS, count_visit, &rows), 0);
-        uint64_t read = server_counts("Handler_read_%") - before - other;
+        uint64_t read = server_counts(test_mariadb_address(db), "Handler_read_%") - before - other;
         assert_int_equal(rows, cases[i].items);
         assert_in_range(read, cases[i].items, cases[i].rows_read_max);
-        assert_int_equal(server_counts("Sort_%"), sorted);
+        assert_int_equal(server_counts(test_mariadb_address(db), "Sort_%"), sorted);
     }
     /* A span as jobs ask for it begins where it begins. */
     filter.items = NULL;
     filter.item_first = 9000000;
     filter.item_last = 9004999;
     unsigned rows = 0;
-    uint64_t before = server_counts("Handler_read_%");
+    uint64_t before = server_counts(test_mariadb_address(db), "Handler_read_%");
     assert_int_equal(storage_run_packs(f->r, &run, &filter, STORAGE_VECTORS, count_visit, &rows),
                      0);
-    assert_in_range(server_counts("Handler_read_%") - before, 2, 60);
+    assert_in_range(server_counts(test_mariadb_address(db), "Handler_read_%") - before, 2, 60);
     assert_int_equal(rows, 2);
     storage_reader_end(f->r);
 }
@@ -519,17 +502,17 @@ static void test_rank_pages_in_any_number(void **state)
                                          .kind = STORAGE_RANK_PAGE,
                                          .numbers = numbers,
                                          .numbers_count = 3 * RANK_PAGES};
-    uint64_t sorted = server_counts("Sort_%");
+    uint64_t sorted = server_counts(test_mariadb_address(db), "Sort_%");
     assert_int_equal(ranks_read(f, &run, &filter), RANK_PAGES);
     filter.numbers_count = 1000; /* a list this long stays a list */
-    uint64_t before = server_counts("Handler_read_%");
+    uint64_t before = server_counts(test_mariadb_address(db), "Handler_read_%");
     assert_int_equal(ranks_read(f, &run, &filter), 334);
-    assert_in_range(server_counts("Handler_read_%") - before, 334, 1100);
+    assert_in_range(server_counts(test_mariadb_address(db), "Handler_read_%") - before, 334, 1100);
     filter.numbers = NULL;
     filter.first = 3;
     filter.last = UINT32_MAX;
     assert_int_equal(ranks_read(f, &run, &filter), RANK_PAGES - 1);
-    assert_int_equal(server_counts("Sort_%"), sorted);
+    assert_int_equal(server_counts(test_mariadb_address(db), "Sort_%"), sorted);
     storage_reader_end(f->r);
 }
 
