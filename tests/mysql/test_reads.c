@@ -147,8 +147,8 @@ static bool listed(const uint32_t *ids, uint32_t count, uint32_t first, uint32_t
 
 static bool model_matches(const struct storage_pack *pack, const struct block_filter *filter)
 {
-    if (pack->category != filter->category || pack->max_ms < filter->from_ms ||
-        pack->min_ms >= filter->to_ms ||
+    if ((filter->categories == NULL && pack->category != filter->category) ||
+        pack->max_ms < filter->from_ms || pack->min_ms >= filter->to_ms ||
         !listed(filter->dimensions, filter->dimensions_count, pack->dimension, pack->dimension) ||
         !listed(filter->hosts, filter->hosts_count, pack->host, pack->host))
         return false;
@@ -247,6 +247,11 @@ static void filter_random(struct random_filter *r, uint32_t hosts, uint32_t item
     if (random_below(4) == 0) {
         r->filter.item_first = random_below(items_below);
         r->filter.item_last = r->filter.item_first + random_below(items_below / 3);
+    }
+    static const uint32_t both[] = {0, 1};
+    if (random_below(6) == 0) {
+        r->filter.categories = both;
+        r->filter.categories_count = 2;
     }
     if (random_below(3) == 0) {
         r->filter.from_ms = hour0_s * 1000 + random_below(3600000);
