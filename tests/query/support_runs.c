@@ -376,6 +376,20 @@ void world_compact(struct world *w, int64_t from_s, int64_t to_s, uint64_t upto,
     write_rows(run, style);
 }
 
+void world_compact_again(struct world *w, int64_t from_s, int64_t to_s,
+                         const struct compact_style *style)
+{
+    /* All its points again, by offset: what the old run has folded is folded anew. */
+    for (uint32_t i = 0; i < w->runs.n; i++)
+        w->runs.v[i]->left |= w->runs.v[i]->run.resolution_s == 1 &&
+                              w->runs.v[i]->run.range.from_s == from_s &&
+                              w->runs.v[i]->run.range.to_s == to_s;
+    for (uint32_t i = 0; i < w->points.n; i++)
+        if (w->points.v[i].time_ms >= from_s * 1000 && w->points.v[i].time_ms < to_s * 1000)
+            w->points.v[i].compacted = false;
+    world_compact(w, from_s, to_s, w->next, style);
+}
+
 void world_downsample(struct world *w, int64_t from_s, int64_t to_s, uint32_t resolution_s,
                       const struct compact_style *style)
 {

@@ -32,6 +32,11 @@ struct compact_style {
 void world_compact(struct world *w, int64_t from_s, int64_t to_s, uint64_t upto,
                    const struct compact_style *style);
 
+/* Late points: what is left in arrival rows, and what the runs of exactly this range hold, become
+ * one new run; those leave. */
+void world_compact_again(struct world *w, int64_t from_s, int64_t to_s,
+                         const struct compact_style *style);
+
 /* A run of coarser resolution over [from_s, to_s) from the 1-second runs in it. */
 void world_downsample(struct world *w, int64_t from_s, int64_t to_s, uint32_t resolution_s,
                       const struct compact_style *style);
