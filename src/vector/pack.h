@@ -25,8 +25,12 @@ enum {
     /* Of vectors, before they are compressed as one. With a last sparse series and the frame's
      * head they still fit three InnoDB pages of 16,330 bytes; 600 bytes more would take four. */
     PACK_BYTES = 48600,
-    PACK_ITEMS_MAX = 1 << 13,
+    /* So that one series of a row of very sparse ones is not looked for among too many: TS.RANGE
+     * reads a row an hour, and a scan's rows are large enough from a thousand items on. */
+    PACK_ITEMS = 1 << 11,
     PACK_POINTS = 1 << 14,
+
+    PACK_ITEMS_MAX = 1 << 13, /* what a reader takes */
 
     PACK_PART_POINTS_MAX = 1 << 14, /* of one item in one row */
     PACK_POINTS_MAX = PACK_POINTS + PACK_PART_POINTS_MAX

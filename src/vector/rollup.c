@@ -114,7 +114,7 @@ int rollup_add(struct rollup_writer *writer, uint32_t item, const struct rollup_
 
 bool rollup_is_full(const struct rollup_writer *writer)
 {
-    return writer->row.row.items >= PACK_ITEMS_MAX || writer->numbers.n >= ROLLUP_BUCKETS;
+    return writer->row.row.items >= PACK_ITEMS || writer->numbers.n >= ROLLUP_BUCKETS;
 }
 
 int rollup_finish(struct rollup_writer *writer, struct pack_row *out)
