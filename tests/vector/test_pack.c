@@ -295,7 +295,7 @@ static void test_a_row_is_full_by_bytes_items_or_points(void **state)
         assert_int_equal(pack_open_points(codec, 0, row.summaries, row.vectors, NULL, 0, &p), 0);
         assert_int_equal(p.count, row.points);
         if (shape == 0)
-            assert_int_equal(row.items, PACK_ITEMS_MAX);
+            assert_int_equal(row.items, PACK_ITEMS);
         if (shape == 1)
             assert_in_range(row.points, PACK_BYTES / 9, PACK_BYTES / 8);
         if (shape == 2)
