@@ -432,6 +432,8 @@ int span_threshold(struct span *span, struct best *best)
     uint64_t lists = ((uint64_t)span->plan.whole.n + 1) * t->categories_count, pages = 0;
     for (uint32_t c = 0; c < t->categories_count; c++)
         pages += t->categories[c].info.items / RANK_PAGE_ITEMS + 1;
+    if (best->max > LOOKUPS_MIN && best->max > pages / PAGES_PER_LOOKUP)
+        return THRESHOLD_GIVES_UP; /* the rows alone are looked up on so many */
     s.lists = calloc(lists + 1, sizeof(*s.lists));
     s.categories = calloc(lists + 1, sizeof(*s.categories));
     s.certain = calloc(lists + 1, sizeof(*s.certain));
