@@ -136,6 +136,28 @@ def test_topq_flat_is_one_plain_table(server, protocol):
     client.close()
 
 
+def test_topq_compares_ranges(server, protocol):
+    client = connect(server, protocol)
+    fill(server, client, NOW)
+    run = client.execute_command
+    pattern = "host.queries.c.*.time_us"
+    _, half, _, half_total = topq_rows(run("TOPQ", NOW, NOW + 30, pattern))
+    expected = {row["item"]: number(row["value"]) for row in half}
+    reply, rows, rest, total = topq_rows(run("TOPQ", NOW, NOW + 60, pattern, "LIMIT", 2, "COMPARE", NOW, NOW + 30))
+    assert (reply["compare_from"], reply["compare_to"]) == (NOW, NOW + 30)
+    assert [number(row["compare"]) for row in rows] == [expected[row["item"]] for row in rows]
+    assert number(total["compare"]) == number(half_total["value"])
+    assert sum(number(row["compare"]) for row in rows + [rest]) == number(total["compare"])
+    _, rows, rest, total = topq_rows(run("TOPQ", NOW, NOW + 60, pattern, "LIMIT", 1, "COMPARE", NOW - 200, NOW - 100))
+    assert rows[0]["compare"] is None and number(rest["compare"]) == number(total["compare"]) == 0
+    table = run("TOPQ", NOW, NOW + 60, pattern, "COMPARE", NOW, NOW + 30, "FORMAT", "flat")
+    assert table[0][6:10] == ["time_us", "share", "compare", "complete"]
+    assert float(table[-1][8]) == number(half_total["value"])
+    lines = run("TOPQ", NOW, NOW + 60, pattern, "COMPARE", NOW, NOW + 30, "FORMAT", "table")
+    assert any("compared" in str(line) for line in lines)
+    client.close()
+
+
 def test_range_tells_four_states(server, protocol):
     client = connect(server, protocol)
     run = client.execute_command
