@@ -95,13 +95,45 @@ free_ids:
     return err;
 }
 
-/* Is an item printed as its name, whole? */
-static bool label_is_name(const struct pattern *pattern, const struct pattern_category *fit)
+static bool starts_folded(struct slice text, struct slice start)
 {
-    for (int i = 0; i < pattern->count; i++)
-        if (slice_eq_str(pattern->parts[i], "*") != slice_eq_str(fit->parts[i], "*"))
+    size_t i = 0;
+    while (i < start.n && i < text.n &&
+           tolower((unsigned char)text.p[i]) == tolower((unsigned char)start.p[i]))
+        i++;
+    return i == start.n;
+}
+
+/* Can `match` be looked for in the items' names alone? An item is printed as the components that
+ * the pattern's '*' stand for: some of the category's own (c), then its name. That holds a text
+ * beyond the name only if one of the category's ends where the text begins, or holds all of it:
+ *
+ *   label   c.1374c6821ead6f47       match   ab: in names alone     .13, c.1, c: not */
+static bool matches_in_names(const struct pattern *pattern, const struct pattern_category *fit,
+                             struct slice match)
+{
+    char own[NAME_BYTES_MAX + 1];
+    size_t n = 0;
+    bool in_name = false;
+    for (int i = 0; i < pattern->count; i++) {
+        bool is_item = slice_eq_str(fit->parts[i], "*");
+        if (slice_eq_str(pattern->parts[i], "*") ? in_name && !is_item : is_item)
+            return false; /* something follows the name, or only part of it is printed */
+        in_name |= is_item;
+        if (is_item || !slice_eq_str(pattern->parts[i], "*"))
+            continue;
+        if (n + fit->parts[i].n + 1 > sizeof(own))
             return false;
-    return true;
+        memcpy(own + n, fit->parts[i].p, fit->parts[i].n);
+        n += fit->parts[i].n;
+        own[n++] = '.';
+    }
+    for (size_t at = 0; at < n; at++) {
+        struct slice rest = slice_make(own + at, n - at);
+        if (starts_folded(rest, match) || starts_folded(match, rest))
+            return false;
+    }
+    return in_name;
 }
 
 /* The longest component that the pattern spells out where the category has '*'. */
@@ -122,7 +154,7 @@ static int plan_items(struct topq *t, struct topq_category *c)
     struct slice text = t->read->spec->match;
     if (c->fit.fixes_items)
         text = spelled_out(&t->pattern, &c->fit);
-    else if (text.n == 0 || !label_is_name(&t->pattern, &c->fit))
+    else if (text.n == 0 || !matches_in_names(&t->pattern, &c->fit, text))
         return 0;
     struct scratch *scratch = &t->read->scratch;
     c->bits = scratch_take(scratch, ((uint64_t)c->info.items + 63) / 64, sizeof(*c->bits));
@@ -154,14 +186,9 @@ static int plan(struct topq *t)
 
 static bool contains_folded(struct slice text, struct slice part)
 {
-    for (size_t at = 0; at + part.n <= text.n; at++) {
-        size_t i = 0;
-        while (i < part.n &&
-               tolower((unsigned char)text.p[at + i]) == tolower((unsigned char)part.p[i]))
-            i++;
-        if (i == part.n)
+    for (size_t at = 0; at + part.n <= text.n; at++)
+        if (starts_folded(slice_from(text, at), part))
             return true;
-    }
     return false;
 }
 
