@@ -475,7 +475,8 @@ static int plan_cover(struct range *r)
         err = each_family(r, find_dirty);
     if (err != 0)
         return err;
-    qsort(r->dirty.v, r->dirty.n, sizeof(*r->dirty.v), compare_i64);
+    if (r->dirty.n > 0)
+        qsort(r->dirty.v, r->dirty.n, sizeof(*r->dirty.v), compare_i64);
     return cover_plan(runs, count, r->dirty.v, r->dirty.n, spec->from_ms, spec->to_ms,
                       spec->step_ms, &r->read->scratch, &r->cover);
 }

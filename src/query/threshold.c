@@ -231,7 +231,8 @@ static int order_candidates(struct run *r)
         if (!VEC_PUSH(&r->order, i))
             return LT_ENOMEM;
     }
-    qsort_r(r->order.v, r->order.n, sizeof(r->order.v[0]), compare_bounds, r->candidates.v);
+    if (r->order.n > 0)
+        qsort_r(r->order.v, r->order.n, sizeof(r->order.v[0]), compare_bounds, r->candidates.v);
     return 0;
 }
 

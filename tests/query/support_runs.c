@@ -77,7 +77,8 @@ static void gather(struct world *w, struct world_run *run, uint64_t upto)
                                               p->offset,
                                               p->policy}));
     }
-    qsort(points.v, points.n, sizeof(points.v[0]), compare_ordered);
+    if (points.n > 0)
+        qsort(points.v, points.n, sizeof(points.v[0]), compare_ordered);
     for (uint32_t i = 0, next; i < points.n; i = next) {
         bool present = false;
         struct run_point point = points.v[i].point;
@@ -403,7 +404,8 @@ void world_downsample(struct world *w, int64_t from_s, int64_t to_s, uint32_t re
         for (uint32_t k = 0; k < source->points.n; k++)
             PUSH(&run->points, source->points.v[k]);
     }
-    qsort(run->points.v, run->points.n, sizeof(run->points.v[0]), compare_points);
+    if (run->points.n > 0)
+        qsort(run->points.v, run->points.n, sizeof(run->points.v[0]), compare_points);
     write_rows(run, style);
 }
 
