@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 enum {
+    PREFETCH_POINTS = 16,
     POINTS_BETWEEN_CHECKS = 1 << 14,
     TOUCHED_MAX = 1 << 12, /* items whose points are read from hidden runs */
 };
@@ -144,8 +145,11 @@ static int add_block(void *arg, const struct block *block)
     struct fold_series series = {block->category, block->dimension, block->host, 0};
     bool touched = hash_index_find(&fold->groups_index, series_hash(&series), series_eq,
                                    fold->groups.v, &series) != HASH_NONE;
+    const struct fold_sink *sink = fold->sink;
     int err = 0;
     for (uint32_t i = 0; i < block->count && err == 0; i++) {
+        if (sink->prefetch != NULL && i + PREFETCH_POINTS < block->count)
+            sink->prefetch(sink->arg, block->items[i + PREFETCH_POINTS]);
         if (!is_wanted(fold, block, i))
             continue;
         uint32_t position = HASH_NONE;

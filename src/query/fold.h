@@ -29,6 +29,10 @@ struct fold_sink {
     /* Takes back a point of a hidden run: it comes by add after all, perhaps with another value.
      * NULL: the sink cannot. */
     int (*retract)(void *arg, const struct fold_series *series, int64_t time_ms, double value);
+    /* An item of the block selected last that add will be asked for soon: points of millions of
+     * items come in no order, and waiting for memory is most of what adding one up costs. NULL:
+     * none. */
+    void (*prefetch)(void *arg, uint32_t item);
     void *arg;
     bool ordered; /* a series' points must come in ascending time: all of them are collected */
 };

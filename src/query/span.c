@@ -86,6 +86,12 @@ static int add_point(void *arg, const struct fold_series *series, int64_t time_m
     return 0;
 }
 
+static void prefetch_cell(void *arg, uint32_t item)
+{
+    const struct filler *f = arg;
+    cells_prefetch(&f->span->categories[f->category].cells, item);
+}
+
 static int retract_point(void *arg, const struct fold_series *series, int64_t time_ms, double value)
 {
     const struct filler *f = arg;
@@ -134,6 +140,7 @@ static int fill_points(struct filler *f)
     struct block_filter filter = make_filter(span, f->category);
     const struct fold_sink sink = {.select = select_block,
                                    .add = add_point,
+                                   .prefetch = prefetch_cell,
                                    .retract =
                                        span->topq->rank == AGGREGATE_MAX ? NULL : retract_point,
                                    .arg = f};
