@@ -137,6 +137,32 @@ static int collect_block(void *arg, const struct block *block)
     return err;
 }
 
+/* How many points from `at` on are of one item and within the filter's times. */
+static uint32_t stretch_of(const struct fold *fold, const struct block *block, uint32_t at)
+{
+    int64_t from_ms = fold->filter.from_ms, last_ms = block_last_ms(fold->filter.to_ms);
+    uint32_t end = at;
+    while (end < block->count && block->items[end] == block->items[at] &&
+           block->times_ms[end] >= from_ms && block->times_ms[end] <= last_ms)
+        end++;
+    return end - at;
+}
+
+static int add_stretches(struct fold *fold, const struct block *block)
+{
+    const struct fold_sink *sink = fold->sink;
+    struct fold_series series = {block->category, block->dimension, block->host, 0};
+    int err = 0;
+    for (uint32_t i = 0, n; i < block->count && err == 0; i += n) {
+        n = stretch_of(fold, block, i);
+        series.item = block->items[i];
+        if (n > 0 && (sink->wants == NULL || sink->wants(sink->arg, series.item)))
+            err = sink->add_many(sink->arg, &series, block->times_ms + i, block->values + i, n);
+        n += n == 0;
+    }
+    return err;
+}
+
 static int add_block(void *arg, const struct block *block)
 {
     struct fold *fold = arg;
@@ -146,6 +172,8 @@ static int add_block(void *arg, const struct block *block)
     bool touched = hash_index_find(&fold->groups_index, series_hash(&series), series_eq,
                                    fold->groups.v, &series) != HASH_NONE;
     const struct fold_sink *sink = fold->sink;
+    if (!touched && sink->add_many != NULL)
+        return add_stretches(fold, block);
     int err = 0;
     for (uint32_t i = 0; i < block->count && err == 0; i++) {
         if (sink->prefetch != NULL && i + PREFETCH_POINTS < block->count)

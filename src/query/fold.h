@@ -26,6 +26,10 @@ struct fold_sink {
     bool (*wants)(void *arg, uint32_t item);
     /* One point, within the filter's times. May be NaN. */
     int (*add)(void *arg, const struct fold_series *series, int64_t time_ms, double value);
+    /* The same for some points of one series that follow each other in a block: where there are
+     * thousands of one series, looking for it once is enough. NULL: add is called. */
+    int (*add_many)(void *arg, const struct fold_series *series, const int64_t *times_ms,
+                    const double *values, uint32_t count);
     /* Takes back a point of a hidden run: it comes by add after all, perhaps with another value.
      * NULL: the sink cannot. */
     int (*retract)(void *arg, const struct fold_series *series, int64_t time_ms, double value);

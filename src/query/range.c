@@ -40,6 +40,8 @@ struct range {
     uint32_t count;
     uint32_t known;
     uint32_t buckets;
+    struct beats_pair *pairs; /* of all targets, ascending */
+    uint32_t pairs_count;
     uint32_t group, group_end; /* targets of the block selected last */
     struct cover cover;
     const struct cover_part *part; /* the one that is being scanned */
@@ -126,6 +128,23 @@ static int plan_target(struct range *r, uint32_t key)
     return t->tallies == NULL ? r->read->scratch.error : plan_aggregate(r, t);
 }
 
+/* Each (host, collector) of the targets once, as beats_create wants them. */
+static int plan_pairs(struct range *r)
+{
+    r->pairs = scratch_take(&r->read->scratch, r->count, sizeof(*r->pairs));
+    if (r->pairs == NULL)
+        return r->read->scratch.error;
+    uint32_t all = 0;
+    for (uint32_t i = 0; i < r->count; i++)
+        if (r->targets[i].has_pair)
+            r->pairs[all++] = r->targets[i].pair;
+    qsort(r->pairs, all, sizeof(*r->pairs), beats_compare);
+    for (uint32_t i = 0; i < all; i++)
+        if (r->pairs_count == 0 || beats_compare(&r->pairs[r->pairs_count - 1], &r->pairs[i]) != 0)
+            r->pairs[r->pairs_count++] = r->pairs[i];
+    return 0;
+}
+
 static int plan(struct range *r)
 {
     const struct query_spec *spec = r->read->spec;
@@ -138,7 +157,7 @@ static int plan(struct range *r)
     for (uint32_t i = 0; i < r->count && err == 0; i++)
         err = plan_target(r, i);
     qsort(r->targets, r->count, sizeof(*r->targets), compare_targets);
-    return err;
+    return err != 0 ? err : plan_pairs(r);
 }
 
 /* ---- scan and accumulate ---- */
@@ -193,6 +212,42 @@ static int add_point(void *arg, const struct fold_series *series, int64_t time_m
     for (uint32_t i = find_target(r, series);
          i < r->known && compare_series(&r->targets[i].series, series) == 0; i++)
         add_to_target(r, &r->targets[i], time_ms, value);
+    return 0;
+}
+
+/* Most of what a dashboard asks for: a dense series' hour, point after point. */
+static void add_many_to_target(struct range *r, struct target *t, const int64_t *times_ms,
+                               const double *values, uint32_t count)
+{
+    const struct query_spec *spec = r->read->spec;
+    int64_t from_ms = 0, to_ms = 0; /* of the bucket in hand */
+    struct tally *tally = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        if (times_ms[i] < spec->from_ms)
+            continue;
+        if (tally == NULL || times_ms[i] < from_ms || times_ms[i] >= to_ms) {
+            int64_t bucket = (times_ms[i] - spec->from_ms) / spec->step_ms;
+            tally = &t->tallies[bucket];
+            from_ms = spec->from_ms + bucket * spec->step_ms;
+            to_ms = from_ms + spec->step_ms;
+        }
+        tally_add(tally, times_ms[i], values[i]);
+    }
+}
+
+static int add_many(void *arg, const struct fold_series *series, const int64_t *times_ms,
+                    const double *values, uint32_t count)
+{
+    struct range *r = arg;
+    for (uint32_t k = find_target(r, series);
+         k < r->known && compare_series(&r->targets[k].series, series) == 0; k++) {
+        struct target *t = &r->targets[k];
+        if (t->aggregate != AGGREGATE_RATE || t->kind != KIND_COUNTER)
+            add_many_to_target(r, t, times_ms, values, count);
+        else
+            for (uint32_t i = 0; i < count; i++)
+                add_to_target(r, t, times_ms[i], values[i]);
+    }
     return 0;
 }
 
@@ -275,8 +330,11 @@ static int add_fresh_block(void *arg, const struct block *block)
 static int scan_seconds(struct range *r, const struct family *f)
 {
     struct block_filter filter;
-    struct fold_sink sink = {
-        .select = select_block, .wants = wants_item, .add = add_point, .arg = r};
+    struct fold_sink sink = {.select = select_block,
+                             .wants = wants_item,
+                             .add = add_point,
+                             .add_many = add_many,
+                             .arg = r};
     int err = make_filter(r, f, r->part->from_ms, r->part->to_ms, &filter);
     if (err != 0)
         return err;
@@ -455,6 +513,63 @@ static int find_dirty(struct range *r, const struct family *f)
     return err;
 }
 
+/* Nor their heartbeats, which tell absent from not collected. */
+static int note_dirty_hour(struct range *r, uint32_t host, uint32_t collector, int64_t hour_s)
+{
+    struct beats_pair pair = {host, collector};
+    if (bsearch(&pair, r->pairs, r->pairs_count, sizeof(pair), beats_compare) == NULL)
+        return 0;
+    int err = SCRATCH_RESERVE(r->read->guard, &r->dirty, 1);
+    if (err == 0)
+        r->dirty.v[r->dirty.n++] = hour_s;
+    return err;
+}
+
+static int note_dirty_block(void *arg, const struct beat_block *b)
+{
+    return note_dirty_hour(arg, b->host, b->collector, b->from_s);
+}
+
+static int note_dirty_beats(void *arg, const struct storage_beats *b)
+{
+    return note_dirty_hour(arg, b->host, b->collector, b->from_s);
+}
+
+static int find_dirty_beats(struct range *r, const struct beat_filter *filter)
+{
+    struct source *source = &r->read->source;
+    uint32_t count;
+    const struct storage_run *runs = storage_snapshot_runs(source->session, &count);
+    int err =
+        head_scan_beats(source->head, source->view, source->next, filter, note_dirty_block, r);
+    for (uint32_t i = 0; i < count && err == 0; i++)
+        if (runs[i].range.from_s == 0 && runs[i].range.to_s == 0)
+            err = storage_run_beats(source->session, &runs[i], filter, note_dirty_beats, r);
+    return err;
+}
+
+/* Runs visit for the pairs of each collector. */
+static int each_collector(struct range *r, int64_t from_ms, int64_t to_ms,
+                          int (*visit)(struct range *r, const struct beat_filter *filter))
+{
+    uint32_t *hosts = scratch_take(&r->read->scratch, r->pairs_count, sizeof(*hosts));
+    if (hosts == NULL)
+        return r->read->scratch.error;
+    int err = 0;
+    for (uint32_t i = 0, next; i < r->pairs_count && err == 0; i = next) {
+        for (next = i; next < r->pairs_count && r->pairs[next].collector == r->pairs[i].collector;
+             next++)
+            hosts[next - i] = r->pairs[next].host;
+        struct beat_filter filter = {.collector = r->pairs[i].collector,
+                                     .hosts = hosts,
+                                     .hosts_count = next - i,
+                                     .from_ms = from_ms,
+                                     .to_ms = to_ms};
+        err = visit(r, &filter);
+    }
+    return err;
+}
+
 static int compare_i64(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -473,6 +588,8 @@ static int plan_cover(struct range *r)
         count = 0;
     if (count > 0)
         err = each_family(r, find_dirty);
+    if (err == 0 && count > 0)
+        err = each_collector(r, spec->from_ms, spec->to_ms, find_dirty_beats);
     if (err != 0)
         return err;
     if (r->dirty.n > 0)
@@ -494,10 +611,10 @@ static void count_beat(void *arg, int64_t second_ms)
     t->tallies[(second_ms - t->spec->from_ms) / t->spec->step_ms].beats++;
 }
 
-static int count_seconds(struct range *r, const struct beats_pair *pairs, uint32_t count)
+static int count_seconds(struct range *r)
 {
     struct beats *beats = NULL;
-    int err = beats_create(r->read, pairs, count, &beats);
+    int err = beats_create(r->read, r->pairs, r->pairs_count, &beats);
     if (err == 0)
         err = beats_scan(beats, r->part->from_ms, r->part->to_ms);
     for (uint32_t i = 0; i < r->count && err == 0; i++) {
@@ -526,44 +643,19 @@ static int count_buckets(void *arg, const struct storage_beats *beats)
     return 0;
 }
 
-static int count_beats_of_run(struct range *r, const struct beats_pair *pairs, uint32_t count)
+static int count_beats_of_run(struct range *r, const struct beat_filter *filter)
 {
-    uint32_t *hosts = scratch_take(&r->read->scratch, count, sizeof(*hosts));
-    if (hosts == NULL)
-        return r->read->scratch.error;
-    int err = 0;
-    for (uint32_t i = 0, next; i < count && err == 0; i = next) {
-        for (next = i; next < count && pairs[next].collector == pairs[i].collector; next++)
-            hosts[next - i] = pairs[next].host;
-        struct beat_filter filter = {.collector = pairs[i].collector,
-                                     .hosts = hosts,
-                                     .hosts_count = next - i,
-                                     .from_ms = r->part->from_ms,
-                                     .to_ms = r->part->to_ms};
-        err = storage_run_beats(r->read->source.session, r->part->run, &filter, count_buckets, r);
-    }
-    return err;
+    return storage_run_beats(r->read->source.session, r->part->run, filter, count_buckets, r);
 }
 
 static int scan_beats(struct range *r)
 {
-    struct beats_pair *pairs = scratch_take(&r->read->scratch, r->count, sizeof(*pairs));
-    if (pairs == NULL)
-        return r->read->scratch.error;
-    uint32_t all = 0, unique = 0;
-    for (uint32_t i = 0; i < r->count; i++)
-        if (r->targets[i].has_pair)
-            pairs[all++] = r->targets[i].pair;
-    qsort(pairs, all, sizeof(*pairs), beats_compare);
-    for (uint32_t i = 0; i < all; i++)
-        if (unique == 0 || beats_compare(&pairs[unique - 1], &pairs[i]) != 0)
-            pairs[unique++] = pairs[i];
-
     int err = 0;
     for (uint32_t i = 0; i < r->cover.count && err == 0; i++) {
         r->part = &r->cover.parts[i];
-        err = r->part->run != NULL ? count_beats_of_run(r, pairs, unique)
-                                   : count_seconds(r, pairs, unique);
+        err = r->part->run != NULL
+                  ? each_collector(r, r->part->from_ms, r->part->to_ms, count_beats_of_run)
+                  : count_seconds(r);
     }
     return err;
 }
