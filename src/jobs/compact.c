@@ -298,7 +298,7 @@ static int publish_runs(struct compact *c, const struct storage_run *in, uint32_
     return err;
 }
 
-/* in: nothing where the range is empty. */
+/* in: nothing where the range is empty, and always was. */
 static int publish(struct compact *c, bool empty)
 {
     struct storage_run in[2];
@@ -319,6 +319,16 @@ static int publish(struct compact *c, bool empty)
 
 /* ---- a piece of work ---- */
 
+/* Then a new one takes its place even if it is empty, because all was deleted: a day's coarser runs
+ * hold what was there, and only a 1-second run with a greater id tells that they are behind. */
+static bool replaces_a_run(const struct compact *c)
+{
+    for (uint32_t i = 0; i < c->in.inputs.n; i++)
+        if (c->in.inputs.v[i].run.kind == STORAGE_COMPACT)
+            return true;
+    return false;
+}
+
 static int build(struct compact *c, bool *empty_out)
 {
     struct job_context *x = c->context;
@@ -330,7 +340,7 @@ static int build(struct compact *c, bool *empty_out)
         err = run_beats(c, &hours);
     if (err == 0)
         err = run_writer_finish(&c->writer);
-    *empty_out = c->run.points == 0 && hours == 0;
+    *empty_out = c->run.points == 0 && hours == 0 && !replaces_a_run(c);
     run_writer_fini(&c->writer);
     return err;
 }

@@ -41,6 +41,7 @@ bool cover_may_help(const struct storage_run *runs, uint32_t count, int64_t from
 /* ---- what is known of each hour ---- */
 
 struct plan {
+    int64_t seconds_from_s; /* 1-second runs begin here; INT64_MAX: there are none */
     struct hour *hours;
     int64_t first_s; /* start of hours[0] */
     uint32_t count;
@@ -60,6 +61,15 @@ static void mark_run(struct plan *p, const struct storage_run *run)
         else
             hour->newest = run->id;
     }
+}
+
+static int64_t seconds_from(const struct storage_run *runs, uint32_t count)
+{
+    int64_t from_s = INT64_MAX;
+    for (uint32_t i = 0; i < count; i++)
+        if (!is_coarser(&runs[i]) && !is_catch_all(&runs[i]) && runs[i].range.from_s < from_s)
+            from_s = runs[i].range.from_s;
+    return from_s;
 }
 
 /* Hours outside of the runs have nothing but 1-second data: they need no marks. */
@@ -83,7 +93,7 @@ static bool is_whole(const struct hour *hour, const struct storage_run *run)
     return !hour->arrival && !hour->dirty && hour->newest <= run->sources;
 }
 
-static struct cover_part choose(const struct hour *hour, int64_t step_ms)
+static struct cover_part choose(const struct hour *hour, int64_t step_ms, bool expired)
 {
     for (int i = 1; i >= 0; i--) {
         const struct storage_run *run = hour->coarse[i];
@@ -91,7 +101,7 @@ static struct cover_part choose(const struct hour *hour, int64_t step_ms)
             return (struct cover_part){.run = run};
     }
     const struct storage_run *finest = hour->coarse[hour->coarse[0] != NULL ? 0 : 1];
-    if (finest != NULL && hour->newest == 0 && !hour->arrival)
+    if (finest != NULL && expired)
         return (struct cover_part){.run = finest, .expired = true};
     return (struct cover_part){0};
 }
@@ -127,7 +137,7 @@ int cover_plan(const struct storage_run *runs, uint32_t count, const int64_t *di
                uint32_t dirty_count, int64_t from_ms, int64_t to_ms, int64_t step_ms,
                struct scratch *scratch, struct cover *out)
 {
-    struct plan p = {0};
+    struct plan p = {.seconds_from_s = seconds_from(runs, count)};
     int64_t from_s = from_ms / 1000 / COVER_HOUR_S * COVER_HOUR_S;
     int64_t to_s = (to_ms - 1) / 1000 / COVER_HOUR_S * COVER_HOUR_S + COVER_HOUR_S;
     clip(runs, count, &from_s, &to_s);
@@ -153,7 +163,8 @@ int cover_plan(const struct storage_run *runs, uint32_t count, const int64_t *di
         int64_t begin_ms = max_of(hour_ms, from_ms);
         int64_t end_ms = min_of(hour_ms + COVER_HOUR_S * 1000, to_ms);
         push(out, fine, at_ms, begin_ms);
-        push(out, choose(&p.hours[i], step_ms), begin_ms, end_ms);
+        push(out, choose(&p.hours[i], step_ms, hour_ms / 1000 < p.seconds_from_s), begin_ms,
+             end_ms);
         at_ms = max_of(at_ms, end_ms);
     }
     push(out, fine, at_ms, to_ms);

@@ -12,7 +12,7 @@
  * A coarser run may serve an hour if the step is at least 10 of its buckets, and if it holds all
  * that is known of the hour: no arrival run of the hour is in force, no 1-second run with an id
  * above the coarser run's sources, and the caller knows of no other points there (head, catch-all).
- * Of several the coarsest serves. Else the 1-second runs do. An hour whose 1-second runs have
+ * Of several the coarsest serves. Else the 1-second runs do. An hour before the oldest of these has
  * expired is served by the finest coarser run that there is, whatever the step: better lumpy than
  * silent. */
 

@@ -155,6 +155,27 @@ def test_late_points_overwrites_and_deletions_reach_every_resolution(longtaild):
         print(verify(server))
 
 
+def test_an_hour_that_is_deleted_whole_stays_deleted(longtaild):
+    """The day's minutes and hours still hold it until they are made again."""
+    server, story = longtaild(**JOBS), Story()
+    with Client(server.port) as client:
+        story.write(client)
+        story.check(client)
+        wait_for(lambda: is_downsampled(server))
+        for host, name in list(story.points):
+            from_ms = story.base_s * 1000
+            reply = client.call("TS.DEL", f"{host}/{name}", from_ms, from_ms + HOUR * 1000 - 1)
+            assert not isinstance(reply, Error), reply
+            kept = {at: v for at, v in story.points[host, name].items() if at >= story.base_s + HOUR}
+            story.points[host, name] = kept
+        for _ in range(20):
+            story.check(client)
+            time.sleep(0.2)
+        wait_for(lambda: is_downsampled(server))
+        story.check(client)
+        print(verify(server))
+
+
 def test_readers_never_see_a_half_state(longtaild):
     """Reads all the time, while the same hours are compacted over and over."""
     server, story = longtaild(**JOBS), Story()

@@ -46,14 +46,16 @@ static bool is_dirty(const struct fixture *f, int64_t hour_s)
 static uint32_t expected(const struct fixture *f, int64_t hour_s, bool *expired)
 {
     const struct storage_run *coarse[2] = {0};
-    bool fine = false, arrival = false;
+    bool arrival = false;
     uint64_t newest = 0;
+    int64_t seconds_from_s = INT64_MAX;
     *expired = false;
     for (uint32_t i = 0; i < f->count; i++) {
         const struct storage_run *run = &f->runs[i];
+        if (run->resolution_s == 1 && run->range.to_s > 0 && run->range.from_s < seconds_from_s)
+            seconds_from_s = run->range.from_s;
         if (!covers(run, hour_s))
             continue;
-        fine |= run->resolution_s == 1;
         arrival |= run->resolution_s == 1 && run->kind == STORAGE_ARRIVAL;
         if (run->resolution_s == 1 && run->kind == STORAGE_COMPACT)
             newest = run->id;
@@ -64,7 +66,7 @@ static uint32_t expected(const struct fixture *f, int64_t hour_s, bool *expired)
         if (coarse[i] != NULL && f->step_ms >= coarse[i]->resolution_s * INT64_C(10000) &&
             !arrival && newest <= coarse[i]->sources && !is_dirty(f, hour_s))
             return coarse[i]->resolution_s;
-    *expired = !fine && (coarse[0] != NULL || coarse[1] != NULL);
+    *expired = hour_s < seconds_from_s && (coarse[0] != NULL || coarse[1] != NULL);
     if (*expired)
         return coarse[0] != NULL ? 60 : 3600;
     return 1;
@@ -73,6 +75,7 @@ static uint32_t expected(const struct fixture *f, int64_t hour_s, bool *expired)
 static void make_runs(struct fixture *f)
 {
     uint64_t id = 1;
+    uint32_t kept_from = below(f, DAYS + 2);
     f->count = f->dirty_count = 0;
     for (uint32_t day = 0; day < DAYS; day++) {
         int64_t day_s = BASE_S + (int64_t)day * DAY_S;
@@ -86,7 +89,7 @@ static void make_runs(struct fixture *f)
                     .range = {day_s, day_s + DAY_S},
                     .sources = below(f, 30),
                 };
-        for (uint32_t i = 0; i < 3; i++) {
+        for (uint32_t i = 0; i < 3 && day + 1 >= kept_from; i++) { /* older ones have expired */
             int64_t hour_s = day_s + (int64_t)(i * 8 + below(f, 8)) * COVER_HOUR_S;
             f->runs[f->count++] = (struct storage_run){
                 .id = id++,
