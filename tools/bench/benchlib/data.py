@@ -22,7 +22,7 @@ SETS = {
     "hosts": [(1, 0, {"items": 1_000_000, "points": 6, "hosts": 1000})],
     # An hour as flushes left it: what the open hour looks like to a reader.
     "arrival": [(1, 0, {"items": 1_000_000, "points": 12, "compact": "no"})],
-    "sparse": [(1, 0, {"items": 1_000_000, "points": 12, "dimensions": 2, "hosts": 10})],
+    "sparse": [(24, 0, {"items": 200_000, "points": 12})],
     "dense": [(169, 0, {"items": 1000, "points": 6, "dense": 300})],
 }
 QUICK = 100  # --quick divides items by this

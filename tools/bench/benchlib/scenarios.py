@@ -32,7 +32,7 @@ SCENARIOS = [
     {"name": "range-300", "title": "RANGE, 300 dense series, one week at 600 intervals", "data": "dense",
      "from_h": -169, "to_h": -1, "bar_ms": 250, "command": "RANGE", "runs": 7,
      "words": ("INTERVALS", 600, "KEYS", *(f"db00001/host.gauge.g{i}.level" for i in range(300)))},
-    {"name": "sparse-day", "title": "TS.RANGE, one sparse series, one day at 1 s", "data": "ten", "from_h": -24,
+    {"name": "sparse-day", "title": "TS.RANGE, one sparse series, one day at 1 s", "data": "sparse", "from_h": -24,
      "to_h": 0, "bar_ms": 5, "command": "TS.RANGE", "runs": 51, "words": ()},
 ]
 
