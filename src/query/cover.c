@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+enum { DAY_S = 86400 };
+
 struct hour {
     const struct storage_run *coarse[2]; /* a minute, an hour a bucket; NULL: none */
     uint64_t newest;                     /* id of its 1-second compact run, 0: none */
@@ -63,13 +65,15 @@ static void mark_run(struct plan *p, const struct storage_run *run)
     }
 }
 
+/* The start of the oldest day that has 1-second runs: days expire as a whole (ADR 0013). An hour of
+ * it without a run has never had points, or has them in the head. */
 static int64_t seconds_from(const struct storage_run *runs, uint32_t count)
 {
     int64_t from_s = INT64_MAX;
     for (uint32_t i = 0; i < count; i++)
         if (!is_coarser(&runs[i]) && !is_catch_all(&runs[i]) && runs[i].range.from_s < from_s)
             from_s = runs[i].range.from_s;
-    return from_s;
+    return from_s == INT64_MAX ? from_s : from_s - from_s % DAY_S;
 }
 
 /* Hours outside of the runs have nothing but 1-second data: they need no marks. */

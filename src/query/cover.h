@@ -12,9 +12,9 @@
  * A coarser run may serve an hour if the step is at least 10 of its buckets, and if it holds all
  * that is known of the hour: no arrival run of the hour is in force, no 1-second run with an id
  * above the coarser run's sources, and the caller knows of no other points there (head, catch-all).
- * Of several the coarsest serves. Else the 1-second runs do. An hour before the oldest of these has
- * expired is served by the finest coarser run that there is, whatever the step: better lumpy than
- * silent. */
+ * Of several the coarsest serves. Else the 1-second runs do. An hour of a day before the
+ * oldest of these has expired: it is served by the finest coarser run that there is, whatever the
+ * step: better lumpy than silent. */
 
 struct cover_part {
     int64_t from_ms, to_ms;        /* [from, to) */

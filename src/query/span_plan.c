@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 
-enum { SECOND = 1, MINUTE = 60, HOUR = 3600, SECOND_MS = 1000 };
+enum { SECOND = 1, MINUTE = 60, HOUR = 3600, DAY = 86400, SECOND_MS = 1000 };
 
 struct planner {
     struct span_plan *plan;
@@ -19,8 +19,8 @@ static bool is_ranged(const struct storage_run *run, uint32_t resolution_s)
            run->resolution_s == resolution_s && run->range.to_s > run->range.from_s;
 }
 
-/* Where data of a resolution begins. Arrival runs tell too that nothing has expired since: what is
- * older than that goes to the catch-all run. */
+/* The day with which data of a resolution begins: days expire as a whole (ADR 0013). Arrival runs
+ * tell too that nothing has expired since: what is older than that goes to the catch-all run. */
 static int64_t oldest(const struct planner *p, uint32_t resolution_s)
 {
     int64_t from_s = INT64_MAX;
@@ -30,7 +30,7 @@ static int64_t oldest(const struct planner *p, uint32_t resolution_s)
             run->range.from_s < from_s)
             from_s = run->range.from_s;
     }
-    return from_s;
+    return from_s == INT64_MAX ? from_s : from_s - from_s % DAY;
 }
 
 static bool is_inside(const struct planner *p, struct storage_range range)

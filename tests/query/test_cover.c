@@ -66,6 +66,8 @@ static uint32_t expected(const struct fixture *f, int64_t hour_s, bool *expired)
         if (coarse[i] != NULL && f->step_ms >= coarse[i]->resolution_s * INT64_C(10000) &&
             !arrival && newest <= coarse[i]->sources && !is_dirty(f, hour_s))
             return coarse[i]->resolution_s;
+    if (seconds_from_s != INT64_MAX)
+        seconds_from_s -= seconds_from_s % DAY_S;
     *expired = hour_s < seconds_from_s && (coarse[0] != NULL || coarse[1] != NULL);
     if (*expired)
         return coarse[0] != NULL ? 60 : 3600;

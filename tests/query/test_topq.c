@@ -174,10 +174,8 @@ static void compact(struct setup *s)
                             &s->style);
     if (s->expires && pick(s, 3) == 0)
         world_downsample(w, BASE_S, BASE_S + DAY_S, 3600, &s->style);
-    if (s->expires) {
-        static const int64_t until[] = {3, 4, 11, 24};
-        world_expire(w, 1, BASE_S + until[pick(s, 4)] * HOUR_S);
-    }
+    if (s->expires) /* a day at a time (ADR 0013) */
+        world_expire(w, 1, BASE_S + DAY_S);
 }
 
 /* ---- questions ---- */
