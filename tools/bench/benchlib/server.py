@@ -76,7 +76,8 @@ class Server:
         self.log_path = os.path.join(folder, "longtaild.log")
         flags = {"listen": f"127.0.0.1:{port}", "mysql": stack.mariadb.address, "mysql-user": "root",
                  "mysql-prefix": prefix,
-                 "local-log-dir": os.path.join(folder, "local-log"), "query-deadline": "120s", **options}
+                 "local-log-dir": os.path.join(folder, "local-log"), "query-deadline": "120s",
+                 "roles": "ingest,store,query", **options}
         self.argv = [os.path.join(build, "longtaild")]
         for name, value in flags.items():
             self.argv += [f"--{name}", str(value)]
