@@ -61,7 +61,8 @@ static inline const struct cell *cells_find(const struct cells *cells, uint32_t 
 
 /* Asks for the memory of an item's cells, which will be taken soon. Always inlined: gcc sees a call
  * without effects otherwise, and leaves it out. */
-__attribute__((always_inline)) static inline void cells_prefetch(const struct cells *cells, uint32_t item)
+__attribute__((always_inline)) static inline void cells_prefetch(const struct cells *cells,
+                                                                 uint32_t item)
 {
     const struct cell *at = cells_find(cells, item);
     if (at != NULL)

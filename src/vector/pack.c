@@ -91,8 +91,7 @@ int pack_add(struct pack_writer *writer, uint32_t item, const struct vector_poin
 bool pack_is_full(const struct pack_writer *writer)
 {
     const struct pack_row *row = &writer->row.row;
-    return row->items >= PACK_ITEMS || row->points >= PACK_POINTS ||
-           writer->raw.len >= PACK_BYTES;
+    return row->items >= PACK_ITEMS || row->points >= PACK_POINTS || writer->raw.len >= PACK_BYTES;
 }
 
 int pack_finish(struct pack_writer *writer, struct pack_row *out)
