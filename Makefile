@@ -66,11 +66,13 @@ $(foreach t,generate inspect,$(eval $(call tool,$(t))))
 
 # ---- unit tests: tests/<module>/test_*.c, with cmocka; helpers beside them are linked in ----
 
-$(BUILD)/tests/%: tests/%.c $(wildcard tests/support_*.c) $(LIBS)
+# Several sources at once would leave a .d of the last one only; so what is included stands here.
+.SECONDEXPANSION:
+$(BUILD)/tests/%: tests/%.c $(wildcard tests/support_*) $$(wildcard $$(dir tests/$$*)support_*) \
+    $$(wildcard $$(dir tests/$$*)*.inc) $(LIBS)
 	@mkdir -p $(@D)
 	@echo "  TEST  $<"
-	@$(CCACHE) $(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -MF $@.d -o $@ $< \
-	    $(wildcard tests/support_*.c $(dir tests/$*)support_*.c) $(LDFLAGS) \
+	@$(CCACHE) $(CC) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) \
 	    -Wl,--start-group $(LIBS) -Wl,--end-group $(LDLIBS) $(LINK_WITH)
 
 unit-build: $(UNIT)
@@ -137,4 +139,4 @@ help: ## Explain every target
 
 .PHONY: all unit unit-build run test deps check-layers format lint fuzz fuzz-build coverage clean help generated
 .SECONDARY:
--include $(shell find $(BUILD)/obj $(BUILD)/tests -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
