@@ -10,21 +10,12 @@
 #include "catalog/fold.h"
 #include "catalog/name_block.h"
 #include "catalog/name_index.h"
+#include "support_random.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A fixed sequence: a failure is found again. */
-static uint64_t random_state = 88172645463325252ULL;
-static uint64_t random_u64(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
 
 /* ---- fold.h ---- */
 

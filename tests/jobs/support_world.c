@@ -9,18 +9,15 @@
 
 #include "base/vec.h"
 #include "model/kind.h"
+#include "support_random.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t random_state = 0x9E3779B97F4A7C15ULL;
-
 uint32_t world_random(uint32_t below)
 {
-    random_state ^= random_state << 13, random_state ^= random_state >> 7,
-        random_state ^= random_state << 17;
-    return (uint32_t)((random_state >> 16) % below);
+    return random_below(below);
 }
 
 static int64_t time_of(uint32_t hour, uint32_t time)

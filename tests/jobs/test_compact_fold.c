@@ -12,6 +12,7 @@
 #include "jobs/compact_gather.h"
 #include "jobs/compact_tally.h"
 #include "model/kind.h"
+#include "support_random.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,15 +20,6 @@
 #include <string.h>
 
 /* What compaction does between reading and writing, against models that do it one by one. */
-
-static uint64_t random_state = 88172645463325252ULL;
-
-static uint32_t random_below(uint32_t n)
-{
-    random_state ^= random_state << 13, random_state ^= random_state >> 7,
-        random_state ^= random_state << 17;
-    return (uint32_t)((random_state >> 16) % n);
-}
 
 static double random_value(void)
 {

@@ -2,6 +2,7 @@
  * random seconds, times in us (log-normal) and counts of 1-5. Of this thread's time, as machines
  * are shared. Not part of `make test`: make build/tests/vector/bench_pack &&
  * build/tests/vector/bench_pack */
+#include "support_random.h"
 #include "vector/pack.h"
 #include "vector/rank.h"
 #include "vector/rollup.h"
@@ -15,15 +16,6 @@ enum { ITEMS = 1000000, POINTS = 12, HOUR_S = 3600 };
 
 enum shape { TIME_US, COUNTS, SECONDS, SHAPES };
 static const char *const shape_name[SHAPES] = {"times in us", "counts 1-5", "times in s, 6 digits"};
-
-static uint64_t random_state = 88172645463325252ULL;
-static uint64_t random_u64(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
 
 /* Near enough to a normal deviate: a sum of twelve uniform ones. */
 static double random_normal(void)

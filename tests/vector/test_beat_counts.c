@@ -6,19 +6,13 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "support_random.h"
 #include "vector/beat_counts.h"
 
 #include <string.h>
 
 static struct frame_codec *frame;
 static uint16_t decoded[BEAT_COUNTS_MAX];
-
-static uint32_t random_below(uint32_t n)
-{
-    static uint64_t x = 88172645463325252ULL;
-    x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-    return (uint32_t)(x % n);
-}
 
 static void test_counts_come_back(void **state)
 {

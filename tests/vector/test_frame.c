@@ -6,19 +6,10 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "support_random.h"
 #include "vector/frame.h"
 
 #include <string.h>
-
-/* A fixed sequence: a failure is found again. */
-static uint64_t random_state = 88172645463325252ULL;
-static uint64_t random_u64(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
 
 static void test_a_body_is_compressed_where_that_pays(void **state)
 {

@@ -6,20 +6,11 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "support_random.h"
 #include "vector/itemset.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* A fixed sequence: a failure is found again. */
-static uint64_t random_state = 88172645463325252ULL;
-static uint64_t random_u64(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
 
 /* The model: a byte for each of the ids that the tests use, at both ends of all ids. */
 enum { MODEL_IDS = 1 << 19, BLOCK_IDS = 1 << 16 };

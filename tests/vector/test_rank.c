@@ -11,32 +11,10 @@
 #include "vector/numbers.h"
 #include "vector/patched.h"
 #include "vector/rank.h"
+#include "vector/support_values.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* A fixed sequence: a failure is found again. */
-static uint64_t random_state = 88172645463325252ULL;
-static uint64_t random_u64(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
-
-static double odd_value(void)
-{
-    static const double odd[] = {
-        0.0,     -0.0,       1e308,  -1e308, 5e-324,           0x1p53,
-        -0x1p53, 0x1p53 + 2, 0x1p63, 0.1,    (double)INFINITY, -(double)INFINITY};
-    uint64_t bits = random_u64();
-    double value;
-    memcpy(&value, &bits, sizeof(value));
-    if (bits % 3 == 0)
-        return odd[random_u64() % (sizeof(odd) / sizeof(odd[0]))];
-    return bits % 17 == 0 ? (double)NAN : value;
-}
 
 /* One value of a column that is of one kind, mostly. */
 static double value_of(unsigned shape)
@@ -62,17 +40,6 @@ static double value_of(unsigned shape)
         return 42;
     default:
         return (double)(r >> 11) * 0x1p-53;
-    }
-}
-
-static void assert_same_double(double expected, double actual)
-{
-    if (isnan(expected)) {
-        uint64_t bits;
-        memcpy(&bits, &actual, sizeof(bits));
-        assert_true(bits == 0x7ff8000000000000ULL);
-    } else {
-        assert_memory_equal(&expected, &actual, sizeof(expected));
     }
 }
 
@@ -394,16 +361,6 @@ static const uint8_t golden_page_list[] = {
     0x00, 0x8d, 0xa1, 0x0f, 0x03, 0x00, 0x02, 0x02, 0x24, 0x01, 0x00, 0xff,
 };
 
-static void assert_golden(const char *what, const struct buffer *body, const uint8_t *golden,
-                          size_t n)
-{
-    if (body->len == n && memcmp(body->data, golden, n) == 0)
-        return;
-    for (size_t i = 0; i < body->len; i++)
-        print_message("0x%02x,", (uint8_t)body->data[i]);
-    fail_msg("%s is not what it was: %zu bytes", what, body->len);
-}
-
 static void golden_page_make(bool list, struct rank_page *page)
 {
     page->count = list ? 3 : 200;
@@ -428,17 +385,17 @@ static void test_bytes_of_rank_rows_are_pinned(void **state)
     summary_add(&t.summary, 7, (double)NAN);
     t.set = SLICE_LIT("set");
     assert_int_equal(rank_total_encode(&t, &body), 0);
-    assert_golden("total", &body, golden_total, sizeof(golden_total));
+    assert_golden("total", buffer_slice(&body), golden_total, sizeof(golden_total));
 
     static const struct rank_entry entries[] = {{70000, 5000}, {4, 100}, {9, 100}, {3, -2}};
     buffer_reset(&body, SIZE_MAX);
     assert_int_equal(rank_top_encode(entries, 4, &body), 0);
-    assert_golden("top", &body, golden_top, sizeof(golden_top));
+    assert_golden("top", buffer_slice(&body), golden_top, sizeof(golden_top));
 
     static const struct rank_entry near[] = {{4, 0.1 + 0.2}, {9, 0.3}, {3, 0.25}};
     buffer_reset(&body, SIZE_MAX);
     assert_int_equal(rank_top_encode(near, 3, &body), 0);
-    assert_golden("near top", &body, golden_top_near, sizeof(golden_top_near));
+    assert_golden("near top", buffer_slice(&body), golden_top_near, sizeof(golden_top_near));
 
     struct rank_page *page = malloc(sizeof(*page));
     struct rank_page *again = malloc(sizeof(*again));
@@ -450,7 +407,7 @@ static void test_bytes_of_rank_rows_are_pinned(void **state)
         assert_int_equal(rank_page_encode(5, page, &body), 0);
         struct slice golden = list != 0 ? slice_make(golden_page_list, sizeof(golden_page_list))
                                         : slice_make(golden_page, sizeof(golden_page));
-        assert_golden("page", &body, (const uint8_t *)golden.p, golden.n);
+        assert_golden("page", buffer_slice(&body), (const uint8_t *)golden.p, golden.n);
         assert_int_equal(rank_page_decode(5, golden, 7, again), 0);
         assert_same_page(page, again, 7);
     }

@@ -7,19 +7,10 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "support_random.h"
 #include "vector/seen.h"
 
 #include <string.h>
-
-/* A fixed sequence: a failure is found again. */
-static uint64_t random_state = 88172645463325252ULL;
-static uint64_t random_u64(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
 
 struct fixture {
     struct frame_codec *codec;

@@ -9,6 +9,7 @@
 #include "vector/bits.h"
 #include "vector/column.h"
 #include "vector/series.h"
+#include "vector/support_values.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -17,16 +18,6 @@
 #include <zstd.h>
 
 #define HOUR_MS INT64_C(1424444400000)
-
-/* A fixed sequence: a failure is found again. */
-static uint64_t random_state = 88172645463325252ULL;
-static uint64_t random_u64(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
 
 struct world {
     struct vector_codec *codec;
@@ -58,15 +49,6 @@ static int world_end(void **state)
     free(w->values);
     free(w);
     return 0;
-}
-
-static bool same_double(double expected, double actual)
-{
-    uint64_t bits;
-    memcpy(&bits, &actual, sizeof(bits));
-    if (isnan(expected))
-        return bits == 0x7ff8000000000000ULL;
-    return memcmp(&expected, &actual, sizeof(expected)) == 0;
 }
 
 /* Encodes, and decodes from memory that ends where the vector ends, and from memory that does not.
@@ -128,30 +110,6 @@ static int64_t gap_of(unsigned shape, uint32_t i)
     default:
         return i == 1 ? INT64_C(1) << 40 : 1000;
     }
-}
-
-static double odd_value(void)
-{
-    static const double odd[] = {0.0,
-                                 -0.0,
-                                 1.7976931348623157e308,
-                                 -1.7976931348623157e308,
-                                 5e-324,
-                                 -5e-324,
-                                 2.2250738585072014e-308,
-                                 9007199254740991.0,
-                                 9007199254740992.0,
-                                 -9007199254740992.0,
-                                 9007199254740994.0,
-                                 INFINITY,
-                                 -INFINITY,
-                                 0.1};
-    uint64_t bits = random_u64();
-    double value;
-    memcpy(&value, &bits, sizeof(value));
-    if (bits % 3 == 0)
-        return odd[random_u64() % ARRAY_LEN(odd)];
-    return bits % 17 == 0 ? (double)NAN : value;
 }
 
 static double value_of(unsigned shape, double before)

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "support_random.h"
 #include "vector/series.h"
 #include "vector/summary.h"
 
@@ -12,16 +13,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A fixed sequence: a failure is found again. */
-static uint64_t random_state = 88172645463325252ULL;
-static uint64_t random_u64(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
 
 enum { POINTS_MAX = 60 };
 
