@@ -29,7 +29,7 @@ static void report(const char *what, int64_t start_ms, uint64_t rows, uint64_t b
 }
 
 /* What the file takes of the disk, once all is written to it. */
-static void report_disk(struct runs_fixture *f, const struct storage_run *run, uint64_t bytes)
+static void report_disk(struct fixture *f, const struct storage_run *run, uint64_t bytes)
 {
     while (atoi(runs_ask(f, "SELECT variable_value FROM information_schema.global_status WHERE"
                             " variable_name = 'Innodb_buffer_pool_pages_dirty'")) > 20)
@@ -45,7 +45,7 @@ static void report_disk(struct runs_fixture *f, const struct storage_run *run, u
 }
 
 /* Rows whose vectors take `bytes`; a body's last page is on average half empty. */
-static void bench_packs(struct runs_fixture *f, const struct storage_run *run, uint32_t packs,
+static void bench_packs(struct fixture *f, const struct storage_run *run, uint32_t packs,
                         uint32_t bytes)
 {
     static char body[PACK_BYTES * 64];
@@ -70,7 +70,7 @@ static void bench_packs(struct runs_fixture *f, const struct storage_run *run, u
     report_disk(f, run, all);
 }
 
-static void bench_totals(struct runs_fixture *f, const struct storage_run *run)
+static void bench_totals(struct fixture *f, const struct storage_run *run)
 {
     int64_t start_ms = clock_mono_ms();
     for (uint32_t i = 0; i < TOTALS; i++) {
@@ -84,7 +84,7 @@ static void bench_totals(struct runs_fixture *f, const struct storage_run *run)
 static void bench(void **state)
 {
     (void)state;
-    struct runs_fixture *f = runs_fixture_create(db);
+    struct fixture *f = fixture_create(db, RUNS_TIMEOUT_MS);
     struct storage_run like = {.kind = STORAGE_COMPACT, .resolution_s = 1, .range = hour_range(0)};
     struct storage_run run;
     int64_t start_ms = clock_mono_ms();
@@ -105,7 +105,7 @@ static void bench(void **state)
         assert_int_equal(storage_run_create(f->s, &f->fence, ENVIRONMENT, &like, &run), 0);
         bench_packs(f, &run, rows[i], 40000);
     }
-    runs_fixture_destroy(f);
+    fixture_destroy(f);
 }
 
 int main(void)

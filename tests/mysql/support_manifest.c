@@ -14,33 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct runs_fixture *runs_fixture_create(struct test_mariadb *db)
-{
-    struct runs_fixture *f = calloc(1, sizeof(*f));
-    assert_non_null(f);
-    snprintf(f->prefix, sizeof(f->prefix), "%s", fresh_prefix());
-    f->storage = storage_open(test_mariadb_address(db), f->prefix, RUNS_TIMEOUT_MS);
-    f->s = session_open(f->storage);
-    prepare(f->s);
-    assert_int_equal(storage_lease_take(f->s, PARTITION, SLICE_LIT("me"), 60000, &f->progress), 0);
-    f->fence = (struct storage_fence){PARTITION, f->progress.epoch};
-    f->raw = mysql_init(NULL);
-    assert_non_null(mysql_real_connect(f->raw, NULL, "root", "", NULL, 0,
-                                       test_mariadb_address(db) + strlen("unix:"), 0));
-    char use[64];
-    snprintf(use, sizeof(use), "USE `%s%d`", f->prefix, ENVIRONMENT);
-    assert_int_equal(mysql_query(f->raw, use), 0);
-    return f;
-}
-
-void runs_fixture_destroy(struct runs_fixture *f)
-{
-    storage_session_destroy(&f->s);
-    storage_destroy(&f->storage);
-    mysql_close(f->raw);
-    free(f);
-}
-
 /* ---- what is there ---- */
 
 static int list_visit(void *arg, const struct storage_run *run)
@@ -75,7 +48,7 @@ uint32_t runs_in_state(const struct runs *l, enum storage_run_state state)
 }
 
 /* The one text that a statement gives. */
-const char *runs_ask(struct runs_fixture *f, const char *sql)
+const char *runs_ask(struct fixture *f, const char *sql)
 {
     static char text[256];
     if (mysql_query(f->raw, sql) != 0)
@@ -88,7 +61,7 @@ const char *runs_ask(struct runs_fixture *f, const char *sql)
     return text;
 }
 
-unsigned runs_tables(struct runs_fixture *f)
+unsigned runs_tables(struct fixture *f)
 {
     char sql[256];
     snprintf(sql, sizeof(sql),
@@ -104,7 +77,7 @@ static unsigned bits(uint32_t x)
 }
 
 /* Each table of a run is entered, and no other is there. */
-void assert_no_stray_tables(struct runs_fixture *f)
+void assert_no_stray_tables(struct fixture *f)
 {
     struct runs l = runs_list(f->s);
     unsigned entered = 0;

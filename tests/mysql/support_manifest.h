@@ -3,28 +3,13 @@
 
 #include "mysql/support_storage.h"
 #include "port/storage_runs.h"
-#include "support_mariadb.h"
 
-#include <mysql.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the tests of runs share: a storage with a lease, what is in its manifest, and rows. */
+/* What the tests of runs share: what is in the manifest, and rows. */
 
 enum { RUNS_TIMEOUT_MS = 3000, RUNS_MAX = 64 };
-
-struct runs_fixture {
-    struct storage *storage;
-    struct storage_session *s;
-    struct storage_progress progress;
-    struct storage_fence fence;
-    char prefix[32];
-    MYSQL *raw;
-};
-
-/* Asserts that all goes well; databases of its own. */
-struct runs_fixture *runs_fixture_create(struct test_mariadb *db);
-void runs_fixture_destroy(struct runs_fixture *f);
 
 struct runs {
     struct storage_run v[RUNS_MAX];
@@ -37,10 +22,10 @@ const struct storage_run *runs_find(const struct runs *runs, uint64_t id); /* or
 uint32_t runs_in_state(const struct runs *runs, enum storage_run_state state);
 
 /* The one text that a statement gives; until the next call. */
-const char *runs_ask(struct runs_fixture *f, const char *sql);
-unsigned runs_tables(struct runs_fixture *f); /* that there are */
+const char *runs_ask(struct fixture *f, const char *sql);
+unsigned runs_tables(struct fixture *f); /* that there are */
 /* Each table of a run is entered, and no other is there. */
-void assert_no_stray_tables(struct runs_fixture *f);
+void assert_no_stray_tables(struct fixture *f);
 
 /* One point of category 1, item 3, in hour 0. */
 struct block one_point(uint64_t lo);

@@ -76,6 +76,55 @@ struct read_guard guard_of(int64_t deadline_in_ms)
                                .memory_bytes_max = SIZE_MAX};
 }
 
+struct fixture *fixture_create(struct test_mariadb *db, int timeout_ms)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    assert_non_null(f);
+    snprintf(f->prefix, sizeof(f->prefix), "%s", fresh_prefix());
+    f->storage = storage_open(test_mariadb_address(db), f->prefix, timeout_ms);
+    f->s = session_open(f->storage);
+    f->r = session_open(f->storage);
+    prepare(f->s);
+    assert_int_equal(storage_lease_take(f->s, PARTITION, SLICE_LIT("me"), 60000, &f->progress), 0);
+    f->fence = (struct storage_fence){PARTITION, f->progress.epoch};
+    f->guard = guard_of(60000);
+    f->raw = raw_connect(db);
+    char database[64];
+    snprintf(database, sizeof(database), "%s%d", f->prefix, ENVIRONMENT);
+    assert_int_equal(mysql_select_db(f->raw, database), 0);
+    return f;
+}
+
+void fixture_destroy(struct fixture *f)
+{
+    storage_session_destroy(&f->s);
+    storage_session_destroy(&f->r);
+    storage_destroy(&f->storage);
+    mysql_close(f->raw);
+    free(f);
+}
+
+MYSQL *raw_connect(const struct test_mariadb *db)
+{
+    MYSQL *raw = mysql_init(NULL);
+    assert_non_null(raw);
+    assert_non_null(mysql_real_connect(raw, NULL, "root", "", NULL, 0,
+                                       test_mariadb_address(db) + strlen("unix:"), 0));
+    return raw;
+}
+
+void raw_exec(MYSQL *raw, const char *format, const char *prefix)
+{
+    char sql[512];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(sql, sizeof(sql), format, prefix);
+#pragma GCC diagnostic pop
+    if (mysql_query(raw, sql) != 0)
+        fail_msg("%s: %s", sql, mysql_error(raw));
+    mysql_free_result(mysql_store_result(raw));
+}
+
 void points_add(struct points *points, const struct block *block)
 {
     for (uint32_t i = 0; i < block->count; i++) {

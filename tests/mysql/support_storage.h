@@ -2,7 +2,10 @@
 #define TESTS_MYSQL_SUPPORT_STORAGE_H
 
 #include "port/storage.h"
+#include "port/storage_runs.h"
+#include "support_mariadb.h"
 
+#include <mysql.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +27,27 @@ struct storage_range hour_range(unsigned hour); /* after hour0_s */
 struct storage_flush flush_of(const struct storage_progress *progress, uint64_t offsets);
 
 struct read_guard guard_of(int64_t deadline_in_ms);
+
+struct fixture {
+    struct storage *storage;
+    struct storage_session *s; /* writes, as PARTITION's owner */
+    struct storage_session *r; /* reads */
+    struct storage_progress progress;
+    struct storage_fence fence;
+    struct read_guard guard; /* a minute */
+    char prefix[32];
+    MYSQL *raw; /* a client beside them, in the environment's database */
+};
+
+/* With databases of its own. timeout_ms: mysql_storage.h. */
+struct fixture *fixture_create(struct test_mariadb *db, int timeout_ms);
+void fixture_destroy(struct fixture *f);
+
+/* ---- a client that knows nothing of all this ---- */
+
+MYSQL *raw_connect(const struct test_mariadb *db);
+/* "%s" in the statement stands for the prefix. */
+void raw_exec(MYSQL *raw, const char *format, const char *prefix);
 
 /* Points as they were put in or came out, in that order, whatever blocks they were in. */
 struct point {

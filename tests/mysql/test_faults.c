@@ -28,54 +28,16 @@ enum {
     TIMEOUT_MS = 3000
 }; /* so a lock is waited for 2 s, a silent transaction is ended after 1 s */
 
-struct fixture {
-    struct storage *storage;
-    struct storage_session *s;
-    struct storage_progress progress;
-    char prefix[32];
-};
-
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof(*f));
-    assert_non_null(f);
-    snprintf(f->prefix, sizeof(f->prefix), "%s", fresh_prefix());
-    f->storage = storage_open(test_mariadb_address(db), f->prefix, TIMEOUT_MS);
-    f->s = session_open(f->storage);
-    prepare(f->s);
-    assert_int_equal(storage_lease_take(f->s, PARTITION, SLICE_LIT("me"), 60000, &f->progress), 0);
-    *state = f;
+    *state = fixture_create(db, TIMEOUT_MS);
     return 0;
 }
 
 static int teardown(void **state)
 {
-    struct fixture *f = *state;
-    storage_session_destroy(&f->s);
-    storage_destroy(&f->storage);
-    free(f);
+    fixture_destroy(*state);
     return 0;
-}
-
-static MYSQL *raw_connect(void)
-{
-    MYSQL *raw = mysql_init(NULL);
-    assert_non_null(raw);
-    assert_non_null(mysql_real_connect(raw, NULL, "root", "", NULL, 0,
-                                       test_mariadb_address(db) + strlen("unix:"), 0));
-    return raw;
-}
-
-static void raw_exec(MYSQL *raw, const char *format, const char *prefix)
-{
-    char sql[512];
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    snprintf(sql, sizeof(sql), format, prefix);
-#pragma GCC diagnostic pop
-    if (mysql_query(raw, sql) != 0)
-        fail_msg("%s: %s", sql, mysql_error(raw));
-    mysql_free_result(mysql_store_result(raw));
 }
 
 /* ---- a flush of everything there is, and how much of it is stored ---- */
@@ -321,7 +283,7 @@ static void test_a_frozen_owner_writes_nothing_and_blocks_nobody_for_long(void *
 static void test_a_lock_wait_that_is_too_long_is_a_retry(void **state)
 {
     struct fixture *f = *state;
-    MYSQL *raw = raw_connect();
+    MYSQL *raw = f->raw;
     raw_exec(raw, "START TRANSACTION", "");
     raw_exec(raw, "SELECT * FROM `%smeta`.progress_1 FOR UPDATE", f->prefix);
     assert_int_equal(flush_everything(f->s, &f->progress), LT_ERETRY);
@@ -329,7 +291,6 @@ static void test_a_lock_wait_that_is_too_long_is_a_retry(void **state)
     assert_all_or_nothing(f->s, &f->progress, false);
     assert_int_equal(flush_everything(f->s, &f->progress), 0);
     assert_all_or_nothing(f->s, &f->progress, true);
-    mysql_close(raw);
 }
 
 struct flusher {
@@ -362,14 +323,13 @@ static void wait_for_a_waiter(MYSQL *raw)
 static void test_a_deadlock_is_a_retry_of_the_whole_flush(void **state)
 {
     struct fixture *f = *state;
-    MYSQL *raw = raw_connect();
-    MYSQL *watch = raw_connect();
+    MYSQL *raw = f->raw;
+    MYSQL *watch = raw_connect(db);
     /* Much was changed here, so that the flush is the victim. */
-    raw_exec(raw, "CREATE TABLE `%s7`.ballast (id INT PRIMARY KEY)", f->prefix);
+    raw_exec(raw, "CREATE TABLE ballast (id INT PRIMARY KEY)", "");
     raw_exec(raw, "START TRANSACTION", "");
-    raw_exec(raw, "INSERT INTO `%s7`.ballast VALUES (1),(2),(3),(4),(5),(6),(7),(8),(9),(10)",
-             f->prefix);
-    raw_exec(raw, "INSERT INTO `%s7`.watermark_1 VALUES (0, 4, 1)", f->prefix);
+    raw_exec(raw, "INSERT INTO ballast VALUES (1),(2),(3),(4),(5),(6),(7),(8),(9),(10)", "");
+    raw_exec(raw, "INSERT INTO watermark_1 VALUES (0, 4, 1)", "");
     struct flusher flusher = {.f = f};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, flusher_run, &flusher), 0);
@@ -380,7 +340,6 @@ static void test_a_deadlock_is_a_retry_of_the_whole_flush(void **state)
     raw_exec(raw, "ROLLBACK", "");
     assert_all_or_nothing(f->s, &f->progress, false);
     assert_int_equal(flush_everything(f->s, &f->progress), 0);
-    mysql_close(raw);
     mysql_close(watch);
 }
 
@@ -483,12 +442,12 @@ static void test_the_server_itself_ends_a_statement_at_the_deadline(void **state
 {
     struct fixture *f = *state;
     assert_int_equal(flush_everything(f->s, &f->progress), 0);
-    MYSQL *raw = raw_connect();
+    MYSQL *raw = f->raw;
     struct storage_session *reader = session_open(f->storage);
     unsigned blocks = 0;
     struct read_guard guard = guard_of(5000);
     assert_int_equal(read_everything(reader, &guard, &blocks), 0);
-    raw_exec(raw, "LOCK TABLES `%s7`.manifest_2 WRITE", f->prefix);
+    raw_exec(raw, "LOCK TABLES manifest_2 WRITE", "");
     guard = guard_of(400);
     int64_t start_ms = clock_mono_ms();
     assert_int_equal(read_everything(reader, &guard, &blocks), LT_ETIMEOUT);
@@ -497,7 +456,6 @@ static void test_the_server_itself_ends_a_statement_at_the_deadline(void **state
     guard = guard_of(5000);
     assert_int_equal(read_everything(reader, &guard, &blocks), 0);
     storage_session_destroy(&reader);
-    mysql_close(raw);
 }
 
 /* ---- the server goes away (FAULTS 12) ---- */

@@ -11,6 +11,7 @@
 #include "mysql/support_runs.h"
 #include "mysql/support_storage.h"
 #include "support_mariadb.h"
+#include "support_random.h"
 #include "vector/beats.h"
 #include "vector/pack.h"
 
@@ -24,45 +25,16 @@
 
 static struct test_mariadb *db;
 
-struct fixture {
-    struct storage *storage;
-    struct storage_session *s;
-    struct storage_session *r;
-    struct storage_progress progress;
-    struct read_guard guard;
-    char prefix[32];
-};
-
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof(*f));
-    assert_non_null(f);
-    snprintf(f->prefix, sizeof(f->prefix), "%s", fresh_prefix());
-    f->storage = storage_open(test_mariadb_address(db), f->prefix, 10000);
-    f->s = session_open(f->storage);
-    f->r = session_open(f->storage);
-    prepare(f->s);
-    assert_int_equal(storage_lease_take(f->s, PARTITION, SLICE_LIT("me"), 60000, &f->progress), 0);
-    f->guard = guard_of(60000);
-    *state = f;
+    *state = fixture_create(db, 10000);
     return 0;
 }
 
 static int teardown(void **state)
 {
-    struct fixture *f = *state;
-    storage_session_destroy(&f->s);
-    storage_session_destroy(&f->r);
-    storage_destroy(&f->storage);
-    free(f);
+    fixture_destroy(*state);
     return 0;
-}
-
-static uint32_t random_below(uint32_t n)
-{
-    static uint64_t x = 88172645463325252ULL;
-    x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-    return (uint32_t)((x >> 11) % n);
 }
 
 static void reader_open(struct fixture *f)
@@ -584,26 +556,16 @@ static void test_reads_end_when_they_must(void **state)
     points_free(&seen);
 }
 
-static void raw_exec(const char *sql)
-{
-    MYSQL *raw = mysql_init(NULL);
-    assert_non_null(mysql_real_connect(raw, NULL, "root", "", NULL, 0,
-                                       test_mariadb_address(db) + strlen("unix:"), 0));
-    assert_int_equal(mysql_query(raw, sql), 0);
-    mysql_close(raw);
-}
-
 static void test_a_damaged_row_is_told(void **state)
 {
     struct fixture *f = *state;
     struct storage_run run = run_of_points(f);
     char sql[300];
     snprintf(sql, sizeof(sql),
-             "UPDATE `%s%d`.observation_1_s_%lld_%lld_%llu SET vectors = CONCAT(LEFT(vectors, 20),"
+             "UPDATE observation_1_s_%lld_%lld_%llu SET vectors = CONCAT(LEFT(vectors, 20),"
              " 'x', SUBSTR(vectors, 22)) WHERE host = 2 AND dimension = 1",
-             f->prefix, ENVIRONMENT, (long long)run.range.from_s, (long long)run.range.to_s,
-             (unsigned long long)run.id);
-    raw_exec(sql);
+             (long long)run.range.from_s, (long long)run.range.to_s, (unsigned long long)run.id);
+    raw_exec(f->raw, sql, "");
     struct block_filter filter = filter_all(1, true);
     struct seen_points seen = {0};
     reader_open(f);

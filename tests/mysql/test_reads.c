@@ -12,6 +12,7 @@
 #include "port/storage_reads.h"
 #include "port/storage_runs.h"
 #include "support_mariadb.h"
+#include "support_random.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -23,45 +24,16 @@
 
 static struct test_mariadb *db;
 
-struct fixture {
-    struct storage *storage;
-    struct storage_session *s; /* writes */
-    struct storage_session *r; /* reads */
-    struct storage_progress progress;
-    struct read_guard guard;
-    char prefix[32];
-};
-
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof(*f));
-    assert_non_null(f);
-    snprintf(f->prefix, sizeof(f->prefix), "%s", fresh_prefix());
-    f->storage = storage_open(test_mariadb_address(db), f->prefix, 10000);
-    f->s = session_open(f->storage);
-    f->r = session_open(f->storage);
-    prepare(f->s);
-    assert_int_equal(storage_lease_take(f->s, PARTITION, SLICE_LIT("me"), 60000, &f->progress), 0);
-    f->guard = guard_of(60000);
-    *state = f;
+    *state = fixture_create(db, 10000);
     return 0;
 }
 
 static int teardown(void **state)
 {
-    struct fixture *f = *state;
-    storage_session_destroy(&f->s);
-    storage_session_destroy(&f->r);
-    storage_destroy(&f->storage);
-    free(f);
+    fixture_destroy(*state);
     return 0;
-}
-
-static uint32_t random_below(uint32_t n)
-{
-    static uint64_t x = 88172645463325252ULL;
-    x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-    return (uint32_t)((x >> 11) % n);
 }
 
 static void reader_open(struct fixture *f)

@@ -23,13 +23,13 @@ static struct test_mariadb *db;
 
 static int setup(void **state)
 {
-    *state = runs_fixture_create(db);
+    *state = fixture_create(db, RUNS_TIMEOUT_MS);
     return 0;
 }
 
 static int teardown(void **state)
 {
-    runs_fixture_destroy(*state);
+    fixture_destroy(*state);
     return 0;
 }
 
@@ -38,14 +38,14 @@ static void ensure(struct storage_session *s, struct storage_range range)
     assert_int_equal(storage_tables_ensure(s, ENVIRONMENT, &range, 1), 0);
 }
 
-static uint32_t close_runs(struct runs_fixture *f, struct storage_range range)
+static uint32_t close_runs(struct fixture *f, struct storage_range range)
 {
     uint32_t closed = 99;
     assert_int_equal(storage_runs_close(f->s, &f->fence, ENVIRONMENT, range, &closed), 0);
     return closed;
 }
 
-static struct storage_run create(struct runs_fixture *f, enum storage_run_kind kind,
+static struct storage_run create(struct fixture *f, enum storage_run_kind kind,
                                  uint32_t resolution_s, struct storage_range range)
 {
     struct storage_run like = {.kind = kind, .resolution_s = resolution_s, .range = range};
@@ -59,7 +59,7 @@ static struct storage_run create(struct runs_fixture *f, enum storage_run_kind k
 
 static void test_ensure_opens_one_run_a_range(void **state)
 {
-    struct runs_fixture *f = *state;
+    struct fixture *f = *state;
     struct storage_range ranges[] = {hour_range(0), {0, 0}, hour_range(2)};
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(storage_tables_ensure(f->s, ENVIRONMENT, ranges, 3), 0);
@@ -84,7 +84,7 @@ static void test_ensure_opens_one_run_a_range(void **state)
 }
 
 struct opener {
-    struct runs_fixture *f;
+    struct fixture *f;
     int err;
 };
 
@@ -102,7 +102,7 @@ static void *opener_run(void *arg)
 
 static void test_many_openers_open_one_run_a_range(void **state)
 {
-    struct runs_fixture *f = *state;
+    struct fixture *f = *state;
     enum { THREADS = 4 };
     struct opener openers[THREADS];
     pthread_t threads[THREADS];
@@ -128,7 +128,7 @@ static void test_many_openers_open_one_run_a_range(void **state)
 
 static void test_points_after_a_close_are_in_the_next_run(void **state)
 {
-    struct runs_fixture *f = *state;
+    struct fixture *f = *state;
     assert_int_equal(flush_simple(f->s, &f->progress, 0, 10), 0);
     ensure(f->s, hour_range(1)); /* which stays as it is */
     assert_int_equal(close_runs(f, hour_range(0)), 1);
@@ -154,7 +154,7 @@ static void test_points_after_a_close_are_in_the_next_run(void **state)
 /* Between ensure and begin: the flush is told, and does it again. */
 static void test_a_flush_whose_run_was_closed_begins_again(void **state)
 {
-    struct runs_fixture *f = *state;
+    struct fixture *f = *state;
     struct storage_range range = hour_range(0);
     struct storage_flush flush = flush_of(&f->progress, 10);
     struct block block = one_point(flush.lo);
@@ -185,7 +185,7 @@ static void test_a_flush_whose_run_was_closed_begins_again(void **state)
 /* Opened by another process a moment ago, which has not made all its tables yet. */
 static void test_a_flush_waits_for_no_table_that_is_missing(void **state)
 {
-    struct runs_fixture *f = *state;
+    struct fixture *f = *state;
     struct storage_range range = hour_range(0);
     ensure(f->s, range);
     assert_int_equal(mysql_query(f->raw, "UPDATE manifest_2 SET tables = 1"), 0);
@@ -200,7 +200,7 @@ static void test_a_flush_waits_for_no_table_that_is_missing(void **state)
 }
 
 struct closer {
-    struct runs_fixture *f;
+    struct fixture *f;
     int err;
     uint32_t closed;
     _Atomic bool done;
@@ -220,7 +220,7 @@ static void *closer_run(void *arg)
 /* What a flush in flight writes is in the run when its close returns. */
 static void test_a_close_waits_for_the_flush_in_flight(void **state)
 {
-    struct runs_fixture *f = *state;
+    struct fixture *f = *state;
     struct storage_range range = hour_range(0);
     ensure(f->s, range);
     struct storage_flush flush = flush_of(&f->progress, 10);
@@ -244,7 +244,7 @@ static void test_a_close_waits_for_the_flush_in_flight(void **state)
 
 /* ---- building ---- */
 
-static const char *ask_run(struct runs_fixture *f, const char *what, const char *table,
+static const char *ask_run(struct fixture *f, const char *what, const char *table,
                            const struct storage_run *run, const char *where)
 {
     char sql[256];
@@ -259,7 +259,7 @@ static const char *ask_run(struct runs_fixture *f, const char *what, const char 
 
 static void test_rows_of_a_compact_run_are_stored(void **state)
 {
-    struct runs_fixture *f = *state;
+    struct fixture *f = *state;
     static const uint32_t resolutions[] = {1, 60, 3600};
     for (unsigned i = 0; i < 3; i++) {
         struct storage_run run = create(f, STORAGE_COMPACT, resolutions[i], hour_range(0));
@@ -300,7 +300,7 @@ static void test_rows_of_a_compact_run_are_stored(void **state)
 /* Small tables leave holes in their files; large ones are written as they are. */
 static void test_only_small_tables_are_compressed_by_page(void **state)
 {
-    struct runs_fixture *f = *state;
+    struct fixture *f = *state;
     static const uint32_t rows[] = {1, 220, 330}; /* 220 * (65000 + 8125) = 16.1 MB, 24.1 MB */
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
         struct storage_run run = create(f, STORAGE_COMPACT, 1, hour_range(i));
@@ -322,7 +322,7 @@ static void test_only_small_tables_are_compressed_by_page(void **state)
 /* Two runs at once from one session: what belongs to which. */
 static void test_two_runs_are_built_side_by_side(void **state)
 {
-    struct runs_fixture *f = *state;
+    struct fixture *f = *state;
     struct storage_run a = create(f, STORAGE_COMPACT, 60, hour_range(0));
     struct storage_run b = create(f, STORAGE_COMPACT, 3600, hour_range(0));
     assert_true(b.id > a.id);
@@ -363,7 +363,7 @@ static void test_two_runs_are_built_side_by_side(void **state)
 /* An arrival run made again: (lo, order) are kept. */
 static void test_an_arrival_run_is_rewritten(void **state)
 {
-    struct runs_fixture *f = *state;
+    struct fixture *f = *state;
     struct storage_range range = {0, 0};
     struct points before[2] = {{0}, {0}};
     struct points after[2] = {{0}, {0}};
@@ -423,7 +423,7 @@ static void test_an_arrival_run_is_rewritten(void **state)
 
 static void test_publish_moves_all_or_nothing(void **state)
 {
-    struct runs_fixture *f = *state;
+    struct fixture *f = *state;
     struct storage_range range = hour_range(0);
     assert_int_equal(flush_simple(f->s, &f->progress, 0, 10), 0);
     uint64_t first = 1;
@@ -476,7 +476,7 @@ static void test_publish_moves_all_or_nothing(void **state)
 
 static void test_a_snapshot_keeps_its_runs(void **state)
 {
-    struct runs_fixture *f = *state;
+    struct fixture *f = *state;
     struct storage_range range = hour_range(0);
     assert_int_equal(flush_simple(f->s, &f->progress, 0, 10), 0);
     assert_int_equal(close_runs(f, range), 1);
@@ -533,7 +533,7 @@ static void test_a_snapshot_keeps_its_runs(void **state)
 
 static void test_only_what_nobody_reads_is_dropped(void **state)
 {
-    struct runs_fixture *f = *state;
+    struct fixture *f = *state;
     struct storage_range range = hour_range(0);
     ensure(f->s, range);
     assert_int_equal(storage_run_drop(f->s, &f->fence, ENVIRONMENT, 1), LT_EDIVERGED);
@@ -561,7 +561,7 @@ static void test_only_what_nobody_reads_is_dropped(void **state)
 
 static void test_an_owner_that_was_replaced_changes_nothing(void **state)
 {
-    struct runs_fixture *f = *state;
+    struct fixture *f = *state;
     struct storage_range range = hour_range(0);
     assert_int_equal(flush_simple(f->s, &f->progress, 0, 10), 0);
     struct storage_run run = create(f, STORAGE_COMPACT, 60, range);
@@ -609,7 +609,7 @@ static void test_an_owner_that_was_replaced_changes_nothing(void **state)
 
 static void test_notes(void **state)
 {
-    struct runs_fixture *f = *state;
+    struct fixture *f = *state;
     struct slice odd = SLICE_LIT("it's \\a\0b\xff");
     struct buffer note;
     buffer_init(&note, SIZE_MAX);

@@ -66,7 +66,7 @@ static int crash_main(const char *address, const char *prefix, const char *epoch
     return err == 0 ? 0 : 1;
 }
 
-static int crash_at(const char *failpoint, struct runs_fixture *f)
+static int crash_at(const char *failpoint, struct fixture *f)
 {
     char epoch_text[24];
     snprintf(epoch_text, sizeof(epoch_text), "%llu", (unsigned long long)f->progress.epoch);
@@ -84,7 +84,7 @@ static int crash_at(const char *failpoint, struct runs_fixture *f)
 }
 
 /* Old: ten points, no coarser run in force. New: the one point that the copy has, and one. */
-static bool assert_old_or_new(struct runs_fixture *f)
+static bool assert_old_or_new(struct fixture *f)
 {
     struct points seen = {0};
     (void)scan_all(f->s, 1, true, &seen);
@@ -120,7 +120,7 @@ static void test_a_crash_leaves_old_or_new(void **state)
             char failpoint[64];
             snprintf(failpoint, sizeof(failpoint), "%s.%s:%u", statements[i].name,
                      time % 2 == 1 ? "before" : "after", (time + 1) / 2);
-            struct runs_fixture *f = runs_fixture_create(db);
+            struct fixture *f = fixture_create(db, RUNS_TIMEOUT_MS);
             assert_int_equal(flush_simple(f->s, &f->progress, 0, 10), 0);
             int status = crash_at(failpoint, f);
             if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
@@ -135,15 +135,15 @@ static void test_a_crash_leaves_old_or_new(void **state)
             struct runs l = runs_list(f->s);
             assert_int_equal(l.n, 2);
             assert_no_stray_tables(f);
-            runs_fixture_destroy(f);
+            fixture_destroy(f);
             crashes++;
         }
     assert_int_equal(crashes, 108);
-    struct runs_fixture *f = runs_fixture_create(db);
+    struct fixture *f = fixture_create(db, RUNS_TIMEOUT_MS);
     assert_int_equal(flush_simple(f->s, &f->progress, 0, 10), 0);
     assert_int_equal(crash_at("run.table.before:6", f), 0); /* once more than it is passed */
     assert_true(assert_old_or_new(f));
-    runs_fixture_destroy(f);
+    fixture_destroy(f);
 }
 
 /* A run that was being built when its job died: whoever drops it may die too. */
@@ -159,7 +159,7 @@ static void test_a_crash_in_a_drop_is_made_good(void **state)
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(failpoints); i++) {
-        struct runs_fixture *f = runs_fixture_create(db);
+        struct fixture *f = fixture_create(db, RUNS_TIMEOUT_MS);
         assert_int_equal(flush_simple(f->s, &f->progress, 0, 10), 0);
         struct storage_run like = {
             .kind = STORAGE_COMPACT, .resolution_s = 60, .range = hour_range(0)};
@@ -176,7 +176,7 @@ static void test_a_crash_in_a_drop_is_made_good(void **state)
         assert_int_equal(l.n, 2);
         assert_null(runs_find(&l, left.id));
         assert_no_stray_tables(f);
-        runs_fixture_destroy(f);
+        fixture_destroy(f);
     }
 }
 

@@ -11,6 +11,7 @@
 #include "mysql/mysql_storage.h"
 #include "mysql/support_storage.h"
 #include "support_mariadb.h"
+#include "support_random.h"
 
 #include <math.h>
 #include <mysql.h>
@@ -24,40 +25,16 @@
 
 static struct test_mariadb *db;
 
-struct fixture {
-    struct storage *storage;
-    struct storage_session *s;
-    struct storage_progress progress;
-    char prefix[32];
-};
-
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof(*f));
-    assert_non_null(f);
-    snprintf(f->prefix, sizeof(f->prefix), "%s", fresh_prefix());
-    f->storage = storage_open(test_mariadb_address(db), f->prefix, 3000);
-    f->s = session_open(f->storage);
-    prepare(f->s);
-    assert_int_equal(storage_lease_take(f->s, PARTITION, SLICE_LIT("me"), 60000, &f->progress), 0);
-    *state = f;
+    *state = fixture_create(db, 3000);
     return 0;
 }
 
 static int teardown(void **state)
 {
-    struct fixture *f = *state;
-    storage_session_destroy(&f->s);
-    storage_destroy(&f->storage);
-    free(f);
+    fixture_destroy(*state);
     return 0;
-}
-
-static uint32_t random_below(uint32_t n)
-{
-    static uint64_t x = 88172645463325252ULL;
-    x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-    return (uint32_t)(x % n);
 }
 
 /* ---- points ---- */
@@ -311,24 +288,6 @@ static void test_a_snapshot_does_not_move(void **state)
     storage_session_destroy(&reader);
 }
 
-static MYSQL *raw_connect(void)
-{
-    MYSQL *raw = mysql_init(NULL);
-    assert_non_null(mysql_real_connect(raw, NULL, "root", "", NULL, 0,
-                                       test_mariadb_address(db) + strlen("unix:"), 0));
-    return raw;
-}
-
-static void raw_exec(MYSQL *raw, const char *sql, const char *prefix)
-{
-    char full[400];
-    snprintf(full, sizeof(full), "USE `%s7`", prefix);
-    assert_int_equal(mysql_query(raw, full), 0);
-    if (mysql_query(raw, sql) != 0)
-        fail_msg("%s: %s", sql, mysql_error(raw));
-    mysql_free_result(mysql_store_result(raw));
-}
-
 /* What later queries will add up without opening bodies. */
 static void test_rows_carry_their_summaries(void **state)
 {
@@ -354,13 +313,10 @@ static void test_rows_carry_their_summaries(void **state)
     }
     assert_int_equal(storage_flush_commit(f->s), 0);
 
-    MYSQL *raw = raw_connect();
-    char sql[200];
-    snprintf(sql, sizeof(sql),
-             "SELECT total, points, min_ms, max_ms FROM `%s7`.arrival_1_s_0_0_1 ORDER BY lo, seq",
-             f->prefix);
-    assert_int_equal(mysql_query(raw, sql), 0);
-    MYSQL_RES *result = mysql_store_result(raw);
+    static const char sql[] =
+        "SELECT total, points, min_ms, max_ms FROM arrival_1_s_0_0_1 ORDER BY lo, seq";
+    assert_int_equal(mysql_query(f->raw, sql), 0);
+    MYSQL_RES *result = mysql_store_result(f->raw);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         MYSQL_ROW row = mysql_fetch_row(result);
         assert_non_null(row);
@@ -373,7 +329,6 @@ static void test_rows_carry_their_summaries(void **state)
         assert_string_equal(row[3], "9223372036854775807");
     }
     mysql_free_result(result);
-    mysql_close(raw);
 }
 
 /* ---- heartbeats ---- */
@@ -741,13 +696,11 @@ static void test_tables_are_ensured_beside_a_reader(void **state)
 static void test_a_database_of_before_runs_is_refused(void **state)
 {
     struct fixture *f = *state;
-    MYSQL *raw = raw_connect();
-    raw_exec(raw, "CREATE TABLE manifest_1 (name VARBINARY(64) PRIMARY KEY)", f->prefix);
+    raw_exec(f->raw, "CREATE TABLE manifest_1 (name VARBINARY(64) PRIMARY KEY)", "");
     prepare(f->s); /* nothing is in it */
-    raw_exec(raw, "INSERT INTO manifest_1 VALUES ('arrival_1_s_0_0')", f->prefix);
+    raw_exec(f->raw, "INSERT INTO manifest_1 VALUES ('arrival_1_s_0_0')", "");
     uint32_t environment = ENVIRONMENT;
     assert_int_equal(storage_prepare(f->s, PARTITIONS, &environment, 1), LT_EVERSION);
-    mysql_close(raw);
 }
 
 static void test_bad_configuration_is_refused(void **state)
