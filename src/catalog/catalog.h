@@ -69,6 +69,8 @@ MUST_USE int catalog_restore_items(struct catalog *catalog, uint32_t category, u
                                    const struct slice *names, uint32_t count);
 MUST_USE int catalog_restore_text(struct catalog *catalog, uint32_t category, uint32_t item,
                                   struct slice text);
+/* Puts back all that storage_load gives of one environment but watermarks. Borrows the catalog. */
+struct storage_loader catalog_loader(struct catalog *catalog);
 
 /* What was added since `from`, up to `to`: for the flush. Marks are cheap and are taken at a
  * record's end by the writer; changes() may run on any thread. */
@@ -111,6 +113,8 @@ uint32_t catalog_find_collector(struct catalog *catalog, struct slice collector)
 /* false: this metric was never seen. */
 bool catalog_find_series(struct catalog *catalog, struct slice metric, struct catalog_series *out);
 
+/* Empty where there is none. */
+struct slice catalog_host_name(struct catalog *catalog, uint32_t host);
 struct slice catalog_dimension_name(struct catalog *catalog, uint32_t dimension);
 /* Stands in out; empty where there is no such item. */
 struct slice catalog_item_name(struct catalog *catalog, uint32_t category, uint32_t item,

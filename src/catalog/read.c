@@ -53,6 +53,11 @@ static struct slice locked_text(struct catalog *c, const struct name_list *names
     return text;
 }
 
+struct slice catalog_host_name(struct catalog *c, uint32_t host)
+{
+    return locked_text(c, &c->hosts, host);
+}
+
 struct slice catalog_dimension_name(struct catalog *c, uint32_t dimension)
 {
     return locked_text(c, &c->dimensions, dimension);

@@ -105,6 +105,38 @@ int catalog_restore_text(struct catalog *c, uint32_t category, uint32_t item, st
     return err;
 }
 
+static int load_items(void *arg, uint32_t environment, uint32_t category, uint32_t first,
+                      const struct slice *names, uint32_t count)
+{
+    return catalog_restore_items(arg, category, first, names, count);
+}
+
+static int load_name(void *arg, uint32_t environment, const struct storage_name *name)
+{
+    return catalog_restore(arg, name);
+}
+
+static int load_watermark(void *arg, uint32_t environment, const struct storage_watermark *w)
+{
+    return 0;
+}
+
+static int load_text(void *arg, uint32_t environment, const struct storage_item_text *text)
+{
+    return catalog_restore_text(arg, text->category, text->item, text->text);
+}
+
+static int load_seen(void *arg, uint32_t environment, const struct storage_seen *seen)
+{
+    catalog_seen_restore(arg, seen->category, seen->page, seen->count, seen->first_h, seen->last_h);
+    return 0;
+}
+
+struct storage_loader catalog_loader(struct catalog *c)
+{
+    return (struct storage_loader){load_items, load_name, load_watermark, load_text, load_seen, c};
+}
+
 /* ---- the journal ---- */
 
 struct catalog_mark catalog_mark(struct catalog *c)

@@ -61,7 +61,6 @@ static void fill(struct storage_session *s, struct storage_progress *progress, u
 {
     struct storage_flush flush;
     begin(s, progress, &flush);
-    put_name(s, STORAGE_DIMENSION, 0, SLICE_LIT("")); /* as the first flush of a category does */
     put_name(s, STORAGE_COLLECTOR, 0, SLICE_LIT("queries"));
     put_name(s, STORAGE_CATEGORY, 0, SLICE_LIT("host.queries.c.*"));
     commit(s, progress, &flush);
@@ -75,31 +74,6 @@ static void fill(struct storage_session *s, struct storage_progress *progress, u
                     put_item(s, from);
             commit(s, progress, &flush);
         }
-}
-
-static int restore_name(void *arg, uint32_t environment, const struct storage_name *name)
-{
-    if (name->what == STORAGE_DIMENSION) /* every catalog has "none" from the start */
-        return 0;
-    return catalog_restore(arg, name);
-}
-static int restore_items(void *arg, uint32_t environment, uint32_t category, uint32_t first,
-                         const struct slice *names, uint32_t count)
-{
-    return catalog_restore_items(arg, category, first, names, count);
-}
-static int restore_text(void *arg, uint32_t environment, const struct storage_item_text *text)
-{
-    return catalog_restore_text(arg, text->category, text->item, text->text);
-}
-static int restore_watermark(void *arg, uint32_t environment, const struct storage_watermark *w)
-{
-    return 0;
-}
-static int restore_seen(void *arg, uint32_t environment, const struct storage_seen *seen)
-{
-    catalog_seen_restore(arg, seen->category, seen->page, seen->count, seen->first_h, seen->last_h);
-    return 0;
 }
 
 /* Every item in its page, as a job stores it. */
@@ -137,8 +111,7 @@ static void measure(struct storage_session *s, const char *how, uint32_t items)
     size_t before = resident_bytes();
     int64_t start = clock_mono_ms();
     assert_int_equal(catalog_create(ENVIRONMENT, &c), 0);
-    struct storage_loader loader = {restore_items, restore_name, restore_watermark,
-                                    restore_text,  restore_seen, c};
+    struct storage_loader loader = catalog_loader(c);
     assert_int_equal(storage_load(s, PARTITION, &environment, 1, &loader, &progress), 0);
     int64_t end = clock_mono_ms();
     assert_int_equal(catalog_items(c), items);
