@@ -52,17 +52,13 @@ $(PROGRAMS): $(BUILD)/%: $(BUILD)/obj/main/%.o $(LIBS)
 	@echo "  LD    $@"
 	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(LIBS) -Wl,--end-group $(LDLIBS)
 
-$(BUILD)/longtail-load: tools/load/load.c $(BUILD)/libbase.a
-	@echo "  LD    $@"
-	@$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $^ $(LDFLAGS) -lxxhash -lm
-
 define tool
-$(BUILD)/longtail-$(1): $(wildcard tools/$(1)/*.[ch]) $(LIBS)
+$(BUILD)/longtail-$(1): $(wildcard tools/*.[ch] tools/$(1)/*.[ch]) $(LIBS)
 	@echo "  LD    $$@"
 	@$$(CCACHE) $(CC) $$(CPPFLAGS) -Itools $$(CFLAGS) -o $$@ $$(filter %.c,$$^) $$(LDFLAGS) \
 	    -Wl,--start-group $(LIBS) -Wl,--end-group $$(LDLIBS)
 endef
-$(foreach t,generate inspect,$(eval $(call tool,$(t))))
+$(foreach t,load generate inspect,$(eval $(call tool,$(t))))
 
 # ---- unit tests: tests/<module>/test_*.c, with cmocka; helpers beside them are linked in ----
 

@@ -21,6 +21,7 @@
 #include "port/storage.h"
 #include "port/storage_reads.h"
 #include "port/storage_runs.h"
+#include "tool.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,35 +184,6 @@ struct generate {
 static const char *const dimension_names[DIMENSIONS] = {"time_us", "tput", "errors", "rows"};
 
 /* ---- names ---- */
-
-static int restore_items(void *arg, uint32_t environment, uint32_t category, uint32_t first,
-                         const struct slice *names, uint32_t count)
-{
-    return catalog_restore_items(((struct generate *)arg)->catalog, category, first, names, count);
-}
-
-static int restore_name(void *arg, uint32_t environment, const struct storage_name *name)
-{
-    return catalog_restore(((struct generate *)arg)->catalog, name);
-}
-
-static int restore_watermark(void *arg, uint32_t environment, const struct storage_watermark *w)
-{
-    return 0;
-}
-
-static int restore_seen(void *arg, uint32_t environment, const struct storage_seen *seen)
-{
-    catalog_seen_restore(((struct generate *)arg)->catalog, seen->category, seen->page, seen->count,
-                         seen->first_h, seen->last_h);
-    return 0;
-}
-
-static int restore_text(void *arg, uint32_t environment, const struct storage_item_text *text)
-{
-    return catalog_restore_text(((struct generate *)arg)->catalog, text->category, text->item,
-                                text->text);
-}
 
 static int resolve(struct generate *g, const char *item, uint32_t dimension,
                    struct catalog_series *out)
@@ -538,12 +510,7 @@ static int open_storage(struct generate *g)
     if (err != 0)
         return err;
     uint64_t epoch = g->progress.epoch;
-    struct storage_loader loader = {.items = restore_items,
-                                    .name = restore_name,
-                                    .watermark = restore_watermark,
-                                    .text = restore_text,
-                                    .seen = restore_seen,
-                                    .arg = g};
+    struct storage_loader loader = catalog_loader(g->catalog);
     err = storage_load(g->session, PARTITION, &environment, 1, &loader, &g->progress);
     g->progress.epoch = epoch;
     g->named = catalog_mark(g->catalog);
@@ -622,7 +589,7 @@ static void generate_fini(struct generate *g)
     storage_destroy(&g->storage);
 }
 
-static int generate_main(const struct option_set *options)
+static int generate_main(const struct option_set *options, void *arg)
 {
     struct generate g = {.options = options};
     const char *dump = option_text(options, "dump");
@@ -650,30 +617,18 @@ static int generate_main(const struct option_set *options)
     return err;
 }
 
+static void usage(void)
+{
+    printf(
+        "Usage: longtail-generate [--option value ...]\n\nWrites made-up history into the database "
+        "of a stopped longtaild, and compacts it.\n");
+}
+
 int main(int argc, char **argv)
 {
-    struct option_set *options = NULL;
-    struct buffer text;
-    const char *stop_at = NULL;
-    buffer_init(&text, 64 << 10);
-    int err = option_set_create(&options);
-    if (err == 0)
-        err = option_set_add(options, options_table, ARRAY_LEN(options_table));
-    if (err == 0)
-        err = option_set_add(options, mysql_options_table, mysql_options_table_count);
-    if (err == 0)
-        err = option_set_load(options, argc, argv, environ, &text, &stop_at);
-    if (err != 0) {
-        fprintf(stderr, "longtail-generate: %.*s\n", (int)text.len, text.data);
-    } else if (stop_at != NULL) {
-        option_help(options, &text);
-        printf("Usage: longtail-generate [--option value ...]\n\nWrites made-up history into the "
-               "database of a stopped longtaild, and compacts it.\n\n%.*s",
-               (int)text.len, text.data);
-    } else {
-        err = generate_main(options);
-    }
-    option_set_destroy(&options);
-    buffer_fini(&text);
-    return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    const struct tool_options options[] = {{options_table, ARRAY_LEN(options_table)},
+                                           {mysql_options_table, mysql_options_table_count}};
+    const struct tool tool = {"longtail-generate", usage,         options,
+                              ARRAY_LEN(options),  generate_main, NULL};
+    return tool_main(&tool, argc, argv);
 }

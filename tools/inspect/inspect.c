@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "model/name.h"
 #include "mysql/mysql_storage.h"
+#include "tool.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -56,43 +57,6 @@ static const struct {
 
 /* ---- names ---- */
 
-static int restore_items(void *arg, uint32_t environment, uint32_t category, uint32_t first,
-                         const struct slice *names, uint32_t count)
-{
-    return catalog_restore_items(((struct inspect *)arg)->catalog, category, first, names, count);
-}
-
-static int restore_name(void *arg, uint32_t environment, const struct storage_name *name)
-{
-    struct inspect *in = arg;
-    if (name->what == STORAGE_HOST) { /* the catalog gives numbers for hosts, not names */
-        char *copy = strndup(name->text.p, name->text.n);
-        if (copy == NULL || !VEC_PUSH(&in->hosts, copy)) {
-            free(copy);
-            return LT_ENOMEM;
-        }
-    }
-    return catalog_restore(in->catalog, name);
-}
-
-static int restore_watermark(void *arg, uint32_t environment, const struct storage_watermark *w)
-{
-    return 0;
-}
-
-static int restore_seen(void *arg, uint32_t environment, const struct storage_seen *seen)
-{
-    catalog_seen_restore(((struct inspect *)arg)->catalog, seen->category, seen->page, seen->count,
-                         seen->first_h, seen->last_h);
-    return 0;
-}
-
-static int restore_text(void *arg, uint32_t environment, const struct storage_item_text *text)
-{
-    return catalog_restore_text(((struct inspect *)arg)->catalog, text->category, text->item,
-                                text->text);
-}
-
 const char *inspect_group_name(struct inspect *in, uint32_t category, uint32_t dimension)
 {
     static char name[2 * 512 + 32];
@@ -107,7 +71,12 @@ const char *inspect_group_name(struct inspect *in, uint32_t category, uint32_t d
 
 const char *inspect_host_name(struct inspect *in, uint32_t host)
 {
-    return host == STORAGE_ALL_HOSTS ? "(all)" : host < in->hosts.n ? in->hosts.v[host] : "?";
+    static char name[NAME_BYTES_MAX + 1];
+    if (host == STORAGE_ALL_HOSTS)
+        return "(all)";
+    struct slice text = catalog_host_name(in->catalog, host);
+    snprintf(name, sizeof(name), "%.*s", (int)text.n, text.p);
+    return name;
 }
 
 void inspect_series_name(struct inspect *in, uint32_t category, uint32_t dimension, uint32_t host,
@@ -209,8 +178,6 @@ static int inspect_open(struct inspect *in)
     struct mysql_config config;
     const uint32_t environment = INSPECT_ENVIRONMENT;
     struct storage_progress progress;
-    struct storage_loader loader = {restore_items, restore_name, restore_watermark,
-                                    restore_text,  restore_seen, in};
     in->guard = in->second_guard =
         (struct read_guard){.deadline_mono_ms = INT64_MAX, .memory_bytes_max = SIZE_MAX};
     mysql_config_from(in->options, &config);
@@ -225,6 +192,7 @@ static int inspect_open(struct inspect *in)
         err = pack_codec_create(&in->pack);
     if (err == 0)
         err = rollup_codec_create(&in->rollup);
+    struct storage_loader loader = catalog_loader(in->catalog);
     if (err == 0)
         err = storage_load(in->session, 0, &environment, 1, &loader, &progress);
     if (err == 0)
@@ -242,9 +210,6 @@ static void inspect_close(struct inspect *in)
         storage_reader_end(in->session);
     if (in->second != NULL)
         storage_reader_end(in->second);
-    for (uint32_t i = 0; i < in->hosts.n; i++)
-        free(in->hosts.v[i]);
-    VEC_FINI(&in->hosts);
     VEC_FINI(&in->runs);
     rollup_codec_destroy(&in->rollup);
     pack_codec_destroy(&in->pack);
@@ -279,47 +244,44 @@ static int inspect_main(const struct option_set *options, size_t command)
     return err;
 }
 
-static void print_help(const struct option_set *options, struct buffer *text)
+static size_t command_of(const char *name)
 {
-    option_help(options, text);
+    size_t command = 0;
+    while (command < ARRAY_LEN(commands) && strcmp(name, commands[command].name) != 0)
+        command++;
+    return command;
+}
+
+/* arg: a command, or what stands where one should. */
+static int run_command(const struct option_set *options, void *arg)
+{
+    size_t command = command_of(arg);
+    if (command < ARRAY_LEN(commands))
+        return inspect_main(options, command);
+    fprintf(stderr,
+            "longtail-inspect: the first argument is a command: tables, rows, bytes, csv or "
+            "verify; --help explains them\n");
+    return LT_EINVALID;
+}
+
+static void usage(void)
+{
     printf("Usage: longtail-inspect COMMAND [--option value ...]\n\nLooks into the database of a "
            "Longtail; reads only.\n\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         printf("  %-8s %s\n", commands[i].name, commands[i].help);
-    printf("\n%.*s", (int)text->len, text->data);
 }
 
 int main(int argc, char **argv)
 {
-    struct option_set *options = NULL;
-    struct buffer text;
-    const char *stop_at = NULL;
-    buffer_init(&text, 64 << 10);
-    size_t command = 0;
-    while (argc > 1 && command < ARRAY_LEN(commands) &&
-           strcmp(argv[1], commands[command].name) != 0)
-        command++;
-    bool found = argc > 1 && command < ARRAY_LEN(commands);
-    int err = option_set_create(&options);
-    if (err == 0)
-        err = option_set_add(options, options_table, ARRAY_LEN(options_table));
-    if (err == 0)
-        err = option_set_add(options, mysql_options_table, mysql_options_table_count);
-    if (err == 0)
-        err = option_set_load(options, found ? argc - 1 : argc, found ? argv + 1 : argv, environ,
-                              &text, &stop_at);
-    if (stop_at != NULL || (err == 0 && argc == 1)) {
-        print_help(options, &text);
-    } else if (err == 0 && !found) {
-        fprintf(stderr, "longtail-inspect: the first argument is a command: tables, rows, bytes, "
-                        "csv or verify; --help explains them\n");
-        err = LT_EINVALID;
-    } else if (err != 0) {
-        fprintf(stderr, "longtail-inspect: %.*s\n", (int)text.len, text.data);
-    } else {
-        err = inspect_main(options, command);
-    }
-    option_set_destroy(&options);
-    buffer_fini(&text);
-    return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    static char help[] = "--help";
+    char *nothing_asked[] = {argv[0], help, NULL};
+    const struct tool_options options[] = {{options_table, ARRAY_LEN(options_table)},
+                                           {mysql_options_table, mysql_options_table_count}};
+    if (argc <= 1)
+        argc = 2, argv = nothing_asked;
+    const struct tool tool = {"longtail-inspect", usage,       options,
+                              ARRAY_LEN(options), run_command, argv[1]};
+    bool found = command_of(argv[1]) < ARRAY_LEN(commands);
+    return tool_main(&tool, found ? argc - 1 : argc, found ? argv + 1 : argv);
 }

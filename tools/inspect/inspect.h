@@ -23,8 +23,7 @@ struct inspect {
     struct pack_codec *pack;
     struct rollup_codec *rollup;
     VEC(struct storage_run) runs;
-    VEC(char *) hosts; /* names by id */
-    uint64_t run;      /* --run, 0: all */
+    uint64_t run; /* --run, 0: all */
     int64_t from_s, to_s;
 };
 

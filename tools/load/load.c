@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/number.h"
 #include "base/option.h"
+#include "tool.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -453,7 +454,7 @@ static int parse_server(const struct option_set *options, struct sockaddr_in *ou
     return loopback || option_bool(options, "remote") ? 0 : LT_EINVALID;
 }
 
-static int load_main(const struct option_set *options)
+static int load_main(const struct option_set *options, void *arg)
 {
     struct load *l = calloc(1, sizeof(*l));
     struct sockaddr_in to;
@@ -494,26 +495,14 @@ static int load_main(const struct option_set *options)
     return err;
 }
 
+static void usage(void)
+{
+    printf("Usage: longtail-load [--option value ...]\n");
+}
+
 int main(int argc, char **argv)
 {
-    struct option_set *options = NULL;
-    struct buffer text;
-    const char *stop_at = NULL;
-    buffer_init(&text, 64 << 10);
-    int err = option_set_create(&options);
-    if (err == 0)
-        err = option_set_add(options, options_table, ARRAY_LEN(options_table));
-    if (err == 0)
-        err = option_set_load(options, argc, argv, environ, &text, &stop_at);
-    if (err != 0) {
-        fprintf(stderr, "longtail-load: %.*s\n", (int)text.len, text.data);
-    } else if (stop_at != NULL) {
-        option_help(options, &text);
-        printf("Usage: longtail-load [--option value ...]\n\n%.*s", (int)text.len, text.data);
-    } else {
-        err = load_main(options);
-    }
-    option_set_destroy(&options);
-    buffer_fini(&text);
-    return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    static const struct tool_options options = {options_table, ARRAY_LEN(options_table)};
+    static const struct tool tool = {"longtail-load", usage, &options, 1, load_main, NULL};
+    return tool_main(&tool, argc, argv);
 }
