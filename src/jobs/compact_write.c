@@ -39,15 +39,27 @@ static int count_row(struct run_writer *w, uint64_t bytes)
 
 void run_writer_group(struct run_writer *w, const struct storage_group *group)
 {
-    w->row = (struct storage_pack){
+    w->group = (struct storage_pack){
         .category = group->category, .dimension = group->dimension, .host = group->host};
     w->begun = false;
 }
 
-int run_writer_put(struct run_writer *w, const struct storage_pack *row)
+int run_writer_row(struct run_writer *w, uint32_t part, const struct pack_row *row)
 {
+    if (row->items == 0)
+        return 0;
+    struct storage_pack stored = w->group;
+    stored.first_item = row->first_item;
+    stored.part = part;
+    stored.last_item = row->last_item;
+    stored.items = row->items;
+    stored.points = row->points;
+    stored.min_ms = row->min_ms;
+    stored.max_ms = row->max_ms;
+    stored.summaries = row->summaries;
+    stored.vectors = row->vectors;
     struct job_context *c = w->context;
-    int err = storage_run_put_pack(c->session, c->environment, w->run, row);
+    int err = storage_run_put_pack(c->session, c->environment, w->run, &stored);
     if (err != 0)
         return err;
     w->run->points += row->points;
@@ -65,19 +77,10 @@ static int row_finish(struct run_writer *w, uint32_t part)
     struct pack_row row;
     w->begun = false;
     int err = pack_finish(w->pack, &row);
-    if (err != 0 || row.items == 0)
+    if (err != 0)
         return err;
-    w->row.first_item = row.first_item;
-    w->row.part = part;
-    w->row.last_item = row.last_item;
-    w->row.items = row.items;
-    w->row.points = row.points;
-    w->row.min_ms = row.min_ms;
-    w->row.max_ms = row.max_ms;
-    w->row.summaries = row.summaries;
-    w->row.vectors = row.vectors;
     atomic_fetch_add_explicit(&w->context->progress->points_done, row.points, memory_order_relaxed);
-    return run_writer_put(w, &w->row);
+    return run_writer_row(w, part, &row);
 }
 
 /* A series that does not fit one row has rows to itself. */
@@ -128,8 +131,8 @@ static int put_rank(struct run_writer *w, uint32_t host, enum storage_rank_kind 
                     uint32_t number)
 {
     const struct storage_rank rank = {
-        .category = w->row.category,
-        .dimension = w->row.dimension,
+        .category = w->group.category,
+        .dimension = w->group.dimension,
         .host = host,
         .kind = kind,
         .number = number,
@@ -181,8 +184,8 @@ int run_writer_host(struct run_writer *w, const struct tally *tally)
         .hosts = 1,
         .negative = tally->host_negative,
     };
-    int err = put_total(w, w->row.host, &total, tally->host_set);
-    return err != 0 ? err : put_top(w, w->row.host, &tally->host_best);
+    int err = put_total(w, w->group.host, &total, tally->host_set);
+    return err != 0 ? err : put_top(w, w->group.host, &tally->host_best);
 }
 
 /* What is known of all items only when every page has been seen. */
@@ -251,8 +254,8 @@ static int put_minute(struct run_writer *w, uint32_t host, uint32_t minute,
     if (m->count == 0)
         return 0;
     const struct storage_total total = {
-        .category = w->row.category,
-        .dimension = w->row.dimension,
+        .category = w->group.category,
+        .dimension = w->group.dimension,
         .host = host,
         .from_s = w->run->range.from_s + (int64_t)minute * 60,
         .count = m->count,

@@ -30,9 +30,9 @@ struct run_writer {
     struct storage_run *run;
     struct pack_writer *pack;
     struct buffer body;
-    struct storage_pack row; /* category, dimension, host of the group in hand */
-    bool begun;              /* the pack has been begun, and may hold series */
-    uint64_t unpaced;        /* bytes written that job_pace has not seen */
+    struct storage_pack group; /* the one in hand: category, dimension, host; else 0 */
+    bool begun;                /* the pack has been begun, and may hold series */
+    uint64_t unpaced;          /* bytes written that job_pace has not seen */
 };
 
 /* run: BUILDING; its counts are kept up to date. Both live as long. */
@@ -46,8 +46,9 @@ MUST_USE int run_writer_series(struct run_writer *w, uint32_t item,
                                const struct vector_points *points, struct summary *summary_out);
 MUST_USE int run_writer_group_end(struct run_writer *w);
 
-/* A row as it is: what run_writer_series would have made. */
-MUST_USE int run_writer_put(struct run_writer *w, const struct storage_pack *row);
+/* A row that the caller has packed, of the group in hand; part: which of its series' rows, 0 where
+ * that has one. An empty row is none. */
+MUST_USE int run_writer_row(struct run_writer *w, uint32_t part, const struct pack_row *row);
 
 /* Rank rows of the tally's host, after tally_host_end, if it has enough items. */
 MUST_USE int run_writer_host(struct run_writer *w, const struct tally *tally);

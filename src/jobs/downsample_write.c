@@ -53,17 +53,7 @@ static int row_finish(struct coarse_run *c)
     struct pack_row row;
     c->begun = false;
     int err = rollup_finish(c->rollup, &row);
-    if (err != 0 || row.items == 0)
-        return err;
-    c->row.first_item = row.first_item;
-    c->row.last_item = row.last_item;
-    c->row.items = row.items;
-    c->row.points = row.points;
-    c->row.min_ms = row.min_ms;
-    c->row.max_ms = row.max_ms;
-    c->row.summaries = row.summaries;
-    c->row.vectors = row.vectors;
-    return run_writer_put(&c->writer, &c->row);
+    return err != 0 ? err : run_writer_row(&c->writer, 0, &row);
 }
 
 static int row_add(struct coarse_run *c, uint32_t item, const struct rollup_bucket *buckets,
@@ -101,12 +91,8 @@ static int dimension_end(struct day_writer *w)
 
 static int group_begin(struct day_writer *w, const struct storage_group *group)
 {
-    struct coarse_run *both[] = {&w->minutes, &w->hours};
-    for (unsigned i = 0; i < ARRAY_LEN(both); i++) {
-        both[i]->row = (struct storage_pack){
-            .category = group->category, .dimension = group->dimension, .host = group->host};
-        run_writer_group(&both[i]->writer, group);
-    }
+    run_writer_group(&w->minutes.writer, group);
+    run_writer_group(&w->hours.writer, group);
     w->group = group;
     return tally_host_begin(&w->tally, group->host, group->points >= WRITE_RANKED_HOST_ITEMS);
 }

@@ -21,7 +21,6 @@ struct coarse_run {
     struct storage_run run;   /* BUILDING */
     struct run_writer writer; /* ranks, totals, heartbeats, and counts */
     struct rollup_writer *rollup;
-    struct storage_pack row;
     bool begun;
 };
 
