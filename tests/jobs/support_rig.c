@@ -9,6 +9,7 @@
 #include "jobs/support_world.h"
 
 #include "mysql/mysql_storage.h"
+#include "support_crash.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 void rig_open(struct rig *rig, const char *address, const char *prefix, uint64_t epoch)
 {
     static unsigned count;
-    *rig = (struct rig){.progress = {.epoch = epoch}};
+    *rig = (struct rig){.progress = {.epoch = epoch}, .address = address};
     if (prefix != NULL)
         snprintf(rig->prefix, sizeof(rig->prefix), "%s", prefix);
     else
@@ -66,6 +67,11 @@ void rig_close(struct rig *rig)
     storage_session_destroy(&rig->session);
     storage_session_destroy(&rig->reader);
     storage_destroy(&rig->storage);
+}
+
+int rig_crash(const struct rig *rig, const char *failpoint)
+{
+    return crash_at(failpoint, rig->address, rig->prefix, rig->progress.epoch);
 }
 
 struct storage_range rig_hour(unsigned hour)

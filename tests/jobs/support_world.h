@@ -21,6 +21,7 @@ struct rig {
     struct job_limits limits;
     struct job_progress job_progress;
     struct job_context context;
+    const char *address;
     char prefix[32];
 };
 
@@ -28,6 +29,8 @@ struct rig {
  * with its epoch. Assert that all goes well. */
 void rig_open(struct rig *rig, const char *address, const char *prefix, uint64_t epoch);
 void rig_close(struct rig *rig);
+/* support_crash.h; the process opens its rig with the prefix and the epoch. */
+int rig_crash(const struct rig *rig, const char *failpoint);
 
 struct storage_range rig_hour(unsigned hour);
 struct storage_flush rig_flush(const struct rig *rig);
@@ -64,6 +67,9 @@ struct world {
     struct world_series series[WORLD_CATEGORIES][WORLD_DIMENSIONS][WORLD_HOSTS][WORLD_ITEMS];
     uint8_t beats[WORLD_HOURS][WORLD_COLLECTORS][WORLD_HOSTS][BEAT_BYTES];
 };
+
+/* Sets of hours. */
+enum { HOUR_0 = 1, HOUR_1 = 2, BOTH = 3 };
 
 uint32_t world_random(uint32_t below);
 

@@ -47,8 +47,6 @@ static int teardown(void **state)
     return 0;
 }
 
-enum { HOUR_0 = 1, HOUR_1 = 2, BOTH = 3 };
-
 static void test_an_hour_becomes_one_run(void **state)
 {
     struct fixture *f = *state;
@@ -403,8 +401,7 @@ static void test_a_job_that_has_to_stop_leaves_what_was(void **state)
     world_check_run(&f->world, &f->rig, 0);
 }
 
-/* The process that dies: this program again, because a failpoint is armed when the first one is
- * passed. */
+/* What the process does that dies. */
 static int crash_main(const char *address, const char *prefix, const char *epoch)
 {
     struct rig rig;
@@ -412,23 +409,6 @@ static int crash_main(const char *address, const char *prefix, const char *epoch
     int err = compact_range(&rig.context, rig_hour(0));
     rig_close(&rig);
     return err == 0 ? 0 : 1;
-}
-
-static int crash_at(const char *failpoint, const struct rig *rig)
-{
-    char epoch[24];
-    snprintf(epoch, sizeof(epoch), "%llu", (unsigned long long)rig->progress.epoch);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        setenv("LONGTAIL_FAILPOINT", failpoint, 1);
-        execl("/proc/self/exe", "test_compact", "crash", test_mariadb_address(db), rig->prefix,
-              epoch, (char *)NULL);
-        _exit(127);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return status;
 }
 
 /* Each statement of a piece of work that has all there is: a compact run, late points, odd ones,
@@ -443,8 +423,8 @@ static void crash_once(struct fixture *f, const char *statement, unsigned i)
     world_flush(&f->world, &f->rig, 80, BOTH, true);
     world_flush(&f->world, &f->rig, 200, HOUR_0, false);
     if (drop)
-        assert_true(WIFSIGNALED(crash_at("run.pack.after", &f->rig)));
-    int status = crash_at(failpoint, &f->rig);
+        assert_true(WIFSIGNALED(rig_crash(&f->rig, "run.pack.after")));
+    int status = rig_crash(&f->rig, failpoint);
     /* Odd heartbeats may all be of the hour: then the catch-all keeps none. */
     bool may_end = strcmp(statement, "run.heartbeat") == 0;
     if (!WIFSIGNALED(status) && (status != 0 || !may_end))

@@ -46,8 +46,6 @@ static int teardown(void **state)
     return 0;
 }
 
-enum { HOUR_0 = 1, HOUR_1 = 2, BOTH = 3 };
-
 static void compact(struct fixture *f, unsigned hours)
 {
     for (unsigned hour = 0; hour < WORLD_HOURS; hour++)
@@ -322,23 +320,6 @@ static int crash_main(const char *address, const char *prefix, const char *epoch
     return err == 0 ? 0 : 1;
 }
 
-static int crash_at(const char *failpoint, const struct rig *rig)
-{
-    char epoch[24];
-    snprintf(epoch, sizeof(epoch), "%llu", (unsigned long long)rig->progress.epoch);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        setenv("LONGTAIL_FAILPOINT", failpoint, 1);
-        execl("/proc/self/exe", "test_downsample", "crash", test_mariadb_address(db), rig->prefix,
-              epoch, (char *)NULL);
-        _exit(127);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return status;
-}
-
 /* Old or new: never none, never both. */
 static void check_one_of_each(struct rig *rig)
 {
@@ -371,8 +352,8 @@ static void test_a_crash_leaves_old_or_new(void **state)
             world_flush(&f->world, &f->rig, 50, BOTH, false);
             compact(f, BOTH);
             if (strncmp(statements[s], "drop", 4) == 0) /* so that there is something to drop */
-                assert_true(WIFSIGNALED(crash_at("run.pack.after", &f->rig)));
-            int status = crash_at(failpoint, &f->rig);
+                assert_true(WIFSIGNALED(rig_crash(&f->rig, "run.pack.after")));
+            int status = rig_crash(&f->rig, failpoint);
             if (!WIFSIGNALED(status) && (status != 0 || i == 0))
                 fail_msg("%s: the process ended with status %d", failpoint, status);
             check_one_of_each(&f->rig);

@@ -10,6 +10,7 @@
 #include "base/vec.h"
 #include "model/kind.h"
 #include "mysql/mysql_storage.h"
+#include "support_crash.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,7 +82,8 @@ struct fixture *fixture_create(struct test_mariadb *db, int timeout_ms)
     struct fixture *f = calloc(1, sizeof(*f));
     assert_non_null(f);
     snprintf(f->prefix, sizeof(f->prefix), "%s", fresh_prefix());
-    f->storage = storage_open(test_mariadb_address(db), f->prefix, timeout_ms);
+    f->address = test_mariadb_address(db);
+    f->storage = storage_open(f->address, f->prefix, timeout_ms);
     f->s = session_open(f->storage);
     f->r = session_open(f->storage);
     prepare(f->s);
@@ -102,6 +104,11 @@ void fixture_destroy(struct fixture *f)
     storage_destroy(&f->storage);
     mysql_close(f->raw);
     free(f);
+}
+
+int fixture_crash(const struct fixture *f, const char *failpoint)
+{
+    return crash_at(failpoint, f->address, f->prefix, f->progress.epoch);
 }
 
 MYSQL *raw_connect(const struct test_mariadb *db)

@@ -35,6 +35,7 @@ struct fixture {
     struct storage_progress progress;
     struct storage_fence fence;
     struct read_guard guard; /* a minute */
+    const char *address;
     char prefix[32];
     MYSQL *raw; /* a client beside them, in the environment's database */
 };
@@ -42,6 +43,8 @@ struct fixture {
 /* With databases of its own. timeout_ms: mysql_storage.h. */
 struct fixture *fixture_create(struct test_mariadb *db, int timeout_ms);
 void fixture_destroy(struct fixture *f);
+/* support_crash.h */
+int fixture_crash(const struct fixture *f, const char *failpoint);
 
 /* ---- a client that knows nothing of all this ---- */
 

@@ -137,8 +137,7 @@ static void assert_all_or_nothing(struct storage_session *s, const struct storag
 
 /* ---- crashes (FAULTS 2) ---- */
 
-/* The process that dies: this program again, because a failpoint is armed when the first one is
- * passed. */
+/* What the process does that dies. */
 static int crash_main(const char *address, const char *prefix, const char *epoch)
 {
     struct storage *storage = storage_open(address, prefix, TIMEOUT_MS);
@@ -148,23 +147,6 @@ static int crash_main(const char *address, const char *prefix, const char *epoch
     storage_session_destroy(&s);
     storage_destroy(&storage);
     return err == 0 ? 0 : 1;
-}
-
-static int crash_at(const char *failpoint, const char *prefix, uint64_t epoch)
-{
-    char epoch_text[24];
-    snprintf(epoch_text, sizeof(epoch_text), "%llu", (unsigned long long)epoch);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        setenv("LONGTAIL_FAILPOINT", failpoint, 1);
-        execl("/proc/self/exe", "test_faults", "crash", test_mariadb_address(db), prefix,
-              epoch_text, (char *)NULL);
-        _exit(127);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return status;
 }
 
 static void test_a_crash_leaves_all_or_nothing(void **state)
@@ -189,7 +171,7 @@ static void test_a_crash_leaves_all_or_nothing(void **state)
         void *fixture;
         setup(&fixture);
         struct fixture *f = fixture;
-        int status = crash_at(failpoints[i], f->prefix, f->progress.epoch);
+        int status = fixture_crash(f, failpoints[i]);
         if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
             fail_msg("failpoint %s was not passed", failpoints[i]);
         bool all = strcmp(failpoints[i], "flush.commit.after") == 0;
@@ -203,7 +185,7 @@ static void test_a_crash_leaves_all_or_nothing(void **state)
     void *fixture;
     setup(&fixture);
     struct fixture *f = fixture;
-    assert_int_equal(crash_at("no.such.failpoint", f->prefix, f->progress.epoch), 0);
+    assert_int_equal(fixture_crash(f, "no.such.failpoint"), 0);
     assert_all_or_nothing(f->s, &f->progress, true);
     teardown(&fixture);
 }

@@ -66,23 +66,6 @@ static int crash_main(const char *address, const char *prefix, const char *epoch
     return err == 0 ? 0 : 1;
 }
 
-static int crash_at(const char *failpoint, struct fixture *f)
-{
-    char epoch_text[24];
-    snprintf(epoch_text, sizeof(epoch_text), "%llu", (unsigned long long)f->progress.epoch);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        setenv("LONGTAIL_FAILPOINT", failpoint, 1);
-        execl("/proc/self/exe", "test_runs_crash", "crash", test_mariadb_address(db), f->prefix,
-              epoch_text, (char *)NULL);
-        _exit(127);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return status;
-}
-
 /* Old: ten points, no coarser run in force. New: the one point that the copy has, and one. */
 static bool assert_old_or_new(struct fixture *f)
 {
@@ -122,7 +105,7 @@ static void test_a_crash_leaves_old_or_new(void **state)
                      time % 2 == 1 ? "before" : "after", (time + 1) / 2);
             struct fixture *f = fixture_create(db, RUNS_TIMEOUT_MS);
             assert_int_equal(flush_simple(f->s, &f->progress, 0, 10), 0);
-            int status = crash_at(failpoint, f);
+            int status = fixture_crash(f, failpoint);
             if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
                 fail_msg("failpoint %s was not passed", failpoint);
             bool is_new = assert_old_or_new(f);
@@ -141,7 +124,7 @@ static void test_a_crash_leaves_old_or_new(void **state)
     assert_int_equal(crashes, 108);
     struct fixture *f = fixture_create(db, RUNS_TIMEOUT_MS);
     assert_int_equal(flush_simple(f->s, &f->progress, 0, 10), 0);
-    assert_int_equal(crash_at("run.table.before:6", f), 0); /* once more than it is passed */
+    assert_int_equal(fixture_crash(f, "run.table.before:6"), 0); /* once more than it is passed */
     assert_true(assert_old_or_new(f));
     fixture_destroy(f);
 }
@@ -166,7 +149,7 @@ static void test_a_crash_in_a_drop_is_made_good(void **state)
         struct storage_run left;
         assert_int_equal(storage_run_create(f->s, &f->fence, ENVIRONMENT, &like, &left), 0);
         assert_int_equal(put_rows(f->s, &left, 2, 1000), 0);
-        int status = crash_at(failpoints[i], f);
+        int status = fixture_crash(f, failpoints[i]);
         if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
             fail_msg("failpoint %s was not passed", failpoints[i]);
         assert_false(assert_old_or_new(f));
