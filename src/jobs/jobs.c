@@ -1,6 +1,7 @@
 #include "jobs/jobs.h"
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/error.h"
 #include "jobs/seat.h"
 
@@ -117,15 +118,12 @@ static int seat_environments(struct seat *seat, const struct tenant *tenant)
 
 static int seat_init(struct seat *seat, struct jobs *jobs, uint32_t partition)
 {
-    pthread_condattr_t attr;
     seat->jobs = jobs;
     seat->partition = partition;
-    if (pthread_mutex_init(&seat->lock, NULL) != 0 || pthread_condattr_init(&attr) != 0)
+    if (pthread_mutex_init(&seat->lock, NULL) != 0)
         return LT_ENOMEM;
-    int failed = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    failed = failed != 0 ? failed : pthread_cond_init(&seat->changed, &attr);
-    pthread_condattr_destroy(&attr);
-    if (failed != 0 || !VEC_RESERVE(&seat->requests, JOBS_REQUESTS_MAX) ||
+    cond_init(&seat->changed);
+    if (!VEC_RESERVE(&seat->requests, JOBS_REQUESTS_MAX) ||
         !VEC_RESERVE(&seat->outcomes, JOBS_REQUESTS_MAX))
         return LT_ENOMEM;
     return seat_environments(seat, jobs->config.tenant);

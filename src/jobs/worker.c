@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/error.h"
 #include "base/failpoint.h"
 #include "base/logger.h"
@@ -38,15 +39,10 @@ struct worker {
 
 void seat_wait(struct seat *seat, int64_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
+    int64_t until_ms = clock_mono_ms() + ms;
     pthread_mutex_lock(&seat->lock);
     if (!seat->stopping && !seat->poked)
-        pthread_cond_timedwait(&seat->changed, &seat->lock, &until);
+        cond_wait_until(&seat->changed, &seat->lock, until_ms);
     pthread_mutex_unlock(&seat->lock);
 }
 

@@ -1,12 +1,12 @@
 #include "kafka/internal.h"
 
+#include "base/cond.h"
 #include "base/error.h"
 #include "base/logger.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 static int kafka_event_fd(const struct log *log)
@@ -75,12 +75,8 @@ static const struct log_ops kafka_ops = {
 
 static void init_sync(struct kafka *k)
 {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&k->lock, NULL);
-    pthread_cond_init(&k->wanted, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    cond_init(&k->wanted);
 }
 
 /* Builds a producer once, so that a bad setting is refused at start instead of retried for ever. */

@@ -1,11 +1,11 @@
 #include "kafka/internal.h"
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/error.h"
 #include "base/logger.h"
 
 #include <stdint.h>
-#include <time.h>
 #include <unistd.h>
 
 /* The keeper does what may block and the loop must not: it makes sure of the topic, builds a
@@ -24,9 +24,7 @@ void kafka_poke(struct kafka *k)
 
 static void wait_a_tick(struct kafka *k)
 {
-    int64_t until_ms = clock_mono_ms() + KEEPER_TICK_MS;
-    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
-    pthread_cond_timedwait(&k->wanted, &k->lock, &until);
+    cond_wait_until(&k->wanted, &k->lock, clock_mono_ms() + KEEPER_TICK_MS);
 }
 
 void *keeper_run(void *arg)

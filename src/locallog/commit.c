@@ -1,6 +1,7 @@
 #include "locallog/internal.h"
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/error.h"
 #include "base/failpoint.h"
 #include "base/logger.h"

@@ -134,7 +134,4 @@ int locallog_reader_next(struct log_reader *reader, int timeout_ms, struct log_r
 void locallog_reader_wake(struct log_reader *reader);
 void locallog_reader_close(struct log_reader **reader);
 
-/* As pthread_cond_timedwait, until a clock_mono_ms; false: the time has come. */
-bool cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until_mono_ms);
-
 #endif

@@ -1,6 +1,7 @@
 #include "locallog/internal.h"
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/error.h"
 #include "base/logger.h"
 
@@ -36,13 +37,6 @@ void pending_list_move(struct pending_list *to, struct pending_list *from)
     to->records += from->records;
     to->bytes += from->bytes;
     pending_list_init(from);
-}
-
-bool cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until_mono_ms)
-{
-    struct timespec until = {.tv_sec = until_mono_ms / 1000,
-                             .tv_nsec = until_mono_ms % 1000 * 1000000};
-    return pthread_cond_timedwait(cond, lock, &until) != ETIMEDOUT;
 }
 
 /* ---- append and dispatch: the loop ---- */
@@ -152,13 +146,9 @@ static const struct log_ops locallog_ops = {
 
 static void init_sync(struct locallog *l)
 {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->work, &monotonic);
-    pthread_cond_init(&l->news, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    cond_init(&l->work);
+    cond_init(&l->news);
     pending_list_init(&l->queue);
     pending_list_init(&l->reports);
 }

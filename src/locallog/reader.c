@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/error.h"
 #include "base/logger.h"
 

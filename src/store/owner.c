@@ -1,6 +1,7 @@
 #include "store/partition.h"
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/error.h"
 #include "base/failpoint.h"
 #include "base/logger.h"
@@ -96,14 +97,9 @@ static bool is_stopping(struct partition *p)
 
 void partition_pause(struct partition *p, int64_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
+    int64_t until_ms = clock_mono_ms() + ms;
     pthread_mutex_lock(&p->lock);
-    pthread_cond_timedwait(&p->changed, &p->lock, &until);
+    cond_wait_until(&p->changed, &p->lock, until_ms);
     pthread_mutex_unlock(&p->lock);
 }
 

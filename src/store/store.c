@@ -1,6 +1,7 @@
 #include "store/store.h"
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/error.h"
 #include "base/logger.h"
 #include "store/partition.h"
@@ -78,8 +79,7 @@ static int partition_init(struct partition *p, struct store *store, uint32_t num
     atomic_store(&p->wake_at, UINT64_MAX);
     if (pthread_mutex_init(&p->lock, NULL) != 0)
         return LT_ENOMEM;
-    if (pthread_cond_init(&p->changed, NULL) != 0)
-        return LT_ENOMEM;
+    cond_init(&p->changed);
     return record_reader_create(&p->decoder);
 }
 
