@@ -1,6 +1,8 @@
 #ifndef MODEL_BLOCK_H
 #define MODEL_BLOCK_H
 
+#include "base/ascending.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -70,15 +72,7 @@ static inline bool block_filter_has_category(const struct block_filter *filter, 
 {
     if (filter->categories == NULL)
         return filter->category == category;
-    uint32_t low = 0, high = filter->categories_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (filter->categories[middle] < category)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < filter->categories_count && filter->categories[low] == category;
+    return ascending_has(filter->categories, filter->categories_count, category);
 }
 
 /* The last time before to_ms. A point may stand at INT64_MAX, so that as an end means none. */

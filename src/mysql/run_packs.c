@@ -1,3 +1,4 @@
+#include "base/ascending.h"
 #include "base/error.h"
 #include "base/number.h"
 #include "base/vec.h"
@@ -57,16 +58,8 @@ static bool items_within(const struct block_filter *filter, uint32_t first, uint
     last = last < span.last ? last : span.last;
     if (first > last || filter->items == NULL)
         return first <= last;
-    uint32_t low = 0;
-    uint32_t high = filter->items_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (filter->items[middle] < first)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < filter->items_count && filter->items[low] <= last;
+    uint32_t at = ascending_find(filter->items, filter->items_count, first);
+    return at < filter->items_count && filter->items[at] <= last;
 }
 
 /* ---- rows ---- */

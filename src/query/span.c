@@ -1,5 +1,6 @@
 #include "query/span.h"
 
+#include "base/ascending.h"
 #include "port/storage_reads.h"
 #include "vector/pack.h"
 #include "vector/rollup.h"
@@ -34,17 +35,7 @@ static uint32_t column_of(const struct topq *t, uint32_t dimension)
 
 bool span_wants_host(const struct topq *t, uint32_t host)
 {
-    if (t->hosts == NULL)
-        return true;
-    uint32_t lo = 0, hi = t->hosts_count;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (t->hosts[mid] < host)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < t->hosts_count && t->hosts[lo] == host;
+    return t->hosts == NULL || ascending_has(t->hosts, t->hosts_count, host);
 }
 
 static struct block_filter make_filter(const struct span *span, uint32_t category)

@@ -1,6 +1,7 @@
 #include "query/span.h"
 #include "query/topq.h"
 
+#include "base/ascending.h"
 #include "port/storage_reads.h"
 #include "vector/pack.h"
 #include "vector/rollup.h"
@@ -78,15 +79,8 @@ static bool cut_at_minutes(int64_t length_ms, uint32_t parts)
 /* The slot of a row's item, or that of everything else. */
 static uint32_t slot_of(const struct spark *s, uint32_t item)
 {
-    uint32_t lo = 0, hi = s->items_count;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (s->items[mid] < item)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < s->items_count && s->items[lo] == item ? s->order[s->items_from + lo] : s->rows;
+    uint32_t at = ascending_find(s->items, s->items_count, item);
+    return at < s->items_count && s->items[at] == item ? s->order[s->items_from + at] : s->rows;
 }
 
 static struct cell *cell_at(const struct spark *s, const struct spark_share *share, uint32_t slot,

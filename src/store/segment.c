@@ -1,5 +1,6 @@
 #include "store/segment.h"
 
+#include "base/ascending.h"
 #include "base/clock.h"
 #include "base/error.h"
 
@@ -189,20 +190,6 @@ void segment_seal(struct segment *s)
 
 /* ---- readers ---- */
 
-/* The first position whose value is >= want. */
-static uint32_t lower_bound(const uint32_t *sorted, uint32_t count, uint64_t want)
-{
-    uint32_t low = 0, high = count;
-    while (low < high) {
-        uint32_t mid = low + (high - low) / 2;
-        if (sorted[mid] < want)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low;
-}
-
 struct cut { /* a chunk's positions that belong to offsets [from, to) */
     uint32_t first, end;
 };
@@ -213,9 +200,9 @@ static struct cut chunk_cut(const struct segment *s, const struct segment_chunk 
     uint32_t count = atomic_load_explicit(&c->count, memory_order_acquire);
     struct cut cut = {0, count};
     if (from > s->lo)
-        cut.first = lower_bound(c->ordinals, count, from - s->lo);
+        cut.first = ascending_find(c->ordinals, count, from - s->lo);
     if (count > 0 && c->ordinals[count - 1] >= to - s->lo)
-        cut.end = lower_bound(c->ordinals, count, to - s->lo);
+        cut.end = ascending_find(c->ordinals, count, to - s->lo);
     return cut;
 }
 
@@ -241,7 +228,7 @@ static int visit_chunk(const struct segment *s, const struct segment_group *g,
 
 static bool contains(const uint32_t *sorted, uint32_t count, uint32_t want)
 {
-    uint32_t at = lower_bound(sorted, count, want);
+    uint32_t at = ascending_find(sorted, count, want);
     return at < count && sorted[at] == want;
 }
 

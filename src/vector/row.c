@@ -1,5 +1,6 @@
 #include "vector/row.h"
 
+#include "base/ascending.h"
 #include "base/error.h"
 #include "vector/bits.h"
 
@@ -154,16 +155,10 @@ int row_open(struct row_reader *r, struct frame_codec *frame, struct slice body,
 
 struct row_wanted row_wanted_from(const uint32_t *items, uint32_t count, uint32_t first_item)
 {
-    uint32_t low = 0;
-    uint32_t high = items != NULL ? count : 0;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (items[middle] < first_item)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return (struct row_wanted){items != NULL ? items + low : NULL, count - low};
+    if (items == NULL)
+        return (struct row_wanted){NULL, count};
+    uint32_t at = ascending_find(items, count, first_item);
+    return (struct row_wanted){items + at, count - at};
 }
 
 bool row_wants(struct row_wanted *wanted, uint32_t item)

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/arena.h"
+#include "base/ascending.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/hash.h"
@@ -149,6 +150,26 @@ static void test_number_round_trips(void **state)
     assert_string_equal(text, "0.1");
 }
 
+static void test_ascending_finds_as_a_walk_does(void **state)
+{
+    (void)state;
+    uint32_t v[40];
+    for (uint32_t count = 0; count < ARRAY_LEN(v); count++) {
+        for (uint32_t i = 0; i < count; i++) /* the last one is as large as can be */
+            v[i] = i + 1 == count ? UINT32_MAX : 3 * i + 1;
+        for (uint64_t x = 0; x < 3 * ARRAY_LEN(v) + 3; x++) {
+            uint64_t want = x < 3 * ARRAY_LEN(v) ? x : UINT32_MAX - 1 + (x - 3 * ARRAY_LEN(v));
+            uint32_t at = 0;
+            while (at < count && v[at] < want)
+                at++;
+            assert_int_equal(ascending_find(v, count, want), at);
+            if (want <= UINT32_MAX)
+                assert_int_equal(ascending_has(v, count, (uint32_t)want),
+                                 at < count && v[at] == want);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +178,7 @@ int main(void)
         cmocka_unit_test(test_arena_aligns_and_copies),
         cmocka_unit_test(test_number_parses_what_strtod_does_and_no_more),
         cmocka_unit_test(test_number_round_trips),
+        cmocka_unit_test(test_ascending_finds_as_a_walk_does),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
