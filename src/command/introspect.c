@@ -78,18 +78,6 @@ static void reply_words(struct resp_writer reply, const char *text)
     }
 }
 
-static void reply_named_integer(struct resp_writer reply, const char *name, int64_t value)
-{
-    resp_bulk_str(reply, name);
-    resp_integer(reply, value);
-}
-
-static void reply_named_text(struct resp_writer reply, const char *name, const char *value)
-{
-    resp_bulk_str(reply, name);
-    resp_bulk_str(reply, value);
-}
-
 static void reply_keys(struct resp_writer reply, const struct command_keys *keys)
 {
     if (keys->start == 0) {
@@ -103,24 +91,24 @@ static void reply_keys(struct resp_writer reply, const struct command_keys *keys
     reply_words(reply, keys->flags);
     resp_bulk_str(reply, "begin_search");
     resp_map(reply, 2);
-    reply_named_text(reply, "type", keys->keyword != NULL ? "keyword" : "index");
+    resp_pair_text(reply, "type", keys->keyword != NULL ? "keyword" : "index");
     resp_bulk_str(reply, "spec");
     if (keys->keyword != NULL) {
         resp_map(reply, 2);
-        reply_named_text(reply, "keyword", keys->keyword);
-        reply_named_integer(reply, "startfrom", keys->start);
+        resp_pair_text(reply, "keyword", keys->keyword);
+        resp_pair_integer(reply, "startfrom", keys->start);
     } else {
         resp_map(reply, 1);
-        reply_named_integer(reply, "index", keys->start);
+        resp_pair_integer(reply, "index", keys->start);
     }
     resp_bulk_str(reply, "find_keys");
     resp_map(reply, 2);
-    reply_named_text(reply, "type", "range");
+    resp_pair_text(reply, "type", "range");
     resp_bulk_str(reply, "spec");
     resp_map(reply, 3);
-    reply_named_integer(reply, "lastkey", keys->last);
-    reply_named_integer(reply, "keystep", keys->step);
-    reply_named_integer(reply, "limit", 0);
+    resp_pair_integer(reply, "lastkey", keys->last);
+    resp_pair_integer(reply, "keystep", keys->step);
+    resp_pair_integer(reply, "limit", 0);
 }
 
 static void reply_command(struct resp_writer reply, const struct command_spec *spec)
@@ -187,14 +175,14 @@ static void reply_arguments(struct resp_writer reply, const struct command_argum
         bool displayed = plain && strcmp(a->type, "pure-token") != 0;
         resp_map(reply,
                  2u + displayed + (a->key >= 0) + (a->token != NULL) + (*flags != '\0') + !plain);
-        reply_named_text(reply, "name", a->name);
-        reply_named_text(reply, "type", a->type);
+        resp_pair_text(reply, "name", a->name);
+        resp_pair_text(reply, "type", a->type);
         if (displayed)
-            reply_named_text(reply, "display_text", a->name);
+            resp_pair_text(reply, "display_text", a->name);
         if (a->key >= 0)
-            reply_named_integer(reply, "key_spec_index", a->key);
+            resp_pair_integer(reply, "key_spec_index", a->key);
         if (a->token != NULL)
-            reply_named_text(reply, "token", a->token);
+            resp_pair_text(reply, "token", a->token);
         if (*flags != '\0') {
             resp_bulk_str(reply, "flags");
             resp_set(reply, count_words(flags));
@@ -212,10 +200,10 @@ static void reply_docs(struct resp_writer reply, const struct command_spec *spec
     bool has_arguments = spec->arguments_count > 0, has_subcommands = spec->subcommands.count > 0;
     resp_bulk_str(reply, spec->name);
     resp_map(reply, 4u + has_arguments + has_subcommands);
-    reply_named_text(reply, "summary", spec->summary);
-    reply_named_text(reply, "since", spec->since);
-    reply_named_text(reply, "group", spec->group);
-    reply_named_text(reply, "complexity", spec->complexity);
+    resp_pair_text(reply, "summary", spec->summary);
+    resp_pair_text(reply, "since", spec->since);
+    resp_pair_text(reply, "group", spec->group);
+    resp_pair_text(reply, "complexity", spec->complexity);
     if (has_arguments) {
         resp_bulk_str(reply, "arguments");
         reply_arguments(reply, spec->arguments, spec->arguments_count);

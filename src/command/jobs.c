@@ -13,18 +13,6 @@
 
 /* ---- the list ---- */
 
-static void put_integer(struct resp_writer w, const char *key, int64_t x)
-{
-    resp_bulk_str(w, key);
-    resp_integer(w, x);
-}
-
-static void put_text(struct resp_writer w, const char *key, const char *text)
-{
-    resp_bulk_str(w, key);
-    resp_bulk_str(w, text);
-}
-
 static void format_range(struct storage_range range, char *out, size_t size)
 {
     char from[TIMESPEC_BYTES_MAX], to[TIMESPEC_BYTES_MAX];
@@ -53,21 +41,21 @@ static void put_line(struct resp_writer w, const struct jobs_line *line)
     if (line->last_wall_ms > 0)
         timespec_format(line->last_wall_ms / 1000, last);
     resp_map(w, 15);
-    put_text(w, "name", line->name);
-    put_text(w, "state", jobs_state_text(line->state));
-    put_text(w, "what", what);
-    put_integer(w, "progress_percent", percent(line));
-    put_integer(w, "points", (int64_t)line->points_all);
-    put_integer(w, "lag_s", line->lag_ms / 1000);
-    put_integer(w, "asked", line->asked);
-    put_integer(w, "pieces", (int64_t)line->pieces);
-    put_integer(w, "rows", (int64_t)line->rows);
-    put_integer(w, "bytes", (int64_t)line->bytes);
-    put_text(w, "last_at", last);
-    put_integer(w, "last_ms", line->last_took_ms);
-    put_text(w, "error", line->error);
-    put_text(w, "asked_error", line->asked_error);
-    put_text(w, "help", line->help);
+    resp_pair_text(w, "name", line->name);
+    resp_pair_text(w, "state", jobs_state_text(line->state));
+    resp_pair_text(w, "what", what);
+    resp_pair_integer(w, "progress_percent", percent(line));
+    resp_pair_integer(w, "points", (int64_t)line->points_all);
+    resp_pair_integer(w, "lag_s", line->lag_ms / 1000);
+    resp_pair_integer(w, "asked", line->asked);
+    resp_pair_integer(w, "pieces", (int64_t)line->pieces);
+    resp_pair_integer(w, "rows", (int64_t)line->rows);
+    resp_pair_integer(w, "bytes", (int64_t)line->bytes);
+    resp_pair_text(w, "last_at", last);
+    resp_pair_integer(w, "last_ms", line->last_took_ms);
+    resp_pair_text(w, "error", line->error);
+    resp_pair_text(w, "asked_error", line->asked_error);
+    resp_pair_text(w, "help", line->help);
 }
 
 void jobs_list(struct command_call *call)

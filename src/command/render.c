@@ -22,33 +22,21 @@ static void put_values(struct resp_writer w, const double *values, uint32_t coun
         put_value(w, values[i]);
 }
 
-static void put_key_integer(struct resp_writer w, const char *key, int64_t x)
-{
-    resp_bulk_str(w, key);
-    resp_integer(w, x);
-}
-
-static void put_key_slice(struct resp_writer w, const char *key, struct slice text)
-{
-    resp_bulk_str(w, key);
-    resp_bulk(w, text);
-}
-
 /* What both results say about what they rest on. */
 enum { SOURCE_PAIRS = 6 };
 static void put_source(struct resp_writer w, const struct result_source *source)
 {
     resp_bulk_str(w, "complete");
     resp_bool(w, source->complete);
-    put_key_slice(w, "why", slice_str(source->why));
+    resp_pair_bulk(w, "why", slice_str(source->why));
     resp_bulk_str(w, "complete_until_ms");
     if (source->complete_until_ms > 0)
         resp_integer(w, source->complete_until_ms);
     else
         resp_null(w); /* nothing was appended since this process began */
-    put_key_integer(w, "offset", (int64_t)source->offset);
-    put_key_integer(w, "rows_read", (int64_t)source->rows);
-    put_key_integer(w, "bytes_read", (int64_t)source->bytes);
+    resp_pair_integer(w, "offset", (int64_t)source->offset);
+    resp_pair_integer(w, "rows_read", (int64_t)source->rows);
+    resp_pair_integer(w, "bytes_read", (int64_t)source->bytes);
 }
 
 /* ---- RANGE ---- */
@@ -56,11 +44,11 @@ static void put_source(struct resp_writer w, const struct result_source *source)
 static void put_series(struct resp_writer w, const struct result_series *series)
 {
     resp_map(w, 5);
-    put_key_slice(w, "key", series->key);
+    resp_pair_bulk(w, "key", series->key);
     resp_bulk_str(w, "known");
     resp_bool(w, series->known);
-    put_key_slice(w, "kind", slice_str(kind_text(series->kind)));
-    put_key_slice(w, "aggregate", slice_str(series->aggregate));
+    resp_pair_bulk(w, "kind", slice_str(kind_text(series->kind)));
+    resp_pair_bulk(w, "aggregate", slice_str(series->aggregate));
     resp_bulk_str(w, "buckets");
     resp_array(w, series->buckets_count);
     for (uint32_t i = 0; i < series->buckets_count; i++) {
@@ -75,10 +63,10 @@ static void put_series(struct resp_writer w, const struct result_series *series)
 static void range_nested(struct resp_writer w, const struct result_range *range)
 {
     resp_map(w, 5 + SOURCE_PAIRS);
-    put_key_integer(w, "from", range->from_ms / 1000);
-    put_key_integer(w, "to", range->to_ms / 1000);
-    put_key_integer(w, "step", range->step_ms / 1000);
-    put_key_integer(w, "resolution", range->resolution_ms / 1000);
+    resp_pair_integer(w, "from", range->from_ms / 1000);
+    resp_pair_integer(w, "to", range->to_ms / 1000);
+    resp_pair_integer(w, "step", range->step_ms / 1000);
+    resp_pair_integer(w, "resolution", range->resolution_ms / 1000);
     put_source(w, &range->source);
     resp_bulk_str(w, "series");
     resp_array(w, range->series_count);
@@ -158,10 +146,10 @@ static void put_ranked_row(struct resp_writer w, const struct result_topq *topq,
 {
     const struct result_row *row = &topq->rows[i];
     resp_map(w, 4 + VALUE_PAIRS + compare_pairs(topq));
-    put_key_integer(w, "rank", i + 1);
-    put_key_slice(w, "item", row->item);
-    put_key_slice(w, "text", row->text);
-    put_key_slice(w, "category", row->category);
+    resp_pair_integer(w, "rank", i + 1);
+    resp_pair_bulk(w, "item", row->item);
+    resp_pair_bulk(w, "text", row->text);
+    resp_pair_bulk(w, "category", row->category);
     put_row_values(w, topq, row);
 }
 
@@ -170,22 +158,22 @@ static void put_sum_row(struct resp_writer w, const char *name, const struct res
 {
     resp_bulk_str(w, name);
     resp_map(w, 1 + VALUE_PAIRS + compare_pairs(topq));
-    put_key_integer(w, "items", (int64_t)items);
+    resp_pair_integer(w, "items", (int64_t)items);
     put_row_values(w, topq, row);
 }
 
 static void topq_nested(struct resp_writer w, const struct result_topq *topq)
 {
     resp_map(w, 8 + 2 * compare_pairs(topq) + SOURCE_PAIRS);
-    put_key_integer(w, "from", topq->from_ms / 1000);
-    put_key_integer(w, "to", topq->to_ms / 1000);
+    resp_pair_integer(w, "from", topq->from_ms / 1000);
+    resp_pair_integer(w, "to", topq->to_ms / 1000);
     if (topq->compares) {
-        put_key_integer(w, "compare_from", topq->compare_from_ms / 1000);
-        put_key_integer(w, "compare_to", topq->compare_to_ms / 1000);
+        resp_pair_integer(w, "compare_from", topq->compare_from_ms / 1000);
+        resp_pair_integer(w, "compare_to", topq->compare_to_ms / 1000);
     }
-    put_key_slice(w, "dimension", topq->dimension);
-    put_key_slice(w, "rank_by", slice_str(topq->rank));
-    put_key_slice(w, "plan", slice_str(topq->plan));
+    resp_pair_bulk(w, "dimension", topq->dimension);
+    resp_pair_bulk(w, "rank_by", slice_str(topq->rank));
+    resp_pair_bulk(w, "plan", slice_str(topq->plan));
     put_source(w, &topq->source);
     resp_bulk_str(w, "rows");
     resp_array(w, topq->rows_count);

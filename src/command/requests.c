@@ -7,26 +7,18 @@
 
 /* REQUESTS and REQUEST KILL. */
 
-static void put_integer(struct resp_writer w, const char *key, uint64_t x)
-{
-    resp_bulk_str(w, key);
-    resp_integer(w, (int64_t)x);
-}
-
 static void put_request(void *arg, const struct query_request *request)
 {
     struct resp_writer w = ((struct command_call *)arg)->reply;
     resp_map(w, 9);
-    put_integer(w, "id", request->id);
-    put_integer(w, "client", request->client);
-    resp_bulk_str(w, "command");
-    resp_bulk_str(w, request->command);
-    resp_bulk_str(w, "phase");
-    resp_bulk_str(w, request->phase);
-    put_integer(w, "age_ms", (uint64_t)request->age_ms);
-    put_integer(w, "rows", request->rows);
-    put_integer(w, "bytes", request->bytes);
-    put_integer(w, "memory_bytes", request->memory_bytes);
+    resp_pair_integer(w, "id", request->id);
+    resp_pair_integer(w, "client", request->client);
+    resp_pair_text(w, "command", request->command);
+    resp_pair_text(w, "phase", request->phase);
+    resp_pair_integer(w, "age_ms", (uint64_t)request->age_ms);
+    resp_pair_integer(w, "rows", request->rows);
+    resp_pair_integer(w, "bytes", request->bytes);
+    resp_pair_integer(w, "memory_bytes", request->memory_bytes);
     resp_bulk_str(w, "statement");
     resp_bulk_str(w, request->statement);
 }

@@ -90,7 +90,11 @@ void resp_double(struct resp_writer w, double x); /* RESP2: bulk string */
 /* RESP2: simple string, NaN as "NaN", as RedisTimeSeries; RESP3: double */
 void resp_sample_value(struct resp_writer w, double x);
 void resp_array(struct resp_writer w, uint32_t count);
-void resp_map(struct resp_writer w, uint32_t pairs);         /* RESP2: array of 2 x pairs */
+void resp_map(struct resp_writer w, uint32_t pairs); /* RESP2: array of 2 x pairs */
+/* One pair of a map. */
+void resp_pair_integer(struct resp_writer w, const char *key, int64_t x);
+void resp_pair_text(struct resp_writer w, const char *key, const char *text);
+void resp_pair_bulk(struct resp_writer w, const char *key, struct slice bytes);
 void resp_set(struct resp_writer w, uint32_t count);         /* RESP2: array */
 void resp_verbatim(struct resp_writer w, struct slice text); /* RESP2: bulk string; RESP3: =txt: */
 

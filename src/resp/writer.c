@@ -134,6 +134,24 @@ void resp_map(struct resp_writer w, uint32_t pairs)
         put_header(w, '*', (int64_t)pairs * 2);
 }
 
+void resp_pair_integer(struct resp_writer w, const char *key, int64_t x)
+{
+    resp_bulk_str(w, key);
+    resp_integer(w, x);
+}
+
+void resp_pair_text(struct resp_writer w, const char *key, const char *text)
+{
+    resp_bulk_str(w, key);
+    resp_bulk_str(w, text);
+}
+
+void resp_pair_bulk(struct resp_writer w, const char *key, struct slice bytes)
+{
+    resp_bulk_str(w, key);
+    resp_bulk(w, bytes);
+}
+
 void resp_set(struct resp_writer w, uint32_t count)
 {
     put_header(w, w.version >= 3 ? '~' : '*', count);
