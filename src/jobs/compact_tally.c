@@ -164,14 +164,14 @@ int tally_add_points(struct tally *t, uint32_t item, const struct vector_points 
     return series_add(t, item, summary);
 }
 
-static void bucket_add(struct tally_minute *m, const struct summary *s)
+void tally_minute_merge(struct tally_minute *to, const struct tally_minute *m)
 {
-    if (s->count == 0)
+    if (m->count == 0)
         return;
-    m->min = m->count == 0 || s->min < m->min ? s->min : m->min;
-    m->max = m->count == 0 || s->max > m->max ? s->max : m->max;
-    m->count += s->count;
-    sum_merge(&m->sum, &(struct sum){s->sum, s->lost});
+    to->min = to->count == 0 || m->min < to->min ? m->min : to->min;
+    to->max = to->count == 0 || m->max > to->max ? m->max : to->max;
+    to->count += m->count;
+    sum_merge(&to->sum, &m->sum);
 }
 
 int tally_add_buckets(struct tally *t, uint32_t item, const struct rollup_bucket *buckets,
@@ -182,8 +182,11 @@ int tally_add_buckets(struct tally *t, uint32_t item, const struct rollup_bucket
     if (summary->count == 0)
         return 0;
     struct tally_minute *minutes = t->minutes.v + t->hosts.v[t->hosts.n - 1].minutes;
-    for (uint32_t i = 0; i < count; i++)
-        bucket_add(&minutes[buckets[i].number], &buckets[i].summary);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct summary *s = &buckets[i].summary;
+        const struct tally_minute bucket = {s->count, {s->sum, s->lost}, s->min, s->max};
+        tally_minute_merge(&minutes[buckets[i].number], &bucket);
+    }
     return series_add(t, item, summary);
 }
 

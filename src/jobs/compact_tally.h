@@ -38,6 +38,7 @@ struct tally_minute {
     struct sum sum;
     double min, max; /* while count is 0: of no meaning */
 };
+void tally_minute_merge(struct tally_minute *to, const struct tally_minute *m);
 
 struct tally_host {
     uint32_t host;

@@ -268,22 +268,12 @@ static int put_minute(struct run_writer *w, uint32_t host, uint32_t minute,
     return err != 0 ? err : count_row(w, sizeof(total));
 }
 
-static void minute_merge(struct tally_minute *to, const struct tally_minute *m)
-{
-    if (m->count == 0)
-        return;
-    to->min = to->count == 0 || m->min < to->min ? m->min : to->min;
-    to->max = to->count == 0 || m->max > to->max ? m->max : to->max;
-    to->count += m->count;
-    sum_merge(&to->sum, &m->sum);
-}
-
 /* From minute `at` on, as one. */
 static struct tally_minute merged(const struct tally_minute *of_host, uint32_t at, uint32_t minutes)
 {
     struct tally_minute m = {0};
     for (uint32_t i = 0; i < minutes; i++)
-        minute_merge(&m, &of_host[at + i]);
+        tally_minute_merge(&m, &of_host[at + i]);
     return m;
 }
 
@@ -302,7 +292,7 @@ static int put_totals(struct run_writer *w, const struct tally *tally, uint32_t 
         for (uint32_t h = 0; h < tally->hosts.n; h++) {
             struct tally_minute m =
                 merged(tally->minutes.v + tally->hosts.v[h].minutes, i, minutes);
-            minute_merge(&all, &m);
+            tally_minute_merge(&all, &m);
         }
         err = put_minute(w, STORAGE_ALL_HOSTS, i, &all);
     }
