@@ -7,9 +7,7 @@
 #include <zstd.h>
 
 enum { CODEC_RAW = 0, CODEC_ZSTD = 1 };
-/* Below a few hundred bytes zstd costs more time than a row's storage is worth: 8 us for 20 points.
- */
-enum { ZSTD_LEVEL = 1, ZSTD_BYTES_MIN = 256 };
+enum { ZSTD_LEVEL = 1 };
 
 struct frame_codec {
     ZSTD_CCtx *compress;

@@ -23,7 +23,7 @@ struct frame_codec;
 MUST_USE int frame_codec_create(struct frame_codec **out);
 void frame_codec_destroy(struct frame_codec **codec);
 
-/* Appends one body to out: compressed (zstd level 1) where it is large enough and that is smaller.
+/* Appends one body to out: compressed (zstd level 1) where that is smaller.
  * LT_ELIMIT, LT_ENOMEM: out is as it was, but failed. */
 MUST_USE int frame_seal(struct frame_codec *codec, uint8_t version, struct slice raw,
                         struct buffer *out);
