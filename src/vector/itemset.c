@@ -83,16 +83,6 @@ uint64_t itemset_count(const struct itemset *set)
     return roaring_bitmap_get_cardinality(set->bits);
 }
 
-size_t itemset_bytes(const struct itemset *set)
-{
-    roaring_statistics_t s;
-    roaring_bitmap_statistics(set->bits, &s);
-    /* A pointer, a key and a type for each container, and its head. */
-    size_t each = sizeof(void *) + sizeof(uint16_t) + 1 + 2 * sizeof(uint64_t);
-    return sizeof(*set) + sizeof(*set->bits) + s.n_containers * each + s.n_bytes_array_containers +
-           s.n_bytes_run_containers + s.n_bytes_bitset_containers;
-}
-
 int itemset_encode(struct itemset *set, struct buffer *out)
 {
     roaring_bitmap_run_optimize(set->bits);
@@ -247,19 +237,4 @@ int itemset_merge(struct itemset *set, struct slice encoded)
     roaring_bitmap_or_inplace(set->bits, other);
     roaring_bitmap_free(other);
     return 0;
-}
-
-void itemset_intersect(struct itemset *set, const struct itemset *other)
-{
-    roaring_bitmap_and_inplace(set->bits, other->bits);
-}
-
-void itemset_subtract(struct itemset *set, const struct itemset *other)
-{
-    roaring_bitmap_andnot_inplace(set->bits, other->bits);
-}
-
-uint64_t itemset_intersection_count(const struct itemset *a, const struct itemset *b)
-{
-    return roaring_bitmap_and_cardinality(a->bits, b->bits);
 }

@@ -27,7 +27,6 @@ MUST_USE int itemset_add(struct itemset *set, uint32_t item);
 MUST_USE int itemset_add_many(struct itemset *set, const uint32_t *items, uint32_t count);
 bool itemset_has(const struct itemset *set, uint32_t item);
 uint64_t itemset_count(const struct itemset *set);
-size_t itemset_bytes(const struct itemset *set); /* of memory, about */
 
 /* Appends the portable Roaring format (itemset.c), runs where they are shorter. */
 MUST_USE int itemset_encode(struct itemset *set, struct buffer *out);
@@ -35,9 +34,5 @@ MUST_USE int itemset_encode(struct itemset *set, struct buffer *out);
 MUST_USE int itemset_merge(struct itemset *set, struct slice encoded);
 /* How many items an encoded set holds, without making it. LT_ECORRUPT: as itemset_merge. */
 MUST_USE int itemset_check(struct slice encoded, uint64_t *count_out);
-/* set = set and other; set = set without other. */
-void itemset_intersect(struct itemset *set, const struct itemset *other);
-void itemset_subtract(struct itemset *set, const struct itemset *other);
-uint64_t itemset_intersection_count(const struct itemset *a, const struct itemset *b);
 
 #endif

@@ -84,25 +84,16 @@ static void test_sets_are_sets(void **state)
         model_fill(b);
         struct itemset *one = set_of(a, round % 4 == 0);
         struct itemset *two = set_of(b, false);
-        uint64_t n = assert_is(one, a);
+        assert_is(one, a);
         buffer_reset(&bytes, SIZE_MAX);
         assert_int_equal(itemset_encode(two, &bytes), 0);
         uint64_t said;
         assert_int_equal(itemset_check(buffer_slice(&bytes), &said), 0);
         assert_int_equal(said, assert_is(two, b));
-        uint64_t both = itemset_intersection_count(one, two);
-        if (round % 3 == 0)
-            assert_int_equal(itemset_merge(one, buffer_slice(&bytes)), 0);
-        else if (round % 3 == 1)
-            itemset_intersect(one, two);
-        else
-            itemset_subtract(one, two);
+        assert_int_equal(itemset_merge(one, buffer_slice(&bytes)), 0);
         for (uint32_t i = 0; i < MODEL_IDS; i++)
-            a->has[i] = round % 3 == 0   ? a->has[i] || b->has[i]
-                        : round % 3 == 1 ? a->has[i] && b->has[i]
-                                         : a->has[i] && !b->has[i];
-        uint64_t now = assert_is(one, a);
-        assert_int_equal(both, round % 3 == 0 ? n + said - now : round % 3 == 1 ? now : n - now);
+            a->has[i] = a->has[i] || b->has[i];
+        assert_is(one, a);
         /* And what they became is encoded as well. */
         buffer_reset(&bytes, SIZE_MAX);
         assert_int_equal(itemset_encode(one, &bytes), 0);
@@ -110,7 +101,6 @@ static void test_sets_are_sets(void **state)
         assert_int_equal(itemset_count(two), 0);
         assert_int_equal(itemset_merge(two, buffer_slice(&bytes)), 0);
         assert_is(two, a);
-        assert_in_range(itemset_bytes(two), 1, 16 * (8192 + 64) + 256);
         itemset_destroy(&one);
         itemset_destroy(&two);
         assert_null(one);
