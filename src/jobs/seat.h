@@ -83,8 +83,6 @@ struct jobs {
 /* worker.c: the thread. */
 void *seat_main(void *seat);
 
-/* Waits until something is asked for, or ms have passed. */
-void seat_wait(struct seat *seat, int64_t ms);
 /* The request's outcome goes to the loop. Under lock. */
 void seat_answer(struct seat *seat, const struct seat_request *request, int outcome);
 

@@ -37,7 +37,8 @@ struct worker {
 
 /* ---- what is shared ---- */
 
-void seat_wait(struct seat *seat, int64_t ms)
+/* Until something is asked for, or ms have passed. */
+static void seat_wait(struct seat *seat, int64_t ms)
 {
     int64_t until_ms = clock_mono_ms() + ms;
     pthread_mutex_lock(&seat->lock);
