@@ -461,7 +461,7 @@ static int compact_next(const struct job_context *context, const struct storage_
         for (end = i; end < count && compact_same_range(runs[end].range, p.range); end++)
             if (runs[end].resolution_s == 1)
                 pending_add(&p, &runs[end]);
-        if (compact_is_catch_all(p.range))
+        if (storage_is_catch_all(p.range))
             continue;
         int64_t due_ms = pending_due(&p, context);
         if (due_ms == INT64_MAX || (found && p.range.from_s >= out->range.from_s))

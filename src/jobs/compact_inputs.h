@@ -52,9 +52,5 @@ static inline bool compact_same_range(struct storage_range a, struct storage_ran
 {
     return a.from_s == b.from_s && a.to_s == b.to_s;
 }
-static inline bool compact_is_catch_all(struct storage_range range)
-{
-    return range.from_s == 0 && range.to_s == 0;
-}
 
 #endif

@@ -43,11 +43,6 @@ static inline bool schema_has(const struct storage_run *run, enum schema_kind ki
     return (run->tables >> kind & 1) != 0;
 }
 
-static inline bool schema_is_catch_all(struct storage_range range)
-{
-    return range.from_s == 0 && range.to_s == 0;
-}
-
 static inline bool schema_same_range(struct storage_range a, struct storage_range b)
 {
     return a.from_s == b.from_s && a.to_s == b.to_s;

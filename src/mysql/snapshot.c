@@ -78,7 +78,7 @@ static bool run_matters(const struct storage_run *run, int64_t from_ms, int64_t 
 {
     if (run->resolution_s != 1 || from_ms >= to_ms)
         return false;
-    return schema_is_catch_all(run->range) ||
+    return storage_is_catch_all(run->range) ||
            (run->range.from_s <= block_last_ms(to_ms) / 1000 && run->range.to_s > from_ms / 1000);
 }
 

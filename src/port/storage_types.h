@@ -12,6 +12,10 @@ struct storage_range {
     int64_t from_s;
     int64_t to_s;
 };
+static inline bool storage_is_catch_all(struct storage_range range)
+{
+    return range.from_s == 0 && range.to_s == 0;
+}
 
 struct storage_progress {
     uint64_t next;     /* the first offset that is not stored */

@@ -16,11 +16,6 @@ static bool is_coarser(const struct storage_run *run)
     return run->resolution_s > 1;
 }
 
-static bool is_catch_all(const struct storage_run *run)
-{
-    return run->range.from_s == 0 && run->range.to_s == 0;
-}
-
 static bool overlaps(const struct storage_run *run, int64_t from_ms, int64_t to_ms)
 {
     return run->range.from_s < to_ms / 1000 + (to_ms % 1000 != 0) &&
@@ -65,13 +60,12 @@ static void mark_run(struct plan *p, const struct storage_run *run)
     }
 }
 
-/* The start of the oldest day that has 1-second runs: days expire as a whole (ADR 0013). An hour of
- * it without a run has never had points, or has them in the head. */
-static int64_t seconds_from(const struct storage_run *runs, uint32_t count)
+int64_t cover_oldest(const struct storage_run *runs, uint32_t count, uint32_t resolution_s)
 {
     int64_t from_s = INT64_MAX;
     for (uint32_t i = 0; i < count; i++)
-        if (!is_coarser(&runs[i]) && !is_catch_all(&runs[i]) && runs[i].range.from_s < from_s)
+        if (runs[i].resolution_s == resolution_s && !storage_is_catch_all(runs[i].range) &&
+            runs[i].range.from_s < from_s)
             from_s = runs[i].range.from_s;
     return from_s == INT64_MAX ? from_s : from_s - from_s % DAY_S;
 }
@@ -81,7 +75,7 @@ static void clip(const struct storage_run *runs, uint32_t count, int64_t *from_s
 {
     int64_t first = INT64_MAX, last = INT64_MIN;
     for (uint32_t i = 0; i < count; i++) {
-        if (is_catch_all(&runs[i]))
+        if (storage_is_catch_all(runs[i].range))
             continue;
         first = runs[i].range.from_s < first ? runs[i].range.from_s : first;
         last = runs[i].range.to_s > last ? runs[i].range.to_s : last;
@@ -141,7 +135,7 @@ int cover_plan(const struct storage_run *runs, uint32_t count, const int64_t *di
                uint32_t dirty_count, int64_t from_ms, int64_t to_ms, int64_t step_ms,
                struct scratch *scratch, struct cover *out)
 {
-    struct plan p = {.seconds_from_s = seconds_from(runs, count)};
+    struct plan p = {.seconds_from_s = cover_oldest(runs, count, 1)};
     int64_t from_s = from_ms / 1000 / COVER_HOUR_S * COVER_HOUR_S;
     int64_t to_s = (to_ms - 1) / 1000 / COVER_HOUR_S * COVER_HOUR_S + COVER_HOUR_S;
     clip(runs, count, &from_s, &to_s);
@@ -152,7 +146,7 @@ int cover_plan(const struct storage_run *runs, uint32_t count, const int64_t *di
     if (p.hours == NULL || out->parts == NULL)
         return scratch->error;
     for (uint32_t i = 0; i < count; i++)
-        if (!is_catch_all(&runs[i]))
+        if (!storage_is_catch_all(runs[i].range))
             mark_run(&p, &runs[i]);
     for (uint32_t i = 0; i < dirty_count; i++)
         if (dirty_s[i] >= p.first_s && (dirty_s[i] - p.first_s) / COVER_HOUR_S < p.count)

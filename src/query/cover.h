@@ -34,6 +34,11 @@ enum { COVER_HOUR_S = 3600, COVER_STEP_BUCKETS = 10 };
 /* Is there a coarser run at all? */
 bool cover_may_help(const struct storage_run *runs, uint32_t count, int64_t from_ms, int64_t to_ms);
 
+/* The start of the oldest day that has runs of the resolution, arrival runs included, INT64_MAX
+ * where there are none: days expire as a whole (ADR 0013). An hour from then on without a run has
+ * never had points, or has them in the head; what is older goes to the catch-all run. */
+int64_t cover_oldest(const struct storage_run *runs, uint32_t count, uint32_t resolution_s);
+
 /* runs: in force; they must outlive the cover. dirty_s: starts of hours in which head or catch-all
  * have points, ascending. The scratch's error. */
 MUST_USE int cover_plan(const struct storage_run *runs, uint32_t count, const int64_t *dirty_s,

@@ -507,7 +507,7 @@ static int find_dirty(struct range *r, const struct family *f)
         filter.fresh = fresh == 1;
         err = head_scan(source->head, source->view, source->next, &filter, note_dirty, r);
         for (uint32_t i = 0; i < count && err == 0; i++)
-            if (runs[i].range.from_s == 0 && runs[i].range.to_s == 0)
+            if (storage_is_catch_all(runs[i].range))
                 err = storage_run_scan(source->session, &runs[i], &filter, note_dirty, r);
     }
     return err;
@@ -543,7 +543,7 @@ static int find_dirty_beats(struct range *r, const struct beat_filter *filter)
     int err =
         head_scan_beats(source->head, source->view, source->next, filter, note_dirty_block, r);
     for (uint32_t i = 0; i < count && err == 0; i++)
-        if (runs[i].range.from_s == 0 && runs[i].range.to_s == 0)
+        if (storage_is_catch_all(runs[i].range))
             err = storage_run_beats(source->session, &runs[i], filter, note_dirty_beats, r);
     return err;
 }

@@ -75,7 +75,7 @@ static bool run_matters(const struct storage_run *run, const struct block_filter
 {
     if (run->resolution_s != 1 || filter->from_ms >= filter->to_ms)
         return false;
-    return (run->range.from_s == 0 && run->range.to_s == 0) ||
+    return storage_is_catch_all(run->range) ||
            (run->range.from_s <= block_last_ms(filter->to_ms) / 1000 &&
             run->range.to_s > filter->from_ms / 1000);
 }

@@ -1,8 +1,9 @@
 #include "query/span_plan.h"
 
 #include "base/error.h"
+#include "query/cover.h"
 
-enum { SECOND = 1, MINUTE = 60, HOUR = 3600, DAY = 86400, SECOND_MS = 1000 };
+enum { SECOND = 1, MINUTE = 60, HOUR = 3600, SECOND_MS = 1000 };
 
 struct planner {
     struct span_plan *plan;
@@ -17,20 +18,6 @@ static bool is_ranged(const struct storage_run *run, uint32_t resolution_s)
 {
     return run->kind == STORAGE_COMPACT && run->state == STORAGE_IN_FORCE &&
            run->resolution_s == resolution_s && run->range.to_s > run->range.from_s;
-}
-
-/* The day with which data of a resolution begins: days expire as a whole (ADR 0013). Arrival runs
- * tell too that nothing has expired since: what is older than that goes to the catch-all run. */
-static int64_t oldest(const struct planner *p, uint32_t resolution_s)
-{
-    int64_t from_s = INT64_MAX;
-    for (uint32_t i = 0; i < p->count; i++) {
-        const struct storage_run *run = &p->runs[i];
-        if (run->resolution_s == resolution_s && run->range.to_s > run->range.from_s &&
-            run->range.from_s < from_s)
-            from_s = run->range.from_s;
-    }
-    return from_s == INT64_MAX ? from_s : from_s - from_s % DAY;
 }
 
 static bool is_inside(const struct planner *p, struct storage_range range)
@@ -139,8 +126,8 @@ int span_plan_make(struct span_plan *plan, const struct storage_run *runs, uint3
 {
     *plan = (struct span_plan){.from_ms = from_ms, .to_ms = to_ms};
     struct planner p = {.plan = plan, .runs = runs, .count = count, .detail = detail};
-    p.seconds_from_s = oldest(&p, SECOND);
-    p.minutes_from_s = oldest(&p, MINUTE);
+    p.seconds_from_s = cover_oldest(runs, count, SECOND);
+    p.minutes_from_s = cover_oldest(runs, count, MINUTE);
     int err = 0;
     for (uint32_t i = 0; i < count && err == 0; i++)
         err = add_run(&p, &runs[i]);

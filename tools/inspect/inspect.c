@@ -115,7 +115,7 @@ static bool is_in_force(const struct storage_run *run)
 
 bool inspect_takes(const struct inspect *in, const struct storage_run *run)
 {
-    bool catch_all = run->range.from_s == 0 && run->range.to_s == 0;
+    bool catch_all = storage_is_catch_all(run->range);
     return in->run != 0
                ? run->id == in->run
                : is_in_force(run) &&

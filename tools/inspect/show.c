@@ -62,7 +62,7 @@ static int add_table(void *arg, const struct storage_table *table)
 static int show_run(struct inspect *in, const struct storage_run *run)
 {
     char from[32], to[32];
-    bool catch_all = run->range.from_s == 0 && run->range.to_s == 0;
+    bool catch_all = storage_is_catch_all(run->range);
     struct sizes sizes = {.in = in, .run = run->id};
     int err = storage_tables(in->session, INSPECT_ENVIRONMENT, &in->guard, add_table, &sizes);
     if (err != 0)
