@@ -11,7 +11,7 @@
  * items: a range sees few of the items that a category ever had, and items that were new together
  * are active together. One thread at a time; any number may read. */
 
-enum { CELLS_PAGE_ITEMS = 256 };
+enum { CELLS_PAGE_ITEMS = 64 };
 
 /* What an item has of one column. Cells are added up; points that were taken back (retracted) make
  * sum and count differences, so that count may be below 0, modulo 2^64, until all parts are in. max

@@ -87,19 +87,26 @@ MUST_USE int span_threshold(struct span *span, struct best *best);
 /* How many items have points of column 0. */
 MUST_USE int span_count_items(struct span *span, uint64_t *out);
 
-/* ---- span_scan.c: all items, a window of consecutive ids at a time ---- */
+/* ---- span_scan.c: all items, a window of ascending ids at a time ---- */
 
-struct span_window { /* arrays: column x items + item - first; where the count is 0, the others
-                        mean nothing */
+struct span_window { /* arrays: column x stride + i; where the count is 0, the others mean nothing
+                      */
     uint32_t category;
-    uint32_t first, items;
+    uint32_t items;
+    const uint32_t *ids; /* of each; NULL: first, first + 1, … */
+    uint32_t first;
+    uint32_t stride;
     double *sums, *losts;
     double *maxs; /* NULL unless ranked by max */
     uint64_t *counts;
 };
+static inline uint32_t span_window_item(const struct span_window *w, uint32_t i)
+{
+    return w->ids != NULL ? w->ids[i] : w->first + i;
+}
 static inline struct cell span_window_cell(const struct span_window *w, uint32_t column, uint32_t i)
 {
-    size_t at = (size_t)column * w->items + i;
+    size_t at = (size_t)column * w->stride + i;
     return (struct cell){.sum = {w->sums[at], w->losts[at]},
                          .max = w->maxs != NULL ? w->maxs[at] : 0,
                          .count = w->counts[at]};

@@ -5,25 +5,32 @@
 
 #include <stdlib.h>
 
-/* Windows keep their arrays in the cache; one statement a window, run and column. */
+/* Windows keep their arrays in the cache; one statement a window, run and column. Where a category
+ * has no lists, a window holds what is in memory, however far its ids are apart: what one host of a
+ * thousand has costs what it has. */
 enum {
     WINDOW_PAGES_MAX = 128,
     WINDOW_BYTES_MAX = 4 << 20,
+    LOOSE_ITEMS = 8192, /* of a window without lists */
 };
 
 struct window_place {
     uint32_t category;
-    uint32_t first_page; /* of RANK_PAGE_ITEMS */
+    uint32_t first_page; /* of RANK_PAGE_ITEMS; loose: of cells */
+    bool loose;
+    uint32_t pages; /* loose: of cells, those without any included */
 };
 
 struct scan {
     struct span *span;
     uint32_t columns;
-    uint32_t window_pages;
+    uint32_t window_pages; /* with lists */
+    uint32_t window_items; /* room, of any */
     span_visit *visit;
     void *arg;
     VEC(struct window_place) places;
     struct span_window windows[CREW_MAX]; /* arrays: made by their member when it first works */
+    uint32_t *ids[CREW_MAX];
     struct scratch memory[CREW_MAX];
 };
 
@@ -52,7 +59,7 @@ static void add_page(const struct page_sink *sink, const struct rank_page *page)
     const struct span_window *w = sink->window;
     uint32_t at[RANK_PAGE_ITEMS];
     for (uint32_t i = 0; i < page->count; i++)
-        at[i] = sink->column * w->items + (page->items[i] - w->first);
+        at[i] = sink->column * w->stride + (page->items[i] - w->first);
     if (w->maxs != NULL)
         for (uint32_t i = 0; i < page->count; i++)
             if (w->counts[at[i]] == 0 || page->maxs[i] > w->maxs[at[i]])
@@ -144,7 +151,7 @@ static void add_memory(const struct scan *s, const struct span_window *w)
         for (uint32_t c = 0; c < s->columns; c++) {
             if (cell_is_empty(&own[c]))
                 continue;
-            size_t at = (size_t)c * w->items + i;
+            size_t at = (size_t)c * w->stride + i;
             struct cell cell = {0};
             if (w->counts[at] != 0)
                 cell = span_window_cell(w, c, i);
@@ -158,21 +165,20 @@ static void add_memory(const struct scan *s, const struct span_window *w)
     }
 }
 
-/* A member's arrays, cleared. */
-static int clear_window(struct scan *s, uint32_t member, struct span_window **out)
+/* A member's arrays. */
+static int take_window(struct scan *s, uint32_t member, struct span_window **out)
 {
     struct span_window *w = &s->windows[member];
     struct scratch *memory = &s->memory[member];
-    w->items = s->window_pages * RANK_PAGE_ITEMS;
-    uint64_t n = (uint64_t)s->columns * w->items;
+    uint64_t n = (uint64_t)s->columns * s->window_items;
+    w->stride = s->window_items;
     *out = w;
-    if (w->sums != NULL) {
-        memset(w->counts, 0, n * sizeof(*w->counts));
+    if (w->sums != NULL)
         return 0;
-    }
+    s->ids[member] = scratch_take(memory, s->window_items, sizeof(uint32_t));
     w->losts = scratch_take(memory, n, sizeof(*w->losts));
     w->counts = scratch_take(memory, n, sizeof(*w->counts));
-    if (w->losts == NULL || w->counts == NULL)
+    if (s->ids[member] == NULL || w->losts == NULL || w->counts == NULL)
         return memory->error;
     if (s->span->topq->rank == AGGREGATE_MAX) {
         w->maxs = scratch_take(memory, n, sizeof(*w->maxs));
@@ -183,50 +189,105 @@ static int clear_window(struct scan *s, uint32_t member, struct span_window **ou
     return w->sums == NULL ? memory->error : 0;
 }
 
+/* Consecutive ids. */
+static int fill_window(struct scan *s, const struct crew_member *member,
+                       const struct window_place *place, struct span_window *w)
+{
+    w->ids = NULL;
+    w->first = place->first_page * RANK_PAGE_ITEMS;
+    w->items = s->window_pages * RANK_PAGE_ITEMS;
+    for (uint32_t c = 0; c < s->columns; c++)
+        memset(w->counts + (size_t)c * w->stride, 0, w->items * sizeof(*w->counts));
+    int err = 0;
+    for (uint32_t c = 0; c < s->columns && err == 0; c++)
+        err = add_lists(s, member, w, c);
+    if (err == 0)
+        add_memory(s, w);
+    return err;
+}
+
+static bool is_empty(const struct cell *cells, uint32_t columns)
+{
+    uint32_t c = 0;
+    while (c < columns && cell_is_empty(&cells[c]))
+        c++;
+    return c == columns;
+}
+
+/* What memory has, and nothing else. */
+static void fill_loose(struct scan *s, uint32_t member, const struct window_place *place,
+                       struct span_window *w)
+{
+    const struct cells *cells = &s->span->categories[w->category].cells;
+    w->ids = s->ids[member];
+    w->items = 0;
+    for (uint32_t p = place->first_page; p < place->first_page + place->pages; p++) {
+        for (uint32_t i = 0; cells->pages[p] != NULL && i < CELLS_PAGE_ITEMS; i++) {
+            const struct cell *own = &cells->pages[p][(size_t)i * cells->columns];
+            if (is_empty(own, s->columns))
+                continue;
+            for (uint32_t c = 0; c < s->columns; c++) {
+                size_t at = (size_t)c * w->stride + w->items;
+                w->sums[at] = own[c].sum.value;
+                w->losts[at] = own[c].sum.lost;
+                w->counts[at] = own[c].count;
+                if (w->maxs != NULL)
+                    w->maxs[at] = own[c].max;
+            }
+            s->ids[member][w->items++] = p * CELLS_PAGE_ITEMS + i;
+        }
+    }
+}
+
 static int scan_place(void *arg, const struct crew_member *member, uint32_t part)
 {
     struct scan *s = arg;
+    const struct window_place *place = &s->places.v[part];
     struct span_window *w;
-    int err = clear_window(s, member->number, &w);
+    int err = take_window(s, member->number, &w);
     if (err != 0)
         return err;
-    w->category = s->places.v[part].category;
-    w->first = s->places.v[part].first_page * RANK_PAGE_ITEMS;
-    for (uint32_t c = 0; c < s->columns && err == 0; c++)
-        err = add_lists(s, member, w, c);
-    if (err != 0)
-        return err;
-    add_memory(s, w);
-    return s->visit(s->arg, member, w);
+    w->category = place->category;
+    if (place->loose)
+        fill_loose(s, member->number, place, w);
+    else
+        err = fill_window(s, member, place, w);
+    return err != 0 || w->items == 0 ? err : s->visit(s->arg, member, w);
 }
 
-/* Is there anything in the window's ids? Lists are not asked. */
-static bool is_worth(const struct span *span, uint32_t category, uint32_t first_page,
-                     uint32_t pages, bool listed)
+static bool has_lists(const struct span *span, uint32_t category, uint32_t columns)
 {
-    const struct cells *cells = &span->categories[category].cells;
-    uint64_t from = (uint64_t)first_page * (RANK_PAGE_ITEMS / CELLS_PAGE_ITEMS);
-    uint64_t to = from + (uint64_t)pages * (RANK_PAGE_ITEMS / CELLS_PAGE_ITEMS);
-    for (uint64_t p = from; p < to && p < cells->pages_count && !listed; p++)
-        listed = cells->pages[p] != NULL;
+    bool listed = false;
+    for (uint32_t r = 0; r < span->plan.whole.n; r++)
+        for (uint32_t c = 0; c < columns; c++)
+            listed |= span_list_at(span, category, r, c)->state == SPAN_LIST;
     return listed;
 }
 
 static int add_places(struct scan *s, uint32_t category)
 {
     const struct span *span = s->span;
-    const struct cells *cells = &span->categories[category].cells;
-    uint64_t items = (uint64_t)cells->pages_count * CELLS_PAGE_ITEMS;
-    bool listed = false;
-    for (uint32_t r = 0; r < span->plan.whole.n; r++)
-        for (uint32_t c = 0; c < s->columns; c++)
-            listed |= span_list_at(span, category, r, c)->state == SPAN_LIST;
-    if (listed && span->topq->categories[category].info.items > items)
+    uint64_t items = (uint64_t)span->categories[category].cells.pages_count * CELLS_PAGE_ITEMS;
+    if (span->topq->categories[category].info.items > items)
         items = span->topq->categories[category].info.items;
     for (uint64_t page = 0; page * RANK_PAGE_ITEMS < items; page += s->window_pages) {
-        struct window_place place = {category, (uint32_t)page};
-        if (is_worth(span, category, place.first_page, s->window_pages, listed) &&
-            !VEC_PUSH(&s->places, place))
+        struct window_place place = {category, (uint32_t)page, false, 0};
+        if (!VEC_PUSH(&s->places, place))
+            return LT_ENOMEM;
+    }
+    return 0;
+}
+
+static int add_loose_places(struct scan *s, uint32_t category)
+{
+    const struct cells *cells = &s->span->categories[category].cells;
+    uint32_t p = 0;
+    while (p < cells->pages_count) {
+        struct window_place place = {category, p, true, 0};
+        for (uint32_t items = 0; p < cells->pages_count && items < LOOSE_ITEMS; p++)
+            items += cells->pages[p] != NULL ? CELLS_PAGE_ITEMS : 0;
+        place.pages = p - place.first_page;
+        if (!VEC_PUSH(&s->places, place))
             return LT_ENOMEM;
     }
     return 0;
@@ -245,15 +306,26 @@ static uint32_t choose_window(const struct span *span, uint32_t columns)
     return (uint32_t)(pages < most ? pages : most);
 }
 
+static int plan_places(struct scan *s)
+{
+    int err = 0;
+    s->window_pages = choose_window(s->span, s->columns);
+    s->window_items = LOOSE_ITEMS;
+    for (uint32_t c = 0; c < s->span->topq->categories_count && err == 0; c++) {
+        bool listed = has_lists(s->span, c, s->columns);
+        if (listed && s->window_pages * RANK_PAGE_ITEMS > s->window_items)
+            s->window_items = s->window_pages * RANK_PAGE_ITEMS;
+        err = listed ? add_places(s, c) : add_loose_places(s, c);
+    }
+    return err;
+}
+
 int span_scan(struct span *span, uint32_t columns, span_visit *visit, void *arg)
 {
     struct scan s = {.span = span, .columns = columns, .visit = visit, .arg = arg};
-    int err = 0;
-    s.window_pages = choose_window(span, columns);
     for (uint32_t i = 0; i < CREW_MAX; i++)
         scratch_init(&s.memory[i], span->scratch.guard);
-    for (uint32_t c = 0; c < span->topq->categories_count && err == 0; c++)
-        err = add_places(&s, c);
+    int err = plan_places(&s);
     if (err == 0)
         err = crew_run(span->topq->read, s.places.n, scan_place, &s);
     for (uint32_t i = 0; i < CREW_MAX; i++) {

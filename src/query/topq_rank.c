@@ -73,7 +73,7 @@ static bool has_points(const struct span_window *w, uint32_t columns, uint32_t i
 {
     bool any = false;
     for (uint32_t c = 0; c < columns && !any; c++)
-        any = w->counts[(size_t)c * w->items + i] > 0;
+        any = w->counts[(size_t)c * w->stride + i] > 0;
     return any;
 }
 
@@ -86,7 +86,7 @@ static void offer_item(struct ranker *r, struct share *share, const struct span_
     struct cell cell = span_window_cell(w, 0, i);
     double value = cell_value(&cell, r->topq->rank);
     if (best_wants(&share->best, value))
-        best_offer(&share->best, &(struct best_row){value, w->category, w->first + i});
+        best_offer(&share->best, &(struct best_row){value, w->category, span_window_item(w, i)});
 }
 
 /* All of a window: nearly every item is refused by one comparison. */
@@ -108,7 +108,8 @@ static void offer_window(struct ranker *r, struct share *share, const struct spa
         else if (rank == AGGREGATE_COUNT)
             value = (double)w->counts[i];
         if (best_wants(&share->best, value))
-            best_offer(&share->best, &(struct best_row){value, w->category, w->first + i});
+            best_offer(&share->best,
+                       &(struct best_row){value, w->category, span_window_item(w, i)});
     }
     share->items += items;
 }
@@ -122,9 +123,10 @@ static int rank_window(void *arg, const struct crew_member *member, const struct
         return 0;
     }
     for (uint32_t i = 0; i < w->items; i++) {
-        if (!topq_may_pass(r->topq, w->category, w->first + i) || !has_points(w, r->columns, i))
+        uint32_t item = span_window_item(w, i);
+        if (!topq_may_pass(r->topq, w->category, item) || !has_points(w, r->columns, i))
             continue;
-        int passes = topq_passes(r->topq, w->category, w->first + i, &share->label);
+        int passes = topq_passes(r->topq, w->category, item, &share->label);
         if (passes < 0)
             return passes;
         if (passes == 0)
@@ -168,17 +170,18 @@ static int rest_window(void *arg, const struct crew_member *member, const struct
 {
     struct ranker *r = arg;
     struct share *share = &r->shares[member->number];
-    uint32_t skip = find_skip(r, w->category, w->first);
+    uint32_t skip = w->items > 0 ? find_skip(r, w->category, span_window_item(w, 0)) : 0;
     for (uint32_t i = 0; i < w->items; i++) {
-        if (skip < r->skip_count && r->skip[skip].category == w->category &&
-            r->skip[skip].item == w->first + i) {
+        uint32_t item = span_window_item(w, i);
+        while (skip < r->skip_count && r->skip[skip].category == w->category &&
+               r->skip[skip].item < item)
             skip++;
+        if (skip < r->skip_count && r->skip[skip].category == w->category &&
+            r->skip[skip].item == item)
             continue;
-        }
         if (!has_points(w, r->columns, i))
             continue;
-        int passes =
-            r->topq->filtered ? topq_passes(r->topq, w->category, w->first + i, &share->label) : 1;
+        int passes = r->topq->filtered ? topq_passes(r->topq, w->category, item, &share->label) : 1;
         if (passes < 0)
             return passes;
         for (uint32_t c = 0; passes == 1 && c < r->columns; c++) {
