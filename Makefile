@@ -25,7 +25,7 @@ MODULES   := command agent jobs query store ingest catalog tenant mysql locallog
 LIBS      := $(foreach m,$(MODULES),$(if $(wildcard src/$(m)/*.c),$(BUILD)/lib$(m).a))
 PROGRAMS  := $(patsubst src/main/%.c,$(BUILD)/%,$(wildcard src/main/*.c))
 # Programs for people, under tools/: one a folder.
-TOOLS     := $(patsubst %,$(BUILD)/longtail-%,load generate inspect)
+TOOLS     := $(patsubst %,$(BUILD)/longtail-%,load roundtrip generate inspect)
 UNIT      := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*/test_*.c))
 
 .DEFAULT_GOAL := all
@@ -58,7 +58,7 @@ $(BUILD)/longtail-$(1): $(wildcard tools/*.[ch] tools/$(1)/*.[ch]) $(LIBS)
 	@$$(CCACHE) $(CC) $$(CPPFLAGS) -Itools $$(CFLAGS) -o $$@ $$(filter %.c,$$^) $$(LDFLAGS) \
 	    -Wl,--start-group $(LIBS) -Wl,--end-group $$(LDLIBS)
 endef
-$(foreach t,load generate inspect,$(eval $(call tool,$(t))))
+$(foreach t,load roundtrip generate inspect,$(eval $(call tool,$(t))))
 
 # ---- unit tests: tests/<module>/test_*.c, with cmocka; helpers beside them are linked in ----
 
