@@ -96,6 +96,16 @@ deps: ## Install everything that any target needs
 	@deps/kafka/fetch
 	@deps/python/venv build/venv
 
+bench: ## Measure writes, RedisTimeSeries beside us, into docs/benchmarks.md: 2.5 hours (BENCH="--quick madd-64")
+	@deps/install build run test kafka
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@tools/bench/writes --build $(BUILD) $(BENCH)
+
+bench-reads: ## Measure reads of large histories, ClickHouse beside us; the first run makes the data (BENCH="--quick hour")
+	@deps/install build run
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@tools/bench/reads --build $(BUILD) $(BENCH)
+
 check-layers: ## Prove that includes follow the layers, and that files stay small
 	@tools/check-layers
 
@@ -133,6 +143,6 @@ clean: ## Remove this configuration's build directory
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
 
-.PHONY: all unit unit-build run test deps check-layers format lint fuzz fuzz-build coverage clean help generated
+.PHONY: all unit unit-build run test deps bench bench-reads check-layers format lint fuzz fuzz-build coverage clean help generated
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

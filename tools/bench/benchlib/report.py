@@ -24,11 +24,15 @@ def peers(results):
     return rows if "peers" in results else []
 
 
-def render(results, path):
+def splice(path, begin, lines):
+    """Replaces what stands between begin and the next END."""
     with open(path) as f:
         text = f.read()
-    lines = [f"Measured on {results['date']}: {results['machine']}.", "", *table(results), "", *peers(results)]
-    head, _, rest = text.partition(BEGIN)
+    head, _, rest = text.partition(begin)
     tail = rest.partition(END)[2]
     with open(path, "w") as f:
-        f.write(head + BEGIN + "\n\n" + "\n".join(lines).rstrip() + "\n\n" + END + tail)
+        f.write(head + begin + "\n\n" + "\n".join(lines).rstrip() + "\n\n" + END + tail)
+
+
+def render(results, path):
+    splice(path, BEGIN, [f"Measured on {results['date']}: {results['machine']}.", "", *table(results), "", *peers(results)])

@@ -74,12 +74,12 @@ class Server:
         self.port = port
         os.makedirs(folder, exist_ok=True)
         self.log_path = os.path.join(folder, "longtaild.log")
-        flags = {"listen": f"127.0.0.1:{port}", "mysql": stack.mariadb.address, "mysql-user": "root",
-                 "mysql-prefix": prefix,
-                 "local-log-dir": os.path.join(folder, "local-log"), "query-deadline": "120s",
-                 "roles": "ingest,store,query", **options}
+        self.flags = {"listen": f"127.0.0.1:{port}", "mysql": stack.mariadb.address, "mysql-user": "root",
+                      "mysql-prefix": prefix,
+                      "local-log-dir": os.path.join(folder, "local-log"), "query-deadline": "120s",
+                      "roles": "ingest,store,query", **options}
         self.argv = [os.path.join(build, "longtaild")]
-        for name, value in flags.items():
+        for name, value in self.flags.items():
             self.argv += [f"--{name}", str(value)]
 
     def __enter__(self):
@@ -94,7 +94,9 @@ class Server:
             time.sleep(0.05)
 
     def owns(self):
-        """It has loaded what is stored, so that reads no longer wait."""
+        """It has loaded what is stored, so that reads no longer wait. Who does not read has nothing to load."""
+        if "query" not in self.flags["roles"]:
+            return True
         try:
             Client(self.port).ask("TOPQ", "-1m", "now", "no.such.*.thing")
             return True
@@ -111,6 +113,16 @@ class Server:
 
     def client(self):
         return Client(self.port)
+
+    def status(self, section):
+        """A section of STATUS, or several of one name together: numbers, and texts."""
+        values = {}
+        _, lines = self.client().ask("STATUS", section)
+        for line in lines:
+            name, colon, value = line.partition(": ")
+            if colon:
+                values[name] = int(value) if value.lstrip("-").isdigit() else value
+        return values
 
     def peak_memory_mb(self):
         with open(f"/proc/{self.process.pid}/status") as f:

@@ -1,0 +1,131 @@
+"""tools/bench/writes: what it makes of runs, and that it runs."""
+
+import glob
+import json
+import os
+import subprocess
+import sys
+import xml.dom.minidom
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tools", "bench"))
+
+from benchlib import plot, report, write_report  # noqa: E402
+from benchlib.write_scenarios import SCENARIOS  # noqa: E402
+
+
+def run(rate, p50=1.0, **more):
+    return {"points_per_s": rate, "latency_ms": {"p50": p50, "p99": 2 * p50}, "cpu_us_a_point_of": {"longtaild": 0.5},
+            "noise": {"others": 0.01}, **more}
+
+
+def results(**scenarios):
+    return {"date": "2026-11-21", "machine": "a machine", "rounds": 3, "seconds": 60, "series": 1000000,
+            "scenarios": {name: {"title": name, "arms": arms} for name, arms in scenarios.items()}}
+
+
+def verdicts(name, arms):
+    """{row: (figure, word)}"""
+    scenario = next(scenario for scenario in SCENARIOS if scenario.name == name)
+    found = ((check, write_report.verdict(check, arms, None)) for check in scenario.checks)
+    return {check.row: (x, word) for check, (x, _, _, word) in found}
+
+
+# ---- judging ----
+
+def test_median_of_three_decides():
+    rows = verdicts("observe-64", {"longtail": [run(9e6), run(4.9e6), run(1e6)]})
+    assert rows == {"OBSERVE × 100, 64 connections": (4.9e6, "missed")}
+    assert verdicts("observe-64", {"longtail": [run(1e6), run(5e6), run(5e6)]})["OBSERVE × 100, 64 connections"][1] == "reached"
+
+
+def test_ratios_need_a_peer():
+    arms = {"longtail": [run(100_000)], "redis": [run(101_000)]}
+    row = "… to RedisTimeSeries without persistence"
+    assert verdicts("add-64", arms)[row] == (pytest.approx(0.990, abs=0.001), "missed")
+    del arms["redis"]
+    assert verdicts("add-64", arms)[row] == (None, "")
+
+
+@pytest.mark.parametrize("lags, word", [((0, 4.9, 0), "reached"), ((0, 5.1, 0), "missed")])
+def test_a_rate_counts_only_where_the_consumer_keeps_up(lags, word):
+    arms = {"longtail": [run(2e6, lag_s=lag) for lag in lags]}
+    assert verdicts("fast", arms)["dense, as fast as it goes, everything stored"] == (2e6, word)
+
+
+def test_latency_over_the_bare_library():
+    arms = {"longtail": [run(1, p50=0.20)], "roundtrip": [{"p50_ms": 0.15, "rounds_per_s": 6000}]}
+    assert verdicts("add-1", arms)["… one over the other"] == (pytest.approx(1.333, abs=0.001), "missed")
+
+
+def test_growth_is_slowest_over_fastest():
+    arms = {"longtail 64": [run(100)], "longtail 1000": [run(90)], "longtail 5000": [run(69)]}
+    assert list(verdicts("growth", arms).values()) == [(pytest.approx(0.69), "missed")]
+
+
+# ---- showing ----
+
+def test_page_and_plots(tmp_path):
+    page = tmp_path / "benchmarks.md"
+    page.write_text(f"above\n{report.BEGIN}\nreads\n{report.END}\nbetween\n{write_report.BEGIN}\nold\n{report.END}\nbelow\n")
+    found = results(**{"madd-64": {"longtail": [run(3e6), run(4e6), run(5e6)], "redis": [run(5e5)] * 3},
+                       "fsync": {"longtail 8": [run(2e5)] * 3, "redis-always 8": [run(1e5)] * 3}})
+    for _ in range(2):  # the second time it replaces what it wrote
+        write_report.render(found, tmp_path)
+        text = page.read_text()
+        assert text.startswith(f"above\n{report.BEGIN}\nreads\n{report.END}\nbetween\n") and text.endswith(f"{report.END}\nbelow\n")
+        assert "old" not in text and text.count("| TS.MADD × 100, 64 connections, ingest only |") == 1
+    assert "| madd-64 | Longtail | 3,000,000 | 4,000,000 | 5,000,000 |" in text
+    assert "| fsync | … appendfsync always 8 | 100,000 |" in text
+    assert "benchmarks-points.svg" in text and "benchmarks-single.svg" not in text, "no plot without a figure"
+    xml.dom.minidom.parse(str(tmp_path / "benchmarks-points.svg"))
+
+
+def test_every_scenario_can_be_summed_up_when_it_is_empty():
+    assert list(write_report.summary(results())) == []
+    for scenario in SCENARIOS:
+        for check in scenario.checks:
+            assert check.figure({}, None) is None, check.row
+
+
+def test_bars_stay_within_the_picture():
+    for highest in (3, 177_500, 999_999, 1_000_000, 5.1e6):
+        text = plot.bars("t & t", "points/s", [("a < b", [plot.Bar("x", highest / 3, highest / 2, highest)])], ["x"])
+        picture = xml.dom.minidom.parseString(text)
+        ends = [float(line.getAttribute("x1")) for line in picture.getElementsByTagName("line")]
+        assert 4 <= len(ends) <= 9 and ends[0] == plot.LEFT and max(ends) <= plot.WIDTH - plot.RIGHT + 0.1
+        assert max(float(r.getAttribute("width")) for r in picture.getElementsByTagName("rect")) <= plot.WIDTH
+
+
+# ---- running ----
+
+def test_it_runs(tmp_path):
+    """Two scenarios with real servers: one that only acknowledges, one that stores."""
+    var = tmp_path / "var"
+    argv = [os.path.join(ROOT, "tools/bench/writes"), "--quick", "--no-peers", "--var", str(var), "--build",
+            os.environ.get("BUILD", "build"), "add-1", "dense"]
+    page = os.path.join(ROOT, "docs", "benchmarks.md")
+    with open(page) as f:
+        before = f.read()
+    done = subprocess.run(argv, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with open(f"{var}-quick/results.json") as f:
+        scenarios = json.load(f)["scenarios"]
+    assert set(scenarios) == {"add-1", "dense"}
+    stored = scenarios["dense"]["arms"]["longtail"][0]
+    assert stored["points_acked"] == stored["points_sent"] == 300_000 and stored["lag_s"] >= 0
+    assert set(stored["cpu_us_a_point_of"]) == {"longtaild", "broker", "mariadb"}
+    assert scenarios["add-1"]["arms"]["roundtrip"][0]["p50_ms"] > 0
+    assert "one TS.ADD: p50" in done.stdout
+    with open(page) as f:
+        assert f.read() == before, "a quick run is no figure"
+    assert not os.path.exists(f"{var}-quick/runs")
+    assert not glob.glob(f"{var}-quick/mariadb/data/w*"), "its databases are gone"
+    assert not glob.glob(f"{var}-quick/kafka/data/w*-0"), "its topics are gone, or about to"
+
+
+def test_unknown_scenarios_are_refused():
+    done = subprocess.run([os.path.join(ROOT, "tools/bench/writes"), "no-such"], capture_output=True, text=True)
+    assert done.returncode == 2 and "no scenario no-such; there are: madd-64" in done.stderr

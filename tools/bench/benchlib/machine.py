@@ -1,0 +1,66 @@
+"""What this machine is, and who used its cores while something was measured: from /proc."""
+
+import os
+import platform
+import time
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def describe():
+    with open("/proc/cpuinfo") as f:
+        cpu = next((line.split(":")[1].strip() for line in f if line.startswith("model name")), "?")
+    with open("/proc/meminfo") as f:
+        memory_gib = int(f.readline().split()[1]) / (1 << 20)
+    return f"{os.cpu_count()} cores ({cpu}), {memory_gib:.0f} GiB, {platform.system()} {platform.release()}"
+
+
+def memory_bytes(name):
+    """A line of /proc/meminfo, such as MemAvailable."""
+    with open("/proc/meminfo") as f:
+        return next(int(line.split()[1]) << 10 for line in f if line.startswith(f"{name}:"))
+
+
+def cpu_s(pid):
+    """User and system time of a process so far."""
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def rss_bytes(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return next(int(line.split()[1]) << 10 for line in f if line.startswith("VmRSS"))
+
+
+def _machine_s():
+    """(busy, stolen) seconds of all cores since the machine started."""
+    with open("/proc/stat") as f:
+        user, nice, system, _, _, irq, softirq, steal = (int(x) / TICKS for x in f.readline().split()[1:9])
+    return user + nice + system + irq + softirq, steal
+
+
+class Meter:
+    """CPU seconds by name between two moments; and what others took, so that a noisy run can be told."""
+
+    def __init__(self, pids):
+        self.pids = pids
+        self.begin = {name: cpu_s(pid) for name, pid in pids.items()}
+        self.busy, self.stolen = _machine_s()
+        self.started = time.monotonic()
+
+    def read(self, own_s):
+        """own_s: CPU seconds of children that are named nowhere else."""
+        elapsed = time.monotonic() - self.started
+        busy, stolen = _machine_s()
+        used = {name: cpu_s(pid) - self.begin[name] for name, pid in self.pids.items()}
+        others = max(0.0, busy - self.busy - sum(used.values()) - own_s)
+        cores_s = elapsed * os.cpu_count()
+        return used, {"others": others / cores_s, "stolen": (stolen - self.stolen) / cores_s}
+
+
+def settle(limit_s=15, dirty_bytes=64 << 20):
+    """Waits until what earlier runs wrote is on disk, so that the next one does not pay for it."""
+    deadline = time.monotonic() + limit_s
+    while memory_bytes("Dirty") + memory_bytes("Writeback") > dirty_bytes and time.monotonic() < deadline:
+        time.sleep(0.1)
