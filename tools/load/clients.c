@@ -357,19 +357,17 @@ static int connect_one(struct clients *l, struct client *c)
     return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, c->fd, &event) == 0 ? 0 : fail("epoll_ctl");
 }
 
-/* Root may go above the hard limit; for others that is the end, and connect says so. */
-static void raise_descriptors(uint32_t connections)
+/* Only root may go above the hard limit. */
+static int raise_descriptors(uint32_t connections)
 {
     struct rlimit limit;
     rlim_t need = (rlim_t)connections + 64;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
-        return;
+        return 0;
     limit.rlim_cur = need;
     if (limit.rlim_max < need)
         limit.rlim_max = need;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        fprintf(stderr, "longtail-load: %u connections need more open files than are allowed\n",
-                connections);
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? 0 : fail("more open files (ulimit -n)");
 }
 
 static int make_buffers(struct clients *l)
@@ -396,8 +394,9 @@ int clients_open(const struct clients_config *config, struct clients **out)
         return LT_ENOMEM;
     l->config = *config;
     l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    int err = l->epoll_fd < 0 ? fail("epoll") : make_buffers(l);
-    raise_descriptors(config->connections);
+    int err = l->epoll_fd < 0 ? fail("epoll") : raise_descriptors(config->connections);
+    if (err == 0)
+        err = make_buffers(l);
     for (uint32_t i = 0; err == 0 && i < config->connections; i++)
         err = connect_one(l, &l->clients[i]);
     if (err != 0)
