@@ -123,6 +123,76 @@ static void test_number_parses_what_strtod_does_and_no_more(void **state)
     assert_int_equal(number_parse_i64(SLICE_LIT("--1"), &n), LT_EPARSE);
 }
 
+/* ---- numbers of random characters, against the plainest way to read them ---- */
+
+static size_t random_number_text(char *out)
+{
+    static const char characters[] = "00123456789012345678901234567890123456789-.e+ /:x\xb0\xf9";
+    size_t n = (size_t)rand() % 24;
+    bool clean = rand() % 3 > 0; /* else anything may stand anywhere */
+    for (size_t i = 0; i < n; i++)
+        out[i] = clean ? (char)('0' + rand() % 10) : characters[rand() % (sizeof(characters) - 1)];
+    if (clean && n > 1 && rand() % 3 == 0)
+        out[0] = '-';
+    if (clean && n > 2 && rand() % 3 == 0)
+        out[1 + (size_t)rand() % (n - 1)] = '.';
+    if (clean && n > 1 && rand() % 20 == 0)
+        out[(size_t)rand() % n] = characters[rand() % (sizeof(characters) - 1)];
+    return n;
+}
+
+static bool plain_i64(struct slice s, int64_t *out)
+{
+    size_t at = s.n > 0 && s.p[0] == '-';
+    __int128 x = 0;
+    if (at == s.n || s.n - at > 20)
+        return false;
+    for (size_t i = at; i < s.n; i++) {
+        if (s.p[i] < '0' || s.p[i] > '9')
+            return false;
+        x = x * 10 + (s.p[i] - '0');
+    }
+    x = at > 0 ? -x : x;
+    *out = (int64_t)x;
+    return x >= INT64_MIN && x <= INT64_MAX;
+}
+
+/* A number by our grammar: what strtod takes as a whole, if it has no character but these. */
+static bool plain_f64(const char *text, double *out)
+{
+    char *end;
+    if (strspn(text, "0123456789.eE+-") != strlen(text) || text[0] == '+')
+        return false;
+    *out = strtod(text, &end);
+    return end != text && *end == '\0' && !isinf(*out);
+}
+
+static void test_numbers_agree_with_the_plain_way(void **state)
+{
+    (void)state;
+    srand(5);
+    int good = 0, bad = 0;
+    for (int round = 0; round < 400000; round++) {
+        char text[32];
+        size_t n = random_number_text(text);
+        /* Of just this size, so that the sanitizer sees a read beyond it. */
+        char *exact = malloc(n > 0 ? n : 1);
+        memcpy(exact, text, n);
+        text[n] = '\0';
+        int64_t i = 7, plain_i = 7;
+        double f = 7, plain = 7;
+        bool is_i = plain_i64(slice_make(text, n), &plain_i), is_f = plain_f64(text, &plain);
+        assert_int_equal(number_parse_i64(slice_make(exact, n), &i), is_i ? 0 : LT_EPARSE);
+        assert_int_equal(number_parse_f64(slice_make(exact, n), &f), is_f ? 0 : LT_EPARSE);
+        assert_true(i == (is_i ? plain_i : 7));
+        assert_memory_equal(&f, is_f ? &plain : &(double){7}, sizeof(f));
+        good += is_f;
+        bad += !is_f;
+        free(exact);
+    }
+    assert_true(good > 100000 && bad > 100000);
+}
+
 static void test_number_round_trips(void **state)
 {
     (void)state;
@@ -177,6 +247,7 @@ int main(void)
         cmocka_unit_test(test_hash_index_finds_what_was_added),
         cmocka_unit_test(test_arena_aligns_and_copies),
         cmocka_unit_test(test_number_parses_what_strtod_does_and_no_more),
+        cmocka_unit_test(test_numbers_agree_with_the_plain_way),
         cmocka_unit_test(test_number_round_trips),
         cmocka_unit_test(test_ascending_finds_as_a_walk_does),
     };
