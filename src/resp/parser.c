@@ -224,6 +224,37 @@ static int parse_bulk_body(struct scan *scan, const char *p)
     return 0;
 }
 
+/* Nearly all arguments have fewer than 100 bytes and are there as a whole: these are taken in one
+ * pass. At anything else it stops, in between two arguments, and the slow path says what it is. */
+static int parse_short_bulks(struct scan *scan)
+{
+    enum { HEAD_BYTES_MAX = 5 };
+    struct resp_parser *parser = scan->parser;
+    const char *p = scan->start + parser->offset, *end = scan->end;
+    if ((size_t)(end - scan->start) > scan->limits->command_bytes_max)
+        end = scan->start + scan->limits->command_bytes_max;
+    while (parser->got < parser->expected && end - p >= HEAD_BYTES_MAX) {
+        unsigned n = (unsigned char)p[1] - (unsigned)'0';
+        unsigned digit = (unsigned char)p[2] - (unsigned)'0';
+        const char *body = p + 4;
+        bool good = p[0] == '$' && n <= 9;
+        if (digit <= 9) {
+            n = n * 10 + digit;
+            body++;
+        }
+        if (!good || body[-2] != '\r' || body[-1] != '\n' || n > scan->limits->bulk_bytes_max ||
+            end - body < (ptrdiff_t)n + 2 || body[n] != '\r' || body[n + 1] != '\n')
+            break;
+        if (parser->got == parser->spans_cap && spans_grow(parser) != 0)
+            return LT_ENOMEM;
+        parser->spans[parser->got++] =
+            (struct resp_span){.at = (uint32_t)(body - scan->start), .n = n};
+        p = body + n + 2;
+        parser->offset = (size_t)(p - scan->start);
+    }
+    return 0;
+}
+
 static int parse_array(struct scan *scan, uint32_t *argc_out)
 {
     struct resp_parser *parser = scan->parser;
@@ -234,6 +265,8 @@ static int parse_array(struct scan *scan, uint32_t *argc_out)
             return status;
         }
     }
+    if (parser->bulk_bytes < 0 && parse_short_bulks(scan) != 0)
+        return LT_ENOMEM;
     while (parser->got < parser->expected) {
         const char *p = scan->start + parser->offset;
         if (parser->bulk_bytes < 0) {
