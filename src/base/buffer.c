@@ -47,7 +47,7 @@ static int buffer_grow(struct buffer *b, size_t need)
     return 0;
 }
 
-char *buffer_reserve(struct buffer *b, size_t n)
+char *buffer_reserve_more(struct buffer *b, size_t n)
 {
     if (b->error != 0)
         return NULL;

@@ -26,8 +26,15 @@ void buffer_fini(struct buffer *b);
 /* Empties it and clears the error; keeps the memory, unless it is larger than keep_bytes. */
 void buffer_reset(struct buffer *b, size_t keep_bytes);
 
+/* What buffer_reserve does where the room is not there yet. */
+char *buffer_reserve_more(struct buffer *b, size_t n);
+
 /* Room for n more bytes at data + len, or NULL. The caller writes and then adds to len. */
-char *buffer_reserve(struct buffer *b, size_t n);
+static inline char *buffer_reserve(struct buffer *b, size_t n)
+{
+    return LIKELY(b->error == 0 && n < b->cap - b->len) ? b->data + b->len
+                                                        : buffer_reserve_more(b, n);
+}
 
 void buffer_append(struct buffer *b, const void *p, size_t n);
 void buffer_append_slice(struct buffer *b, struct slice s);

@@ -78,8 +78,10 @@ static void send_times(struct slot *slot, const struct ingest_written *written, 
     } else {
         if (array)
             resp_array(w, written->count);
-        for (uint32_t i = 0; i < written->count; i++)
-            resp_integer(w, ingest_written_time_ms(written, i));
+        for (uint32_t i = 0, until; i < written->count; i = until) {
+            int64_t time_ms = ingest_written_time_ms(written, i, &until);
+            resp_integers(w, time_ms, until - i);
+        }
     }
     slot_send(slot);
 }
@@ -333,13 +335,13 @@ static void mixed_done(void *arg, const struct ingest_written *written)
     if (written->report->outcome != LOG_STORED) {
         reply_not_stored(w, written->report, !mixed->relative);
     } else {
-        uint32_t at = 0;
+        uint32_t at = 0, until;
         resp_array(w, mixed->count);
         for (uint32_t i = 0; i < mixed->count; i++) {
             if (mixed->errors[i] != NULL)
                 resp_error(w, slice_str(mixed->errors[i]));
             else
-                resp_integer(w, ingest_written_time_ms(written, at++));
+                resp_integer(w, ingest_written_time_ms(written, at++, &until));
         }
     }
     slot_send(mixed->slot);

@@ -474,9 +474,15 @@ void ingest_destroy(struct ingest **ingest)
     free(g);
 }
 
-int64_t ingest_written_time_ms(const struct ingest_written *written, uint32_t i)
+int64_t ingest_written_time_ms(const struct ingest_written *written, uint32_t i,
+                               uint32_t *until_out)
 {
-    return record_builder_time_ms(written->batch->builder, written->first + i);
+    const struct record_builder *builder = written->batch->builder;
+    uint32_t until;
+    int64_t time_ms = record_builder_time_ms(builder, written->first + i, &until);
+    until -= written->first;
+    *until_out = until < written->count ? until : written->count;
+    return time_ms;
 }
 
 bool ingest_paused(const struct ingest *g)

@@ -49,7 +49,9 @@ struct ingest_written {
     uint32_t first;
     uint32_t count;
 };
-int64_t ingest_written_time_ms(const struct ingest_written *written, uint32_t i);
+/* Point i's time, which the points before *until_out share. */
+int64_t ingest_written_time_ms(const struct ingest_written *written, uint32_t i,
+                               uint32_t *until_out);
 
 /* Called exactly once for each ingest_end, ingest_rule, ... that returned 0. */
 typedef void ingest_done(void *arg, const struct ingest_written *written);

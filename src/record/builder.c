@@ -7,21 +7,30 @@
 #include "record/format.h"
 #include "record/names.h"
 #include "record/pack.h"
+#include "record/texts.h"
+#include "record/value.h"
+#include "record/varint.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <math.h>
+
+enum {
+    HOST_SLOTS = 4096,
+    POINTS_AT_ONCE = 256,
+    COLUMN_HEAD = 5,                          /* the longest header of a bin */
+    COLUMN_SLACK = COLUMN_HEAD + VARINT_ROOM, /* what writing a column may touch behind it */
+};
 
 struct record_builder {
     size_t bytes_max;
-    size_t bytes; /* upper bound of the columns so far */
-    struct names hosts;
+    struct texts hosts; /* packed */
     struct names metrics;
     VEC(struct record_run) runs;
-    uint32_t points;
-    uint32_t next_metric; /* the index that needs no byte but 0 */
-    struct buffer index;  /* the columns, as the record holds them */
+    size_t runs_bytes;   /* upper bound of what finish makes of them */
+    VEC(uint32_t) index; /* a point's metric */
+    size_t index_bytes;  /* upper bound of what finish makes of it */
     struct buffer values;
+    uint32_t ready; /* as many points have room in runs, index and values */
     struct buffer record;
 };
 
@@ -31,11 +40,15 @@ int record_builder_create(size_t bytes_max, struct record_builder **out)
     if (b == NULL)
         return LT_ENOMEM;
     b->bytes_max = bytes_max;
-    names_init(&b->hosts, bytes_max);
-    names_init(&b->metrics, bytes_max);
-    buffer_init(&b->index, bytes_max);
-    buffer_init(&b->values, bytes_max);
-    buffer_init(&b->record, bytes_max);
+    buffer_init(&b->values, bytes_max + (size_t)POINTS_AT_ONCE * VALUE_ROOM);
+    buffer_init(&b->record, bytes_max + COLUMN_SLACK);
+    int err = texts_init(&b->hosts, bytes_max, HOST_SLOTS);
+    if (err == 0)
+        err = names_init(&b->metrics, bytes_max);
+    if (err != 0) {
+        record_builder_destroy(&b);
+        return err;
+    }
     *out = b;
     return 0;
 }
@@ -45,10 +58,10 @@ void record_builder_destroy(struct record_builder **builder)
     struct record_builder *b = *builder;
     if (b == NULL)
         return;
-    names_fini(&b->hosts);
+    texts_fini(&b->hosts);
     names_fini(&b->metrics);
     VEC_FINI(&b->runs);
-    buffer_fini(&b->index);
+    VEC_FINI(&b->index);
     buffer_fini(&b->values);
     buffer_fini(&b->record);
     free(b);
@@ -60,176 +73,215 @@ void record_builder_reset(struct record_builder *b)
     record_builder_rollback(b, (struct record_mark){0});
 }
 
+/* Upper bound of what finish makes of them. */
+static size_t columns_bytes(const struct record_builder *b)
+{
+    return b->hosts.bytes.len + names_bytes(&b->metrics) + b->runs_bytes + b->index_bytes +
+           b->values.len;
+}
+
 struct record_mark record_builder_mark(const struct record_builder *b)
 {
     return (struct record_mark){
-        .points = b->points,
-        .hosts = b->hosts.entries.n,
-        .metrics = b->metrics.entries.n,
+        .points = b->index.n,
+        .hosts = b->hosts.starts.n,
         .runs = b->runs.n,
         .last_run_points = b->runs.n > 0 ? b->runs.v[b->runs.n - 1].count : 0,
-        .next_metric = b->next_metric,
-        .index_bytes = b->index.len,
-        .bytes = b->bytes,
+        .metrics = names_mark(&b->metrics),
+        .runs_bytes = b->runs_bytes,
+        .index_bytes = b->index_bytes,
+        .values_bytes = b->values.len,
+        .bytes = columns_bytes(b),
     };
 }
 
 void record_builder_rollback(struct record_builder *b, struct record_mark mark)
 {
-    names_cut(&b->hosts, mark.hosts);
+    texts_cut(&b->hosts, mark.hosts);
     names_cut(&b->metrics, mark.metrics);
     b->runs.n = mark.runs;
+    b->runs_bytes = mark.runs_bytes;
     if (mark.runs > 0)
         b->runs.v[mark.runs - 1].count = mark.last_run_points;
-    b->points = mark.points;
-    b->next_metric = mark.next_metric;
-    b->index.len = mark.index_bytes;
-    b->values.len = (size_t)mark.points * VALUE_BYTES;
-    b->bytes = mark.bytes;
+    b->index.n = mark.points;
+    b->index_bytes = mark.index_bytes;
+    b->values.len = mark.values_bytes;
 }
 
-static bool point_is_valid(struct slice host, struct slice metric, int64_t time_ms, double value,
-                           enum policy policy)
+/* ---- adding ---- */
+
+static struct slice host_at(const struct record_builder *b, uint32_t number)
 {
-    return host.n <= NAME_BYTES_MAX && metric.n <= NAME_BYTES_MAX &&
-           slice_find(host, '/') == host.n && time_ms >= 0 && !isinf(value) &&
-           (unsigned)policy < POLICY_STORED_COUNT;
+    struct slice packed = texts_at(&b->hosts, number);
+    return slice_from(packed, (unsigned char)packed.p[0] == 0xc4 ? 2 : 3); /* bin8, bin16 */
 }
 
-static int run_extend(struct record_builder *b, bool observed, uint32_t host, int64_t time_ms,
-                      enum policy policy)
+COLD static int find_host(struct record_builder *b, struct slice host, uint32_t *out)
+{
+    if (host.n > NAME_BYTES_MAX || slice_find(host, '/') < host.n)
+        return LT_EINVALID;
+    char bytes[NAME_BYTES_MAX + NAME_HEAD_BYTES_MAX];
+    struct buffer packed = {.data = bytes, .cap = sizeof(bytes), .max = sizeof(bytes)};
+    pack_bytes(&packed, host);
+    return texts_number(&b->hosts, buffer_slice(&packed), out);
+}
+
+/* Mostly the host of the point before. */
+static int number_host(struct record_builder *b, struct slice host, uint32_t *out)
+{
+    if (LIKELY(b->runs.n > 0)) {
+        uint32_t last = b->runs.v[b->runs.n - 1].host;
+        struct slice before = host_at(b, last);
+        if (before.n == host.n && text_equal(before.p, host.p, host.n)) {
+            *out = last;
+            return 0;
+        }
+    }
+    return find_host(b, host, out);
+}
+
+/* How a run is written: what differs from the run before. */
+struct run_fields {
+    bool way_differs, host_differs;
+    uint64_t way, host, time;
+};
+
+static struct run_fields fields_of(struct record_run before, struct record_run run)
+{
+    return (struct run_fields){
+        .way_differs = run.policy != before.policy || run.observed != before.observed,
+        .host_differs = run.host != before.host,
+        .way = (unsigned)run.policy | (run.observed ? RUN_OBSERVED : 0),
+        .host = zigzag((int64_t)run.host - before.host - 1),
+        .time = zigzag(run.time_ms - before.time_ms),
+    };
+}
+
+/* Its count may grow yet. */
+static size_t run_bytes_max(struct run_fields f)
+{
+    enum { COUNT_BYTES_MAX = 5 };
+    return COUNT_BYTES_MAX + (f.way_differs ? varint_bytes(f.way) : 0) +
+           (f.host_differs ? varint_bytes(f.host) : 0) + varint_bytes(f.time);
+}
+
+static void add_run(struct record_builder *b, struct record_run run)
+{
+    struct record_run before = {0};
+    if (b->runs.n > 0)
+        before = b->runs.v[b->runs.n - 1];
+    b->runs_bytes += run_bytes_max(fields_of(before, run));
+    b->runs.v[b->runs.n++] = run;
+}
+
+/* There is room for one more. */
+static void extend_run(struct record_builder *b, bool observed, uint32_t host, int64_t time_ms,
+                       enum policy policy)
 {
     if (b->runs.n > 0) {
         struct record_run *last = &b->runs.v[b->runs.n - 1];
         if (last->host == host && last->time_ms == time_ms && last->observed == observed &&
             last->policy == policy) {
             last->count++;
-            return 0;
+            return;
         }
     }
-    struct record_run run = {
-        .observed = observed,
-        .policy = policy,
-        .host = host,
-        .time_ms = time_ms,
-        .first = b->points,
-        .count = 1,
-    };
-    if (!VEC_PUSH(&b->runs, run))
-        return LT_ENOMEM;
-    b->bytes += RUN_BYTES_MAX;
-    return 0;
+    add_run(b, (struct record_run){
+                   .observed = observed,
+                   .policy = policy,
+                   .host = host,
+                   .time_ms = time_ms,
+                   .first = b->index.n,
+                   .count = 1,
+               });
 }
 
-static int columns_append(struct record_builder *b, uint32_t metric, double value)
+COLD static int make_room(struct record_builder *b)
 {
-    char *index = buffer_reserve(&b->index, VARINT_BYTES_MAX);
-    char *place = buffer_reserve(&b->values, VALUE_BYTES);
-    if (index == NULL || place == NULL) {
-        int err = index == NULL ? b->index.error : b->values.error;
-        b->index.error = b->values.error = 0;
+    if (buffer_reserve(&b->values, (size_t)POINTS_AT_ONCE * VALUE_ROOM) == NULL) {
+        int err = b->values.error;
+        b->values.error = 0;
         return err;
     }
-    uint32_t n = varint_write(index, zigzag((int64_t)metric - b->next_metric));
-    b->index.len += n;
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    bits = htole64(bits);
-    memcpy(place, &bits, sizeof(bits));
-    b->values.len += VALUE_BYTES;
-    b->next_metric = metric + 1;
-    b->points++;
-    b->bytes += n + VALUE_BYTES;
+    if (!VEC_RESERVE(&b->runs, POINTS_AT_ONCE) || !VEC_RESERVE(&b->index, POINTS_AT_ONCE))
+        return LT_ENOMEM;
+    b->ready = POINTS_AT_ONCE;
     return 0;
 }
 
 int record_builder_point(struct record_builder *b, bool observed, struct slice host,
                          struct slice metric, int64_t time_ms, double value, enum policy policy)
 {
-    if (!point_is_valid(host, metric, time_ms, value, policy))
+    if (UNLIKELY(metric.n > NAME_BYTES_MAX || time_ms < 0 || isinf(value) ||
+                 (unsigned)policy >= POLICY_STORED_COUNT))
         return LT_EINVALID;
-    size_t most = host.n + metric.n + 2 * NAME_HEAD_BYTES_MAX + RUN_BYTES_MAX + VARINT_BYTES_MAX +
-                  VALUE_BYTES;
-    if (record_builder_bytes(b) + most > b->bytes_max)
+    if (UNLIKELY(record_builder_bytes(b) + host.n + metric.n + POINT_BYTES_MAX > b->bytes_max))
         return LT_ELIMIT;
-    struct record_mark mark = record_builder_mark(b);
-    uint32_t guess = b->runs.n > 0 ? b->runs.v[b->runs.n - 1].host : 0;
-    size_t names_before = b->hosts.bytes.len + b->metrics.bytes.len;
     uint32_t host_number, metric_number;
-    int err = names_number(&b->hosts, host, guess, &host_number);
-    if (err == 0)
-        err = names_number(&b->metrics, metric, b->next_metric, &metric_number);
-    if (err == 0)
-        err = run_extend(b, observed, host_number, time_ms, policy);
-    if (err == 0)
-        err = columns_append(b, metric_number, value);
-    if (err != 0) {
-        record_builder_rollback(b, mark);
+    uint32_t hosts_before = b->hosts.starts.n;
+    int err = b->ready > 0 ? 0 : make_room(b);
+    if (LIKELY(err == 0))
+        err = number_host(b, host, &host_number);
+    if (LIKELY(err == 0))
+        err = names_number(&b->metrics, metric, &metric_number);
+    if (UNLIKELY(err != 0)) {
+        texts_cut(&b->hosts, hosts_before);
         return err;
     }
-    b->bytes += b->hosts.bytes.len + b->metrics.bytes.len - names_before;
+    b->ready--;
+    extend_run(b, observed, host_number, time_ms, policy);
+    uint32_t next = b->index.n > 0 ? b->index.v[b->index.n - 1] + 1 : 0;
+    if (metric_number != next)
+        b->index_bytes += INDEX_BYTES_MAX;
+    b->index.v[b->index.n++] = metric_number;
+    b->values.len += value_write(b->values.data + b->values.len, value);
     return 0;
-}
-
-static uint64_t index_read(const char **at)
-{
-    uint64_t x = 0;
-    for (unsigned shift = 0;; shift += 7) {
-        unsigned char byte = (unsigned char)*(*at)++;
-        x |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80)
-            return x;
-    }
-}
-
-static double value_at(const struct record_builder *b, uint32_t point)
-{
-    uint64_t bits;
-    memcpy(&bits, b->values.data + (size_t)point * VALUE_BYTES, sizeof(bits));
-    bits = le64toh(bits);
-    double value;
-    memcpy(&value, &bits, sizeof(value));
-    return value;
 }
 
 int record_builder_move(struct record_builder *b, struct record_mark mark,
                         struct record_builder *to)
 {
     struct record_mark undo = record_builder_mark(to);
-    const char *index = b->index.data + mark.index_bytes;
-    uint32_t next = mark.next_metric;
+    struct varint_input values = {(const unsigned char *)b->values.data + mark.values_bytes,
+                                  (const unsigned char *)b->values.data + b->values.len};
     uint32_t point = mark.points;
     for (uint32_t r = mark.runs > 0 ? mark.runs - 1 : 0; r < b->runs.n; r++) {
         const struct record_run *run = &b->runs.v[r];
         for (; point < run->first + run->count; point++) {
-            uint32_t metric = (uint32_t)(next + unzigzag(index_read(&index)));
-            int err = record_builder_point(to, run->observed, names_at(&b->hosts, run->host),
-                                           names_at(&b->metrics, metric), run->time_ms,
-                                           value_at(b, point), run->policy);
+            char text[NAME_BYTES_MAX];
+            struct slice metric =
+                slice_make(text, names_text(&b->metrics, b->index.v[point], text));
+            double value = 0;
+            bool is_value = value_read(&values, &value);
+            assert(is_value);
+            (void)is_value;
+            int err = record_builder_point(to, run->observed, host_at(b, run->host), metric,
+                                           run->time_ms, value, run->policy);
             if (err != 0) {
                 record_builder_rollback(to, undo);
                 return err;
             }
-            next = metric + 1;
         }
     }
     record_builder_rollback(b, mark);
     return 0;
 }
 
+/* ---- asking ---- */
+
 uint32_t record_builder_points(const struct record_builder *b)
 {
-    return b->points;
+    return b->index.n;
 }
 
 size_t record_builder_bytes(const struct record_builder *b)
 {
-    return RECORD_FIXED_BYTES_MAX + b->bytes;
+    return RECORD_FIXED_BYTES_MAX + columns_bytes(b);
 }
 
-int64_t record_builder_time_ms(const struct record_builder *b, uint32_t point)
+int64_t record_builder_time_ms(const struct record_builder *b, uint32_t point, uint32_t *until_out)
 {
-    assert(point < b->points);
+    assert(point < b->index.n);
     uint32_t low = 0, high = b->runs.n; /* the run is in [low, high) */
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
@@ -238,39 +290,86 @@ int64_t record_builder_time_ms(const struct record_builder *b, uint32_t point)
         else
             high = middle;
     }
+    *until_out = b->runs.v[low].first + b->runs.v[low].count;
     return b->runs.v[low].time_ms;
 }
 
-static void pack_names(struct buffer *out, const struct names *names)
+/* ---- the record ---- */
+
+/* Columns of bytes whose length is known only behind them: the longest header is left free, and
+ * the column moves back to a shorter one. */
+static char *begin_column(struct buffer *record, size_t bytes_max)
 {
-    pack_array(out, names->entries.n);
-    buffer_append_slice(out, buffer_slice(&names->bytes));
+    return buffer_reserve(record, COLUMN_HEAD + bytes_max + VARINT_ROOM);
+}
+
+static void end_column(struct buffer *record, const char *column, size_t n)
+{
+    pack_bytes_header(record, (uint32_t)n);
+    memmove(record->data + record->len, column, n);
+    record->len += n;
+}
+
+static void pack_runs(const struct record_builder *b, struct buffer *record)
+{
+    char *column = begin_column(record, b->runs_bytes);
+    if (column == NULL)
+        return;
+    char *to = column += COLUMN_HEAD;
+    struct record_run before = {0};
+    for (uint32_t i = 0; i < b->runs.n; i++) {
+        struct record_run run = b->runs.v[i];
+        struct run_fields f = fields_of(before, run);
+        to += varint_write(to, (uint64_t)run.count << RUN_COUNT_SHIFT |
+                                   (f.host_differs ? RUN_HOST_DIFFERS : 0) |
+                                   (f.way_differs ? RUN_WAY_DIFFERS : 0));
+        if (f.way_differs)
+            to += varint_write(to, f.way);
+        if (f.host_differs)
+            to += varint_write(to, f.host);
+        to += varint_write(to, f.time);
+        before = run;
+    }
+    end_column(record, column, (size_t)(to - column));
+}
+
+static void pack_index(const struct record_builder *b, struct buffer *record)
+{
+    char *column = begin_column(record, b->index_bytes);
+    if (column == NULL)
+        return;
+    char *to = column += COLUMN_HEAD;
+    uint32_t next = 0, following = 0;
+    for (uint32_t i = 0; i < b->index.n; i++, next++, following++) {
+        uint32_t metric = b->index.v[i];
+        if (LIKELY(metric == next))
+            continue;
+        to += varint_write(to, following);
+        to += varint_write(to, zigzag((int64_t)metric - next));
+        next = metric;
+        following = UINT32_MAX; /* 0 behind this point */
+    }
+    end_column(record, column, (size_t)(to - column));
 }
 
 int record_builder_finish(struct record_builder *b, uint32_t environment, int64_t append_ms,
                           struct slice *out)
 {
-    assert(b->points > 0);
+    assert(b->index.n > 0);
     struct buffer *record = &b->record;
     buffer_reset(record, b->bytes_max);
     pack_array(record, RECORD_POINTS_FIELDS);
-    pack_uint(record, RECORD_VERSION);
+    pack_uint(record, RECORD_POINTS_VERSION);
     pack_uint(record, RECORD_POINTS);
     pack_uint(record, environment);
     pack_int(record, append_ms);
-    pack_names(record, &b->hosts);
-    pack_names(record, &b->metrics);
-    pack_array(record, b->runs.n * RUN_FIELDS);
-    int64_t before_ms = 0;
-    for (uint32_t i = 0; i < b->runs.n; i++) {
-        const struct record_run *run = &b->runs.v[i];
-        pack_uint(record, (unsigned)run->policy | (run->observed ? RUN_OBSERVED : 0));
-        pack_uint(record, run->host);
-        pack_int(record, run->time_ms - before_ms);
-        pack_uint(record, run->count);
-        before_ms = run->time_ms;
-    }
-    pack_bytes(record, buffer_slice(&b->index));
+    pack_array(record, b->hosts.starts.n);
+    buffer_append_slice(record, buffer_slice(&b->hosts.bytes));
+    names_pack_templates(&b->metrics, record);
+    pack_bytes(record, buffer_slice(&b->metrics.shapes));
+    pack_bytes(record, buffer_slice(&b->metrics.digits));
+    pack_runs(b, record);
+    pack_index(b, record);
     pack_bytes(record, buffer_slice(&b->values));
     if (record->error != 0)
         return record->error;

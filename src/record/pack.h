@@ -19,14 +19,4 @@ static inline uint32_t pack_bytes_head(uint32_t n)
     return n < 256 ? 2 : n < 65536 ? 3 : 5;
 }
 
-/* Seven bits a byte, the lowest first; all but the last have the top bit set. */
-static inline uint32_t varint_write(char *out, uint64_t x)
-{
-    uint32_t n = 0;
-    for (; x >= 0x80; x >>= 7)
-        out[n++] = (char)(x | 0x80);
-    out[n++] = (char)x;
-    return n;
-}
-
 #endif

@@ -12,10 +12,12 @@
  * the format; tests/record/golden/ pins it. Pure: no I/O, any thread, one thread at a time for an
  * object.
  *
- *   points   [1, 1, environment, append_ms, hosts, metrics, runs, metric_index, values]
- *            hosts, metrics: arrays of bin; runs: array of ints, four a run; metric_index: bin of
- * varints; values: bin of f64 rule     [1, 2, environment, append_ms, pattern, kind] text     [1,
- * 3, environment, append_ms, stem, text] noop     [1, 4, environment, append_ms] (READY's probe)
+ *   points   [2, 1, environment, append_ms, hosts, templates, shapes, digits, runs, metric_index,
+ *            values]; of version 1: [1, 1, environment, append_ms, hosts, metrics, runs,
+ *            metric_index, values], which is read and no longer written
+ *   rule     [1, 2, environment, append_ms, pattern, kind]
+ *   text     [1, 3, environment, append_ms, stem, text]
+ *   noop     [1, 4, environment, append_ms] (READY's probe)
  *
  * A run is the consecutive points of one host and time that came in one way. */
 enum record_what {
@@ -41,16 +43,25 @@ MUST_USE int record_builder_point(struct record_builder *builder, bool observed,
                                   struct slice metric, int64_t time_ms, double value,
                                   enum policy policy);
 
+struct record_names_mark { /* names.h */
+    uint32_t names;
+    uint32_t templates;
+    size_t shapes_bytes;
+    size_t digits_bytes;
+    size_t text_bytes;
+};
+
 /* A command that fails half-way is undone: mark, then rollback to it. All 0: the empty batch. */
 struct record_mark {
     uint32_t points;
     uint32_t hosts;
-    uint32_t metrics;
     uint32_t runs;
     uint32_t last_run_points; /* the last run may have grown since */
-    uint32_t next_metric;
+    struct record_names_mark metrics;
+    size_t runs_bytes;
     size_t index_bytes;
-    size_t bytes;
+    size_t values_bytes;
+    size_t bytes; /* of all */
 };
 struct record_mark record_builder_mark(const struct record_builder *builder);
 void record_builder_rollback(struct record_builder *builder, struct record_mark mark);
@@ -63,7 +74,9 @@ MUST_USE int record_builder_move(struct record_builder *builder, struct record_m
 uint32_t record_builder_points(const struct record_builder *builder);
 size_t
 record_builder_bytes(const struct record_builder *builder); /* upper bound of the record's size */
-int64_t record_builder_time_ms(const struct record_builder *builder, uint32_t point);
+/* A point's time, which the points before *until_out share. */
+int64_t record_builder_time_ms(const struct record_builder *builder, uint32_t point,
+                               uint32_t *until_out);
 
 /* The record; valid until the next call on the builder. LT_ENOMEM. */
 MUST_USE int record_builder_finish(struct record_builder *builder, uint32_t environment,
@@ -123,9 +136,9 @@ MUST_USE int record_reader_create(struct record_reader **out);
 void record_reader_destroy(struct record_reader **reader);
 
 /* Decodes and checks everything that a record promises: indexes in range, counts that add up, names
- * within limits, finite times, known enums, nothing behind the end. Slices point into bytes,
- * columns into the reader: valid until the next call. LT_EPARSE: no such record. LT_EVERSION: a
- * version or a kind that this program does not know. LT_ENOMEM. */
+ * within limits, finite times, known enums, nothing behind the end. Slices point into bytes or
+ * the reader, columns into the reader: valid until the next call. LT_EPARSE: no such record.
+ * LT_EVERSION: a version or a kind that this program does not know. LT_ENOMEM. */
 MUST_USE int record_read(struct record_reader *reader, struct slice bytes, struct record *out);
 
 #endif

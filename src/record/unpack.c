@@ -14,7 +14,6 @@ enum {
     ARRAY16 = 0xdc,
     ARRAY32 = 0xdd,
     NEGATIVE_FIXINT_MIN = 0xe0,
-    VARINT_SHIFT_MAX = 63,
 };
 
 static bool take_byte(struct unpack *in, unsigned *byte)
@@ -98,20 +97,4 @@ bool unpack_bytes(struct unpack *in, struct slice *bytes)
     *bytes = slice_make(in->at, n);
     in->at += n;
     return true;
-}
-
-bool unpack_varint(struct unpack *in, uint64_t *x)
-{
-    uint64_t value = 0;
-    unsigned byte;
-    for (unsigned shift = 0; shift <= VARINT_SHIFT_MAX; shift += 7) {
-        if (!take_byte(in, &byte))
-            return false;
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            *x = value;
-            return true;
-        }
-    }
-    return false;
 }

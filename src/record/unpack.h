@@ -19,7 +19,6 @@ MUST_USE bool unpack_array(struct unpack *in, uint32_t *count);
 MUST_USE bool unpack_int(struct unpack *in, int64_t *x); /* within int64 */
 MUST_USE bool unpack_u32(struct unpack *in, uint32_t *x);
 MUST_USE bool unpack_bytes(struct unpack *in, struct slice *bytes); /* bin; points into the input */
-MUST_USE bool unpack_varint(struct unpack *in, uint64_t *x);        /* not msgpack: pack.h */
 
 static inline size_t unpack_rest(const struct unpack *in)
 {

@@ -81,6 +81,7 @@ void resp_simple(struct resp_writer w, struct slice text); /* +OK; CR and LF bec
 void resp_error(struct resp_writer w, struct slice text); /* text begins with its code: "ERR ..." */
 void resp_error_printf(struct resp_writer w, const char *format, ...) PRINTF_LIKE(2, 3);
 void resp_integer(struct resp_writer w, int64_t x);
+void resp_integers(struct resp_writer w, int64_t x, uint32_t count); /* x, count times */
 void resp_bulk(struct resp_writer w, struct slice bytes);
 void resp_bulk_str(struct resp_writer w, const char *text);
 void resp_null(struct resp_writer w);

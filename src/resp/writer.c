@@ -67,6 +67,26 @@ void resp_integer(struct resp_writer w, int64_t x)
     put_header(w, ':', x);
 }
 
+void resp_integers(struct resp_writer w, int64_t x, uint32_t count)
+{
+    if (count == 0)
+        return;
+    size_t before = w.out->len;
+    put_header(w, ':', x);
+    size_t one = w.out->len - before;
+    size_t rest = one * (count - 1);
+    char *to = one > 0 ? buffer_reserve(w.out, rest) : NULL;
+    if (to == NULL)
+        return;
+    /* A copy of what is there already doubles it. */
+    for (size_t done = 0; done < rest;) {
+        size_t n = one + done < rest - done ? one + done : rest - done;
+        memcpy(to + done, to - one, n);
+        done += n;
+    }
+    w.out->len += rest;
+}
+
 void resp_bulk(struct resp_writer w, struct slice bytes)
 {
     /* One reservation for all parts, so that no half of an element is ever in the buffer. */

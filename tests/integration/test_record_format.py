@@ -1,11 +1,12 @@
-"""The golden records, read by msgpack-python and docs/adr/0003-record-format.md alone: whoever has that page
-can read the log."""
+"""The golden records, read by msgpack-python and by what docs/adr/0003-record-format.md and 0015-points-2.md say,
+nothing else: whoever has these pages can read the log."""
 
 import math
 import struct
 from pathlib import Path
 
 import msgpack
+import pytest
 
 GOLDEN = Path(__file__).parent.parent / "record" / "golden"
 T = 1424444400000
@@ -32,7 +33,7 @@ def metric_indexes(data):
         following = index + 1
 
 
-def decode_points(record):
+def decode_points_1(record):
     version, what, environment, append_ms, hosts, metrics, runs, index, values = record
     assert (version, what) == (1, 1)
     names = [metrics[i] for i in metric_indexes(index)]
@@ -48,12 +49,91 @@ def decode_points(record):
     return environment, append_ms, points
 
 
+def unzigzag(value):
+    return (value >> 1) ^ -(value & 1)
+
+
+def names_of(templates, shapes, digits):
+    before = first = b""
+    for template in templates:
+        first = template[1] = first[: template[0]] + template[1]
+    for shape in varints(shapes):
+        template = templates[shape >> 1]
+        lengths = template[2::2]
+        taken = sum((n + 1) // 2 for n in lengths)
+        if shape & 1:
+            assert taken == len(before) > 0
+        else:
+            before, digits = digits[:taken], digits[taken:]
+        name, at = template[1], 0
+        for n, text in zip(lengths, template[3::2]):
+            packed = before[at : at + (n + 1) // 2]
+            name += packed.hex().encode()[:n] + text
+            at += len(packed)
+        yield name
+    assert digits == b""
+
+
+def runs_of(data, hosts):
+    way = host = time_ms = 0
+    rest = varints(data)
+    for head in rest:
+        if head & 1:
+            way = next(rest)
+        if head & 2:
+            host += 1 + unzigzag(next(rest))
+        time_ms += unzigzag(next(rest))
+        for _ in range(head >> 2):
+            yield bool(way & 16), way & 15, hosts[host], time_ms
+
+
+def sparse_indexes(data, points):
+    following, rest = 0, varints(data)
+    for count in rest:
+        yield from range(following, following + count)
+        following += count + unzigzag(next(rest)) + 1
+        yield following - 1
+        points -= count + 1
+    yield from range(following, following + points)
+
+
+def values_of(data):
+    at = 0
+    while at < len(data):
+        size = next(i for i in range(at, len(data)) if data[i] < 0x80) - at + 1
+        (head,) = varints(data[at : at + size])
+        at += size
+        if head & 1 == 0:
+            yield float(unzigzag(head >> 1))
+        elif head == 1:
+            yield struct.unpack_from("<d", data, at)[0]
+            at += 8
+        else:
+            yield unzigzag(head >> 4) / 10 ** (head >> 1 & 7)
+
+
+def decode_points_2(record):
+    version, what, environment, append_ms, hosts, templates, shapes, digits, runs, index, values = record
+    assert (version, what) == (2, 1)
+    names = list(names_of(templates, shapes, digits))
+    ways = list(runs_of(runs, hosts))
+    numbers = list(values_of(values))
+    indexes = list(sparse_indexes(index, len(ways)))
+    assert len(ways) == len(numbers) == len(indexes)
+    points = [
+        (observed, policy, host, names[at], time_ms, number)
+        for (observed, policy, host, time_ms), at, number in zip(ways, indexes, numbers)
+    ]
+    return environment, append_ms, points
+
+
 def golden(name):
     return msgpack.unpackb((GOLDEN / name).read_bytes(), raw=False)
 
 
-def test_points():
-    environment, append_ms, points = decode_points(golden("points-1.bin"))
+@pytest.mark.parametrize("version,decode", [(1, decode_points_1), (2, decode_points_2)])
+def test_points(version, decode):
+    environment, append_ms, points = decode(golden(f"points-{version}.bin"))
     assert (environment, append_ms) == (1, T + 123)
     nan = points.pop(4)
     assert nan[:5] == (False, 4, b"", b"temp\xff", T - 5) and math.isnan(nan[5])

@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct record record, second;
     struct slice bytes;
     check(record_reader_create(&reader) == 0 && record_reader_create(&again) == 0);
-    check(record_builder_create(64 * size + 4096, &builder) == 0);
+    check(record_builder_create(16 << 20, &builder) == 0);
     int err = record_read(reader, slice_make(data, size), &record);
     check(err == 0 || err == LT_EPARSE || err == LT_EVERSION);
     if (err == 0 && record.what == RECORD_POINTS) {

@@ -118,8 +118,12 @@ static void assert_decodes_to_points(struct fixture *f, struct record_builder *b
     struct slice bytes;
     struct record record;
     assert_int_equal(record_builder_points(builder), count);
-    for (uint32_t i = 0; i < count; i++)
-        assert_true(record_builder_time_ms(builder, i) == points[i].time_ms);
+    for (uint32_t i = 0, until = 0; i < count; i = until) {
+        int64_t time_ms = record_builder_time_ms(builder, i, &until);
+        assert_in_range(until, i + 1, count);
+        for (uint32_t j = i; j < until; j++)
+            assert_true(points[j].time_ms == time_ms);
+    }
     assert_int_equal(record_builder_finish(builder, 5, 1424444400123, &bytes), 0);
     assert_true(bytes.n <= record_builder_bytes(builder));
     assert_int_equal(record_read(f->reader, bytes, &record), 0);
@@ -256,6 +260,16 @@ static void golden_points(struct record_builder *b, struct slice *out)
     assert_int_equal(record_builder_finish(b, 1, t + 123, out), 0);
 }
 
+static size_t read_golden(const char *path, char *out, size_t room)
+{
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        fail_msg("%s: run this test in the tree's root", path);
+    size_t n = fread(out, 1, room, file);
+    fclose(file);
+    return n;
+}
+
 static void expect_golden(struct fixture *f, const char *path, struct slice bytes)
 {
     const char *mode = getenv("GOLDEN");
@@ -266,11 +280,7 @@ static void expect_golden(struct fixture *f, const char *path, struct slice byte
         fclose(file);
     }
     char stored[4096];
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        fail_msg("%s: run this test in the tree's root", path);
-    size_t n = fread(stored, 1, sizeof(stored), file);
-    fclose(file);
+    size_t n = read_golden(path, stored, sizeof(stored));
     assert_int_equal(n, bytes.n);
     assert_memory_equal(stored, bytes.p, n);
     struct record record;
@@ -284,7 +294,7 @@ static void test_golden_files(void **state)
     struct buffer out;
     buffer_init(&out, 65536);
     golden_points(f->builder, &points);
-    expect_golden(f, GOLDEN "points-1.bin", points);
+    expect_golden(f, GOLDEN "points-2.bin", points);
     assert_int_equal(record_write_rule(&out, 2, 1000, SLICE_LIT("host.procs.*"), KIND_DELTA), 0);
     expect_golden(f, GOLDEN "rule-1.bin", buffer_slice(&out));
     buffer_reset(&out, 65536);
@@ -295,6 +305,37 @@ static void test_golden_files(void **state)
     assert_int_equal(record_write_noop(&out, UINT32_MAX, INT64_MAX), 0);
     expect_golden(f, GOLDEN "noop-1.bin", buffer_slice(&out));
     buffer_fini(&out);
+}
+
+/* What version 1 wrote is read as what is written now. */
+static void test_both_versions_hold_the_same_points(void **state)
+{
+    struct fixture *f = *state;
+    char bytes[2][4096];
+    struct record_reader *other;
+    struct record a, b;
+    size_t n1 = read_golden(GOLDEN "points-1.bin", bytes[0], sizeof(bytes[0]));
+    size_t n2 = read_golden(GOLDEN "points-2.bin", bytes[1], sizeof(bytes[1]));
+    assert_int_equal(record_reader_create(&other), 0);
+    assert_int_equal(record_read(f->reader, slice_make(bytes[0], n1), &a), 0);
+    assert_int_equal(record_read(other, slice_make(bytes[1], n2), &b), 0);
+    assert_int_equal(bytes[0][1], 1);
+    assert_int_equal(bytes[1][1], 2);
+    assert_true(a.environment == b.environment && a.append_ms == b.append_ms);
+    assert_int_equal(a.points.count, 6);
+    assert_int_equal(b.points.count, 6);
+    assert_int_equal(a.points.runs_count, b.points.runs_count);
+    for (uint32_t i = 0; i < a.points.runs_count; i++) {
+        struct record_run x = a.points.runs[i], y = b.points.runs[i];
+        assert_true(slice_eq(a.points.hosts[x.host], b.points.hosts[y.host]));
+        assert_true(x.time_ms == y.time_ms && x.first == y.first && x.count == y.count);
+        assert_true(x.policy == y.policy && x.observed == y.observed);
+    }
+    for (uint32_t i = 0; i < a.points.count; i++)
+        assert_true(slice_eq(a.points.metrics[a.points.metric_index[i]],
+                             b.points.metrics[b.points.metric_index[i]]));
+    assert_memory_equal(a.points.values, b.points.values, 6 * sizeof(double));
+    record_reader_destroy(&other);
 }
 
 /* ---- hostile bytes ---- */
@@ -309,43 +350,58 @@ static int read_copy(struct fixture *f, const char *bytes, size_t n, struct reco
     return err;
 }
 
+static const char *const points_files[] = {GOLDEN "points-1.bin", GOLDEN "points-2.bin"};
+
 static void test_every_truncation_and_any_extra_byte_is_refused(void **state)
 {
     struct fixture *f = *state;
-    struct slice bytes;
     struct record record;
-    golden_points(f->builder, &bytes);
-    char longer[4096];
-    memcpy(longer, bytes.p, bytes.n);
-    longer[bytes.n] = 0;
-    for (size_t n = 0; n < bytes.n; n++)
-        assert_int_equal(read_copy(f, longer, n, &record), LT_EPARSE);
-    assert_int_equal(read_copy(f, longer, bytes.n, &record), 0);
-    assert_int_equal(read_copy(f, longer, bytes.n + 1, &record), LT_EPARSE);
+    for (size_t v = 0; v < ARRAY_LEN(points_files); v++) {
+        char longer[4096] = {0};
+        size_t whole = read_golden(points_files[v], longer, sizeof(longer) - 1);
+        for (size_t n = 0; n < whole; n++)
+            assert_int_equal(read_copy(f, longer, n, &record), LT_EPARSE);
+        assert_int_equal(read_copy(f, longer, whole, &record), 0);
+        assert_int_equal(read_copy(f, longer, whole + 1, &record), LT_EPARSE);
+    }
+}
+
+static void assert_promises_hold(const struct record *r)
+{
+    uint32_t points = 0;
+    for (uint32_t i = 0; i < r->points.runs_count; i++) {
+        const struct record_run *run = &r->points.runs[i];
+        assert_true(run->host < r->points.hosts_count && run->time_ms >= 0);
+        assert_true((unsigned)run->policy < POLICY_STORED_COUNT);
+        assert_int_equal(run->first, points);
+        points += run->count;
+    }
+    assert_int_equal(points, r->points.count);
+    for (uint32_t i = 0; i < r->points.count; i++) {
+        assert_true(r->points.metric_index[i] < r->points.metrics_count);
+        assert_false(isinf(r->points.values[i]));
+    }
+    for (uint32_t i = 0; i < r->points.metrics_count; i++)
+        assert_true(r->points.metrics[i].n <= NAME_BYTES_MAX);
 }
 
 static void test_flipped_bits_never_break_a_promise(void **state)
 {
     struct fixture *f = *state;
-    struct slice bytes;
-    golden_points(f->builder, &bytes);
-    char copy[4096];
-    for (size_t bit = 0; bit < bytes.n * 8; bit++) {
-        memcpy(copy, bytes.p, bytes.n);
-        copy[bit / 8] = (char)(copy[bit / 8] ^ (1 << bit % 8));
-        struct record r;
-        if (read_copy(f, copy, bytes.n, &r) != 0 || r.what != RECORD_POINTS)
-            continue;
-        uint32_t points = 0;
-        for (uint32_t i = 0; i < r.points.runs_count; i++) {
-            const struct record_run *run = &r.points.runs[i];
-            assert_true(run->host < r.points.hosts_count && run->time_ms >= 0);
-            assert_int_equal(run->first, points);
-            points += run->count;
+    for (size_t v = 0; v < ARRAY_LEN(points_files); v++) {
+        char bytes[4096], copy[4096];
+        size_t n = read_golden(points_files[v], bytes, sizeof(bytes));
+        for (size_t bit = 0; bit < n * 8; bit++) {
+            memcpy(copy, bytes, n);
+            copy[bit / 8] = (char)(copy[bit / 8] ^ (1 << bit % 8));
+            /* Where names are put together, those that stay are read again. */
+            struct record r;
+            char *block = malloc(n);
+            memcpy(block, copy, n);
+            if (record_read(f->reader, slice_make(block, n), &r) == 0 && r.what == RECORD_POINTS)
+                assert_promises_hold(&r);
+            free(block);
         }
-        assert_int_equal(points, r.points.count);
-        for (uint32_t i = 0; i < r.points.count; i++)
-            assert_true(r.points.metric_index[i] < r.points.metrics_count);
     }
 }
 
@@ -367,9 +423,11 @@ static void test_broken_promises_are_refused(void **state)
         struct slice bytes;
     } cases[] = {
         CASE(0, HEAD NAMES RUN INDEX VALUE),
-        CASE(LT_EVERSION, "\x99\x02\x01\x01\x05" NAMES RUN INDEX VALUE),
+        CASE(LT_EPARSE, "\x99\x02\x01\x01\x05" NAMES RUN INDEX VALUE),
+        CASE(LT_EVERSION, "\x99\x03\x01\x01\x05" NAMES RUN INDEX VALUE),
+        CASE(LT_EVERSION, "\x95\x02\x04\x01\x05"),
         CASE(LT_EVERSION, "\x99\x01\x05\x01\x05" NAMES RUN INDEX VALUE),
-        CASE(LT_EVERSION, "\x92\x02\x00"),
+        CASE(LT_EVERSION, "\x92\x03\x00"),
         CASE(LT_EPARSE, "\x98\x01\x01\x01\x05" NAMES RUN INDEX VALUE),
         CASE(LT_EPARSE, "\x99\x01\x01\xff\x05" NAMES RUN INDEX VALUE),
         CASE(LT_EPARSE, "\x99\x01\x01\x01\xff" NAMES RUN INDEX VALUE),
@@ -411,6 +469,85 @@ static void test_broken_promises_are_refused(void **state)
     }
 }
 
+static void test_broken_promises_of_version_2_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    /* One host "h", one template "m" + 4 digits, one name, one run, one point. */
+#define HEAD2  "\x9b\x02\x01\x01\x05"
+#define HOST   "\x91\xc4\x01h"
+#define SHAPED "\x91\x94\x00\xc4\x01m\x04\xc4\x00"
+#define SHAPE  "\xc4\x01\x00"
+#define DIGITS "\xc4\x02\xab\xcd"
+#define RUN2   "\xc4\x02\x04\x0e"
+#define NONE   "\xc4\x00"
+#define VALUE2 "\xc4\x01\x04"
+    static const struct {
+        int want;
+        struct slice bytes;
+    } cases[] = {
+        CASE(0, HEAD2 HOST SHAPED SHAPE DIGITS RUN2 NONE VALUE2),
+        CASE(LT_EPARSE, "\x9a\x02\x01\x01\x05" HOST SHAPED SHAPE DIGITS RUN2 NONE),
+        CASE(LT_EPARSE, HEAD2 "\x91\xc4\x01/" SHAPED SHAPE DIGITS RUN2 NONE VALUE2),
+        /* templates: elements that are missing, no digits, too long, counts only claimed */
+        CASE(LT_EPARSE, HEAD2 HOST "\x91\x93\x00\xc4\x01m\x04" SHAPE DIGITS RUN2 NONE VALUE2),
+        CASE(LT_EPARSE, HEAD2 HOST "\x91\x90" SHAPE NONE RUN2 NONE VALUE2),
+        CASE(LT_EPARSE, HEAD2 HOST "\x91\x94\x00\xc4\x01m\x00\xc4\x00" SHAPE NONE RUN2 NONE VALUE2),
+        CASE(LT_EPARSE,
+             HEAD2 HOST "\x91\x94\x00\xc4\x01m\xcd\x02\x00\xc4\x00" SHAPE DIGITS RUN2 NONE VALUE2),
+        CASE(LT_EPARSE,
+             HEAD2 HOST "\xdd\xff\xff\xff\xff\x92\x00\xc4\x00" SHAPE DIGITS RUN2 NONE VALUE2),
+        /* what is shared: of nothing, more than there is, as much as there is */
+        CASE(LT_EPARSE, HEAD2 HOST "\x91\x92\x01\xc4\x01m" SHAPE NONE RUN2 NONE VALUE2),
+        CASE(LT_EPARSE,
+             HEAD2 HOST "\x92\x92\x00\xc4\x01m\x92\x02\xc4\x01n" SHAPE NONE RUN2 NONE VALUE2),
+        CASE(0, HEAD2 HOST "\x92\x92\x00\xc4\x01m\x92\x01\xc4\x01n" SHAPE NONE RUN2 NONE VALUE2),
+        /* shapes: another template than there is, a repeat of nothing, cut off */
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED "\xc4\x01\x02" DIGITS RUN2 NONE VALUE2),
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED "\xc4\x01\x01" DIGITS RUN2 NONE VALUE2),
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED "\xc4\x01\x01" NONE RUN2 NONE VALUE2),
+        CASE(LT_EPARSE, HEAD2 HOST "\x91\x92\x00\xc4\x01m"
+                                   "\xc4\x02\x00\x01" NONE RUN2 NONE VALUE2),
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED "\xc4\x01\x80" DIGITS RUN2 NONE VALUE2),
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED NONE NONE RUN2 NONE VALUE2),
+        /* digits: one byte less, one more */
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE "\xc4\x01\xab" RUN2 NONE VALUE2),
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE "\xc4\x03\xab\xcd\xef" RUN2 NONE VALUE2),
+        /* runs: none, no points, a host that is not there, a way, a negative time, too many points
+         */
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS NONE NONE VALUE2),
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS "\xc4\x02\x00\x0e" NONE VALUE2),
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS "\xc4\x03\x06\x00\x0e" NONE VALUE2),
+        CASE(0, HEAD2 HOST SHAPED SHAPE DIGITS "\xc4\x03\x06\x01\x0e" NONE VALUE2),
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS "\xc4\x03\x05\x06\x0e" NONE VALUE2),
+        CASE(0, HEAD2 HOST SHAPED SHAPE DIGITS "\xc4\x03\x05\x15\x0e" NONE VALUE2),
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS "\xc4\x02\x04\x01" NONE VALUE2),
+        CASE(LT_EPARSE,
+             HEAD2 HOST SHAPED SHAPE DIGITS "\xc4\x06\xfc\xff\xff\xff\x3f\x00" NONE VALUE2),
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS "\xc4\x02\x08\x0e" NONE VALUE2),
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS "\xc4\x01\x04" NONE VALUE2),
+        /* two points of one name */
+        CASE(0, HEAD2 HOST SHAPED SHAPE DIGITS "\xc4\x02\x08\x0e"
+                                               "\xc4\x02\x01\x01"
+                                               "\xc4\x02\x04\x04"),
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS "\xc4\x02\x08\x0e" NONE "\xc4\x02\x04\x04"),
+        /* the index: another name than there is, beyond the points, cut off */
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS RUN2 "\xc4\x02\x00\x02" VALUE2),
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS RUN2 "\xc4\x02\x00\x01" VALUE2),
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS RUN2 "\xc4\x02\x01\x01" VALUE2),
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS RUN2 "\xc4\x01\x00" VALUE2),
+        /* values: none, one too many, no such value */
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS RUN2 NONE NONE),
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS RUN2 NONE "\xc4\x02\x04\x04"),
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS RUN2 NONE "\xc4\x01\x0f"),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct record record;
+        int err = read_copy(f, cases[i].bytes.p, cases[i].bytes.n, &record);
+        if (err != cases[i].want)
+            fail_msg("case %zu: %s, expected %s", i, error_text(err), error_text(cases[i].want));
+    }
+}
+
 static void test_control_records_check_their_input(void **state)
 {
     struct buffer out;
@@ -437,7 +574,9 @@ int main(void)
         TEST(test_golden_files),
         TEST(test_every_truncation_and_any_extra_byte_is_refused),
         TEST(test_flipped_bits_never_break_a_promise),
+        TEST(test_both_versions_hold_the_same_points),
         TEST(test_broken_promises_are_refused),
+        TEST(test_broken_promises_of_version_2_are_refused),
         TEST(test_control_records_check_their_input),
     };
     return cmocka_run_group_tests_name("record", tests, NULL, NULL);
