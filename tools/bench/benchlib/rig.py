@@ -127,7 +127,7 @@ class Rig:
         self._wait(server, before, "flushed_points", points)
         stored_s = time.monotonic() - begin
         return report | run.cpu(points) | {"lag_s": lag_s, "lag_max_s": max(worst_s, lag_s), "applied_s": applied_s,
-                                           "stored_s": stored_s}
+                                           "stored_s": stored_s, "applied_per_s": points / applied_s}
 
     def applied(self, server, **load_options):
         """A run whose points are all in the server's memory at its end."""

@@ -212,6 +212,11 @@ def memory(rig):
 
 # ---- the list ----
 
+def applied(arm):
+    """What the consumer alone kept up with: 60 s of writing faster than this end with a lag."""
+    return stated("… applied by the consumer, from the first point to the last", arm, "applied_per_s", "points/s")
+
+
 def cpu(arm, of_whom, what):
     return stated(f"CPU of {of_whom} a million points {what}", arm, f"cpu_us_a_point_of.{of_whom}", "s")
 
@@ -255,14 +260,17 @@ SCENARIOS = [
                  stated("… p99 of the lateness of sending", "longtail", "lateness_ms.p99", "ms")]),
     Scenario("fast", "All roles: the same as fast as it goes", everything(draw="each", times="advance", connections=64), [
         at_least("dense, as fast as it goes, everything stored", "longtail", 1.5e6, also=lag_of("longtail")),
+        applied("longtail"),
         at_most("… the consumer's lag at the end", "longtail", "lag_s", 5, "s"),
         cpu("longtail", "longtaild", "stored"), cpu("longtail", "broker", "stored"),
         cpu("longtail", "mariadb", "stored")]),
     Scenario("sparse", "All roles: 10 M series, each point a different one, names known", sparse, [
         at_least("sparse, 10 M series", "longtail", 7.0e5, also=lag_of("longtail")),
+        applied("longtail"),
         at_most("… the consumer's lag at the end", "longtail", "lag_s", 5, "s")]),
     Scenario("new", "All roles: names never seen before", everything(draw="new", connections=64), [
         at_least("names never seen before", "longtail", 2.5e5, "series/s", also=lag_of("longtail")),
+        applied("longtail"),
         at_most("… the consumer's lag at the end", "longtail", "lag_s", 5, "s")]),
     Scenario("head", "Memory of 1 M sparse series of 3 points in the head", memory, [
         at_most("a series of 3 points in the head", "longtail", "bytes_a_series", 100, "B"),
