@@ -75,9 +75,11 @@ MUST_USE int vector_skip(struct slice *in);
  */
 MUST_USE int vector_count(struct slice in, uint32_t *count_out);
 
-/* The number with the fewest significant digits within relative_error × |value| of value: shorter
- * in a vector. 0 <= relative_error < 1. Keeps the sign, and integers integers; 0, -0, NaN,
- * infinities and numbers below 1e-290 are given back. Pure. */
+/* A number within relative_error × |value| of value, and shorter in a vector: n × 10^k with whole n
+ * and k, m <= n < 10 m, m = 1 / (2 × relative_error) rounded up. So 0.001 leaves three digits or
+ * four. Rounded again, it stays. 0 <= relative_error < 1. Keeps the sign, and integers integers; 0,
+ * -0, NaN, infinities, numbers below 1e-290 or above 1e290, and all where the error is below 1e-12
+ * are given back. Pure. 40 ns. */
 double vector_round(double value, double relative_error);
 
 #endif

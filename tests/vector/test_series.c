@@ -638,6 +638,7 @@ static bool within(double rounded, double value, double error)
     return difference <= (allowed < 0 ? -allowed : allowed);
 }
 
+/* How many digits it takes to tell the number. */
 static int digits_of(double value)
 {
     char text[40];
@@ -649,30 +650,31 @@ static int digits_of(double value)
     return 17;
 }
 
-/* The fewest digits with which a number within the error can be printed. */
-static int fewest_digits(double value, double error)
+static double any_value(unsigned round)
 {
-    char text[40];
-    for (int digits = 1; digits < 17; digits++) {
-        (void)snprintf(text, sizeof(text), "%.*e", digits - 1, value);
-        if (within(strtod(text, NULL), value, error))
-            return digits;
+    uint64_t r = random_u64();
+    switch (round % 5) {
+    case 0:
+        return odd_value();
+    case 1:
+        return (double)(int64_t)(r % 2000001) - 1000000;
+    case 2:
+        return (double)(int64_t)r;
+    case 3:
+        return ldexp((double)(int64_t)r, -(int)(random_u64() % 120));
+    default:
+        return (double)(r % 100000) / 1000;
     }
-    return 17;
 }
 
 static void test_rounding_keeps_its_bound(void **state)
 {
     (void)state;
-    static const double errors[] = {0.9, 0.5, 0.1, 0.05, 0.01, 0.005, 1e-3, 1e-6, 1e-12, 1e-15};
-    unsigned longer = 0;
+    static const double errors[] = {0.9,  0.5,  0.34, 0.1,  0.05,  0.01,
+                                    5e-3, 1e-3, 1e-6, 1e-9, 1e-12, 1e-15};
+    unsigned changed = 0;
     for (unsigned round = 0; round < 300000; round++) {
-        uint64_t r = random_u64();
-        double value = round % 5 == 0   ? odd_value()
-                       : round % 5 == 1 ? (double)(int64_t)(r % 2000001) - 1000000
-                       : round % 5 == 2 ? (double)(int64_t)r
-                       : round % 5 == 3 ? ldexp((double)(int64_t)r, -(int)(random_u64() % 120))
-                                        : (double)(r % 100000) / 1000;
+        double value = any_value(round);
         double error = round % 2 == 0 ? errors[random_u64() % ARRAY_LEN(errors)]
                                       : (double)(random_u64() % 1000000) / 1e6;
         double rounded = vector_round(value, error);
@@ -680,18 +682,43 @@ static void test_rounding_keeps_its_bound(void **state)
             assert_memory_equal(&value, &rounded, sizeof(value));
             continue;
         }
+        assert_true(rounded == vector_round(rounded, error));
+        assert_true(-rounded == vector_round(-value, error));
         assert_true(within(rounded, value, error));
         assert_true(rounded != 0 && signbit(rounded) == signbit(value));
         if (value == floor(value))
             assert_true(rounded == floor(rounded));
-        /* Past 15 digits, and where a power of ten is not a double, a digit may be lost. */
-        if (fabs(value) > 1e-7 && fabs(value) < 1e22 && error > 1e-14)
-            longer += digits_of(rounded) > fewest_digits(value, error);
+        /* Where a power of ten is not a double, a digit may be lost. */
+        if (fabs(value) > 1e-7 && fabs(value) < 1e22 && error >= 1e-9) {
+            int most = (int)ceil(log10(ceil(0.5 / error) + 0.5)) + 1;
+            assert_in_range(digits_of(rounded), 1, most);
+        }
+        changed += rounded != value;
     }
-    assert_int_equal(longer, 0);
-    assert_true(vector_round(1234567, 0.01) == 1230000 || vector_round(1234567, 0.01) == 1200000);
-    assert_true(vector_round(0.123456, 0.01) == 0.123 || vector_round(0.123456, 0.01) == 0.12);
+    assert_true(changed > 100000);
+    assert_true(vector_round(1234567, 0.01) == 1230000);
+    assert_true(vector_round(0.123456, 0.01) == 0.123);
+    assert_true(vector_round(-54321, 0.001) == -54300 && vector_round(44321, 0.001) == 44320);
     assert_true(vector_round(3.7, 0) == 3.7);
+}
+
+/* Numbers next to where the unit changes: the same whichever way one comes. */
+static void test_rounding_is_done_once(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 100000; round++) {
+        double error = (double)(1 + random_u64() % 1000000) / (round % 2 == 0 ? 1e7 : 1e9);
+        double least = ceil(0.5 / error);
+        double edge = least * pow(10, (int)(random_u64() % 40) - 20);
+        double unit = edge / least;
+        double value = edge + unit * ((double)(random_u64() % 4001) / 1000 - 2);
+        double once = vector_round(value, error);
+        double twice = vector_round(once, error);
+        assert_memory_equal(&once, &twice, sizeof(once));
+        assert_true(within(once, value, error));
+        /* Neighbours do not change places. */
+        assert_true(vector_round(nextafter(value, INFINITY), error) >= once);
+    }
 }
 
 /* Errors that a rounding just meets, and just misses. */
@@ -728,6 +755,7 @@ int main(void)
         cmocka_unit_test(test_columns_at_their_edges),
         cmocka_unit_test(test_varints),
         cmocka_unit_test(test_rounding_keeps_its_bound),
+        cmocka_unit_test(test_rounding_is_done_once),
         cmocka_unit_test(test_rounding_at_its_bound),
     };
     return cmocka_run_group_tests_name("series", tests, world_make, world_end);
