@@ -369,15 +369,22 @@ static int check_top(void *arg, const struct storage_rank *rank)
 static void check_cut(struct rank_check *r)
 {
     struct check *c = r->c;
-    uint64_t better = 0;
+    uint64_t better = 0, as_good = 0; /* as_good: by the last bits of sums that are no integers */
     if (c->entries != c->total.entries)
         complain(c, "top of host '%s' has %" PRIu32 " entries, its total says %" PRIu32,
                  inspect_host_name(c->in, r->host), c->entries, c->total.entries);
-    for (uint32_t i = 0; i < r->n; i++)
-        better +=
-            r->cells[i].count > 0 && (r->cells[i].sum > c->last_value ||
-                                      (r->cells[i].sum == c->last_value && i <= c->last_item));
-    if (c->entries > 0 && better != c->entries)
+    for (uint32_t i = 0; i < r->n; i++) {
+        if (r->cells[i].count == 0)
+            continue;
+        double sum = r->cells[i].sum;
+        if (sum == c->last_value)
+            better += i <= c->last_item;
+        else if (same(sum, c->last_value))
+            as_good++;
+        else
+            better += sum > c->last_value;
+    }
+    if (c->entries > 0 && (c->entries < better || c->entries > better + as_good))
         complain(c,
                  "top of host '%s' ends after %" PRIu32 " entries, %" PRIu64 " items are as good",
                  inspect_host_name(c->in, r->host), c->entries, better);
