@@ -81,8 +81,9 @@ uint32_t catalog_environment(const struct catalog *c)
 {
     return c->environment;
 }
-/* What a category's values are when nobody declared it: statements are counted as they happen. */
-static enum kind default_kind(struct slice category)
+
+/* Statements are counted as they happen. */
+enum kind catalog_default_kind(struct slice category)
 {
     struct slice prefix = SLICE_LIT("host.queries.");
     bool queries = category.n >= prefix.n && slice_eq(slice_upto(category, prefix.n), prefix);
@@ -110,8 +111,8 @@ static int add_stem(struct catalog *c, struct slice stem, uint64_t *number_out)
     uint32_t category = entries_find_category(c, name);
     int err = 0;
     if (category == CATALOG_NONE)
-        err = entries_add_category(c, name, rule != NULL ? rule->kind : default_kind(name), true,
-                                   &category);
+        err = entries_add_category(c, name, rule != NULL ? rule->kind : catalog_default_kind(name),
+                                   true, &category);
     if (err != 0)
         return err;
     return entries_add_item(c, category, buffer_slice(&c->item_text), stem, true, number_out);
@@ -182,23 +183,18 @@ void catalog_seen(struct catalog *c, uint32_t category, uint32_t item, int64_t t
                      item % ITEMS_A_BLOCK, h, h);
 }
 
-static bool has_rule(const struct catalog *c, struct slice pattern)
-{
-    for (uint32_t i = 0; i < c->rules.n; i++)
-        if (slice_eq(c->rules.v[i].pattern, pattern))
-            return true;
-    return false;
-}
-
-int catalog_add_rule(struct catalog *c, struct slice pattern, enum kind kind)
+int catalog_add_rule(struct catalog *c, struct slice pattern, enum kind kind, uint32_t precision)
 {
     const char *why;
     if (name_check_pattern(pattern, &why) != 0)
         return LT_EINVALID;
-    if (has_rule(c, pattern))
+    const struct catalog_rule *stands = entries_find_rule(c, pattern);
+    if (stands != NULL && (precision == PRECISION_KEEP || precision == stands->precision))
         return LT_EEXISTS;
+    const struct catalog_rule rule = {pattern, stands != NULL ? stands->kind : kind,
+                                      precision == PRECISION_KEEP ? 0 : precision};
     pthread_rwlock_wrlock(&c->lock);
-    int err = entries_add_rule(c, pattern, kind, true);
+    int err = entries_add_rule(c, &rule, true);
     pthread_rwlock_unlock(&c->lock);
     return err;
 }

@@ -5,6 +5,7 @@
 #include "base/slice.h"
 #include "model/kind.h"
 #include "model/name.h"
+#include "model/precision.h"
 
 #include <stdint.h>
 
@@ -48,9 +49,13 @@ struct catalog_series {
 MUST_USE int catalog_host(struct catalog *catalog, struct slice host, uint32_t *out);
 MUST_USE int catalog_resolve(struct catalog *catalog, struct slice metric,
                              struct catalog_series *out);
-/* Declares a pattern. LT_EEXISTS: it stands already (nothing changes, whatever its kind).
- * LT_EINVALID. */
-MUST_USE int catalog_add_rule(struct catalog *catalog, struct slice pattern, enum kind kind);
+/* Declares a pattern. A kind is for ever; another precision (model/precision.h) is taken over, also
+ * by the category of that name. LT_EEXISTS: it stands already, and nothing changes, whatever its
+ * kind. LT_EINVALID. */
+MUST_USE int catalog_add_rule(struct catalog *catalog, struct slice pattern, enum kind kind,
+                              uint32_t precision);
+/* What a category's values are when nobody declares it. Pure. */
+enum kind catalog_default_kind(struct slice category);
 /* The text that an item is known by (a statement). Adds the item where it is new. *changed_out: was
  * it another text? */
 MUST_USE int catalog_set_text(struct catalog *catalog, struct slice stem, struct slice text,
@@ -125,6 +130,7 @@ struct catalog_category {
     uint32_t id;
     struct slice name;
     enum kind kind;
+    uint32_t precision;
     uint32_t items; /* how many it has by now */
     uint32_t collector;
 };
@@ -142,9 +148,12 @@ MUST_USE int catalog_match(struct catalog *catalog, uint32_t category, struct sl
 uint64_t catalog_items(struct catalog *catalog);
 size_t catalog_bytes(struct catalog *catalog);
 
+/* Declarations in order. A pattern that was declared again stands there again: the last one holds.
+ */
 struct catalog_rule {
     struct slice pattern;
     enum kind kind;
+    uint32_t precision;
 };
 uint32_t catalog_rules(struct catalog *catalog);
 bool catalog_rule_at(struct catalog *catalog, uint32_t rule, struct catalog_rule *out);

@@ -109,6 +109,14 @@ uint64_t entries_find_text(const struct catalog *c, uint32_t category, uint32_t 
     return name_index_find(&c->text_index, text_hash(category, item), text_eq, c, &key);
 }
 
+const struct catalog_rule *entries_find_rule(const struct catalog *c, struct slice pattern)
+{
+    for (uint32_t i = c->rules.n; i > 0; i--)
+        if (slice_eq(c->rules.v[i - 1].pattern, pattern))
+            return &c->rules.v[i - 1];
+    return NULL;
+}
+
 /* ---- adding ---- */
 
 static int journal(struct catalog *c, enum storage_name_what what, uint32_t scope, uint32_t id)
@@ -151,7 +159,11 @@ int entries_add_category(struct catalog *c, struct slice name, enum kind kind, b
                                &collector);
     if (err != 0)
         return err;
-    struct category category = {.kind = kind, .collector = collector, .star = find_star(name)};
+    const struct catalog_rule *rule = entries_find_rule(c, name);
+    struct category category = {.kind = kind,
+                                .precision = rule != NULL ? rule->precision : 0,
+                                .collector = collector,
+                                .star = find_star(name)};
     category.name = arena_copy(&c->arena, name);
     uint32_t id = c->categories.n;
     if (category.name.p == NULL || !VEC_RESERVE(&c->categories, 1) || !VEC_RESERVE(&c->changes, 1))
@@ -176,11 +188,15 @@ int entries_add_item(struct catalog *c, uint32_t category, struct slice item, st
     return err == 0 && record ? journal(c, STORAGE_ITEM, category, list->count - 1) : err;
 }
 
-int entries_add_rule(struct catalog *c, struct slice pattern, enum kind kind, bool record)
+int entries_add_rule(struct catalog *c, const struct catalog_rule *rule, bool record)
 {
-    struct catalog_rule rule = {arena_copy(&c->arena, pattern), kind};
-    if (rule.pattern.p == NULL || !VEC_RESERVE(&c->changes, 1) || !VEC_PUSH(&c->rules, rule))
+    struct catalog_rule copy = *rule;
+    copy.pattern = arena_copy(&c->arena, rule->pattern);
+    if (copy.pattern.p == NULL || !VEC_RESERVE(&c->changes, 1) || !VEC_PUSH(&c->rules, copy))
         return LT_ENOMEM;
+    uint32_t category = entries_find_category(c, copy.pattern);
+    if (category != CATALOG_NONE)
+        c->categories.v[category].precision = copy.precision;
     return record ? journal(c, STORAGE_RULE, 0, c->rules.n - 1) : 0;
 }
 

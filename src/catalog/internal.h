@@ -28,6 +28,7 @@ struct category {
     struct slice name;
     size_t star;
     enum kind kind;
+    uint32_t precision;
     uint32_t collector;
     struct item_list items;
 };
@@ -74,6 +75,8 @@ struct catalog {
 uint32_t entries_find_category(const struct catalog *c, struct slice name);
 /* ITEMS_NONE: never seen. */
 uint64_t entries_find_stem(const struct catalog *c, struct slice stem);
+/* The declaration of this very pattern that holds, or NULL. */
+const struct catalog_rule *entries_find_rule(const struct catalog *c, struct slice pattern);
 /* A position in texts, or NAME_INDEX_NONE. */
 uint64_t entries_find_text(const struct catalog *c, uint32_t category, uint32_t item);
 struct catalog_series entries_series(const struct catalog *c, uint64_t item, uint32_t dimension);
@@ -100,7 +103,7 @@ MUST_USE int entries_add_category(struct catalog *c, struct slice name, enum kin
                                   uint32_t *out);
 MUST_USE int entries_add_item(struct catalog *c, uint32_t category, struct slice item,
                               struct slice stem, bool record, uint64_t *number_out);
-MUST_USE int entries_add_rule(struct catalog *c, struct slice pattern, enum kind kind, bool record);
+MUST_USE int entries_add_rule(struct catalog *c, const struct catalog_rule *rule, bool record);
 MUST_USE int entries_add_text(struct catalog *c, uint32_t category, uint32_t item,
                               struct slice text, bool record);
 

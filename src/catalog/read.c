@@ -104,6 +104,7 @@ bool catalog_category_at(struct catalog *c, uint32_t category, struct catalog_ca
         *out = (struct catalog_category){.id = category,
                                          .name = found->name,
                                          .kind = found->kind,
+                                         .precision = found->precision,
                                          .items = found->items.count,
                                          .collector = found->collector};
     }

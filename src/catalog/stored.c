@@ -57,6 +57,18 @@ int catalog_restore_items(struct catalog *c, uint32_t category, uint32_t first,
     return err;
 }
 
+/* Kind and precision of a rule are one number. */
+enum { DETAIL_KIND_BITS = 2 };
+
+static int restore_rule(struct catalog *c, const struct storage_name *name)
+{
+    uint32_t kind = name->detail & ((1 << DETAIL_KIND_BITS) - 1);
+    struct catalog_rule rule = {name->text, (enum kind)kind, name->detail >> DETAIL_KIND_BITS};
+    if (name->id != c->rules.n || kind > KIND_COUNTER || rule.precision > PRECISION_MAX)
+        return LT_ECORRUPT;
+    return entries_add_rule(c, &rule, false);
+}
+
 static int restore(struct catalog *c, const struct storage_name *name)
 {
     uint32_t id;
@@ -80,9 +92,7 @@ static int restore(struct catalog *c, const struct storage_name *name)
     case STORAGE_ITEM:
         break; /* catalog_restore_items */
     case STORAGE_RULE:
-        if (name->id != c->rules.n || name->detail > KIND_COUNTER)
-            return LT_ECORRUPT;
-        return entries_add_rule(c, name->text, (enum kind)name->detail, false);
+        return restore_rule(c, name);
     }
     return LT_ECORRUPT;
 }
@@ -177,7 +187,8 @@ static struct storage_name describe(const struct catalog *c, struct change chang
         break;
     case STORAGE_RULE:
         name.text = c->rules.v[change.id].pattern;
-        name.detail = c->rules.v[change.id].kind;
+        name.detail = c->rules.v[change.id].kind | c->rules.v[change.id].precision
+                                                       << DETAIL_KIND_BITS;
         break;
     }
     return name;

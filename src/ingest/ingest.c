@@ -398,14 +398,14 @@ static int control_append(struct ingest *g, const struct tenant_environment *e, 
 }
 
 int ingest_rule(struct ingest *g, const struct tenant_environment *e, struct slice pattern,
-                enum kind kind, ingest_done *done, void *arg)
+                enum kind kind, uint32_t precision, ingest_done *done, void *arg)
 {
     struct buffer record;
     int err = check_room(g);
     if (err != 0)
         return err;
     buffer_init(&record, LOG_RECORD_BYTES_MAX);
-    err = record_write_rule(&record, e->id, clock_wall_ms(), pattern, kind);
+    err = record_write_rule(&record, e->id, clock_wall_ms(), pattern, kind, precision);
     err = control_append(g, e, err, &record, done, arg);
     buffer_fini(&record);
     return err;

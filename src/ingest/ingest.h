@@ -67,7 +67,8 @@ void ingest_abort(struct ingest *ingest);
 
 /* Control records; they keep their place among the points. */
 MUST_USE int ingest_rule(struct ingest *ingest, const struct tenant_environment *environment,
-                         struct slice pattern, enum kind kind, ingest_done *done, void *arg);
+                         struct slice pattern, enum kind kind, uint32_t precision,
+                         ingest_done *done, void *arg);
 MUST_USE int ingest_text(struct ingest *ingest, const struct tenant_environment *environment,
                          struct slice stem, struct slice text, ingest_done *done, void *arg);
 /* Can the log acknowledge? Asks it, with a record that means nothing. */

@@ -30,7 +30,7 @@ enum storage_name_what {
     STORAGE_COLLECTOR = 3,
     STORAGE_CATEGORY = 4, /* detail: enum kind */
     STORAGE_ITEM = 5,     /* scope: the category's id */
-    STORAGE_RULE = 6,     /* a category pattern in order of declaration; detail: enum kind */
+    STORAGE_RULE = 6,     /* a declaration, in order; detail: enum kind | precision << 2 */
 };
 
 struct storage_name {

@@ -4,19 +4,19 @@
 
 /* CATEGORY LIST: the categories in use, then the declared patterns that nothing has matched yet. */
 
-static bool is_used(const struct result_categories *out, struct slice pattern)
+static struct result_category *find(struct result_category *list, uint32_t count, struct slice name)
 {
-    for (uint32_t i = 0; i < out->count; i++)
-        if (slice_eq(out->categories[i].name, pattern))
-            return true;
-    return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (slice_eq(list[i].name, name))
+            return &list[i];
+    return NULL;
 }
 
-static int keep(struct read *read, struct result_category *to, struct slice name, enum kind kind,
-                uint32_t items)
+static int keep(struct read *read, struct result_category *to, const struct result_category *what)
 {
     struct scratch *memory = &read->answer->memory;
-    *to = (struct result_category){scratch_copy(memory, name), kind, items};
+    *to = *what;
+    to->name = scratch_copy(memory, what->name);
     return to->name.p == NULL ? memory->error : 0;
 }
 
@@ -35,10 +35,19 @@ int categories_read(struct read *read)
     int err = 0;
     for (uint32_t i = 0; err == 0 && i < categories; i++)
         if (catalog_category_at(catalog, i, &category))
-            err = keep(read, &list[out->count++], category.name, category.kind, category.items);
+            err = keep(read, &list[out->count++],
+                       &(struct result_category){category.name, category.kind, category.precision,
+                                                 category.items});
     struct catalog_rule rule;
-    for (uint32_t i = 0; err == 0 && i < rules; i++)
-        if (catalog_rule_at(catalog, i, &rule) && !is_used(out, rule.pattern))
-            err = keep(read, &list[out->count++], rule.pattern, rule.kind, 0);
+    for (uint32_t i = 0; err == 0 && i < rules; i++) {
+        if (!catalog_rule_at(catalog, i, &rule))
+            continue;
+        struct result_category *stands = find(list, out->count, rule.pattern);
+        if (stands != NULL)
+            stands->precision = rule.precision; /* the last declaration holds */
+        else
+            err = keep(read, &list[out->count++],
+                       &(struct result_category){rule.pattern, rule.kind, rule.precision, 0});
+    }
     return err;
 }

@@ -92,6 +92,7 @@ struct result_points {
 struct result_category {
     struct slice name;
     enum kind kind;
+    uint32_t precision; /* model/precision.h */
     uint32_t items;
 };
 

@@ -7,25 +7,37 @@
 #include "record/format.h"
 #include "record/pack.h"
 
-static void pack_head(struct buffer *out, uint32_t fields, enum record_what what,
-                      uint32_t environment, int64_t append_ms)
+static void pack_versioned(struct buffer *out, uint32_t version, uint32_t fields,
+                           enum record_what what, uint32_t environment, int64_t append_ms)
 {
     pack_array(out, fields);
-    pack_uint(out, RECORD_VERSION);
+    pack_uint(out, version);
     pack_uint(out, what);
     pack_uint(out, environment);
     pack_int(out, append_ms);
 }
 
+static void pack_head(struct buffer *out, uint32_t fields, enum record_what what,
+                      uint32_t environment, int64_t append_ms)
+{
+    pack_versioned(out, RECORD_VERSION, fields, what, environment, append_ms);
+}
+
+/* One that says no precision is what it was before there was any. */
 int record_write_rule(struct buffer *out, uint32_t environment, int64_t append_ms,
-                      struct slice pattern, enum kind kind)
+                      struct slice pattern, enum kind kind, uint32_t precision)
 {
     const char *why;
-    if (name_check_pattern(pattern, &why) != 0)
+    bool keep = precision == PRECISION_KEEP;
+    if (name_check_pattern(pattern, &why) != 0 || (!keep && precision > PRECISION_MAX))
         return LT_EINVALID;
-    pack_head(out, RECORD_RULE_FIELDS, RECORD_RULE, environment, append_ms);
+    pack_versioned(out, keep ? RECORD_VERSION : RECORD_RULE_VERSION,
+                   keep ? RECORD_RULE_FIELDS : RECORD_PRECISION_FIELDS, RECORD_RULE, environment,
+                   append_ms);
     pack_bytes(out, pattern);
     pack_uint(out, kind);
+    if (!keep)
+        pack_uint(out, precision);
     return out->error;
 }
 

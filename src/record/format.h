@@ -34,10 +34,12 @@
 enum {
     RECORD_VERSION = 1, /* of what holds no points */
     RECORD_POINTS_VERSION = 2,
-    RECORD_HEAD_FIELDS = 4, /* version, what, environment, append_ms */
+    RECORD_RULE_VERSION = 2, /* of one that says a precision */
+    RECORD_HEAD_FIELDS = 4,  /* version, what, environment, append_ms */
     RECORD_POINTS_1_FIELDS = 9,
     RECORD_POINTS_FIELDS = 11,
     RECORD_RULE_FIELDS = 6,
+    RECORD_PRECISION_FIELDS = 7,
     RECORD_TEXT_FIELDS = 6,
     RECORD_NOOP_FIELDS = 4,
 

@@ -32,7 +32,7 @@ void record_reader_destroy(struct record_reader **reader)
     *reader = NULL;
 }
 
-static int read_rule(struct unpack *in, struct record *out)
+static int read_rule(struct unpack *in, bool second, struct record *out)
 {
     const char *why;
     uint32_t kind;
@@ -40,7 +40,11 @@ static int read_rule(struct unpack *in, struct record *out)
         name_check_pattern(out->rule.pattern, &why) != 0)
         return LT_EPARSE;
     out->rule.kind = (enum kind)kind;
-    return 0;
+    out->rule.precision = PRECISION_KEEP;
+    if (!second)
+        return 0;
+    return unpack_u32(in, &out->rule.precision) && out->rule.precision <= PRECISION_MAX ? 0
+                                                                                        : LT_EPARSE;
 }
 
 static int read_text(struct unpack *in, struct record *out)
@@ -84,11 +88,11 @@ static int read_body(struct record_reader *r, struct unpack *in, bool second, ui
         [RECORD_TEXT] = RECORD_TEXT_FIELDS,
         [RECORD_NOOP] = RECORD_NOOP_FIELDS,
     };
-    if (fields != expected[out->what])
+    if (fields != (second ? RECORD_PRECISION_FIELDS : expected[out->what]))
         return LT_EPARSE;
     switch (out->what) {
     case RECORD_RULE:
-        return read_rule(in, out);
+        return read_rule(in, second, out);
     case RECORD_TEXT:
         return read_text(in, out);
     case RECORD_NOOP:
@@ -106,7 +110,8 @@ int record_read(struct record_reader *reader, struct slice bytes, struct record 
     if (!unpack_array(&in, &fields) || fields < 2 || !unpack_u32(&in, &version) ||
         !unpack_u32(&in, &what))
         return LT_EPARSE;
-    bool second = version == RECORD_POINTS_VERSION && what == RECORD_POINTS;
+    bool second = (version == RECORD_POINTS_VERSION && what == RECORD_POINTS) ||
+                  (version == RECORD_RULE_VERSION && what == RECORD_RULE);
     if ((version != RECORD_VERSION && !second) || what < RECORD_POINTS || what > RECORD_NOOP)
         return LT_EVERSION;
     record.what = (enum record_what)what;

@@ -4,6 +4,7 @@
 #include "base/attr.h"
 #include "base/slice.h"
 #include "model/kind.h"
+#include "model/precision.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,7 +16,8 @@
  *   points   [2, 1, environment, append_ms, hosts, templates, shapes, digits, runs, metric_index,
  *            values]; of version 1: [1, 1, environment, append_ms, hosts, metrics, runs,
  *            metric_index, values], which is read and no longer written
- *   rule     [1, 2, environment, append_ms, pattern, kind]
+ *   rule     [1, 2, environment, append_ms, pattern, kind]; where it says a precision,
+ *            [2, 2, environment, append_ms, pattern, kind, precision]
  *   text     [1, 3, environment, append_ms, stem, text]
  *   noop     [1, 4, environment, append_ms] (READY's probe)
  *
@@ -87,7 +89,7 @@ MUST_USE int record_builder_finish(struct record_builder *builder, uint32_t envi
 enum { RECORD_TEXT_BYTES_MAX = 64 * 1024 };
 struct buffer;
 MUST_USE int record_write_rule(struct buffer *out, uint32_t environment, int64_t append_ms,
-                               struct slice pattern, enum kind kind);
+                               struct slice pattern, enum kind kind, uint32_t precision);
 MUST_USE int record_write_text(struct buffer *out, uint32_t environment, int64_t append_ms,
                                struct slice stem, struct slice text);
 MUST_USE int record_write_noop(struct buffer *out, uint32_t environment, int64_t append_ms);
@@ -122,6 +124,7 @@ struct record {
         struct {
             struct slice pattern;
             enum kind kind;
+            uint32_t precision; /* model/precision.h */
         } rule;
         struct {
             struct slice stem;

@@ -142,7 +142,7 @@ static int apply_record(struct tail *t, uint64_t offset, const struct record *r)
     case RECORD_POINTS:
         return apply_points(t, offset, r);
     case RECORD_RULE:
-        err = catalog_add_rule(t->catalog, r->rule.pattern, r->rule.kind);
+        err = catalog_add_rule(t->catalog, r->rule.pattern, r->rule.kind, r->rule.precision);
         return err == LT_ENOMEM ? err : 0; /* a rule that stands already is no news */
     case RECORD_TEXT:
         return catalog_set_text(t->catalog, r->text.stem, r->text.text, &changed);

@@ -66,9 +66,11 @@ static void test_a_series_keeps_its_first_category(void **state)
     (void)state;
     struct catalog *c = new_catalog();
     struct catalog_series before = resolve(c, "host.procs.mysqld.cpu");
-    assert_int_equal(catalog_add_rule(c, SLICE_LIT("host.procs.*"), KIND_DELTA), 0);
-    assert_int_equal(catalog_add_rule(c, SLICE_LIT("host.procs.*"), KIND_DELTA), LT_EEXISTS);
-    assert_int_equal(catalog_add_rule(c, SLICE_LIT("host..x"), KIND_DELTA), LT_EINVALID);
+    assert_int_equal(catalog_add_rule(c, SLICE_LIT("host.procs.*"), KIND_DELTA, PRECISION_KEEP), 0);
+    assert_int_equal(catalog_add_rule(c, SLICE_LIT("host.procs.*"), KIND_DELTA, PRECISION_KEEP),
+                     LT_EEXISTS);
+    assert_int_equal(catalog_add_rule(c, SLICE_LIT("host..x"), KIND_DELTA, PRECISION_KEEP),
+                     LT_EINVALID);
     struct catalog_series again = resolve(c, "host.procs.mysqld.cpu");
     assert_memory_equal(&before, &again, sizeof(before));
     expect_category(c, again, "host.procs.mysqld", "", KIND_GAUGE);
@@ -103,6 +105,51 @@ static int copy_text(void *arg, const struct storage_item_text *text)
     return catalog_restore_text(arg, text->category, text->item, text->text);
 }
 
+static uint32_t precision_of(struct catalog *c, uint32_t category)
+{
+    struct catalog_category found;
+    assert_true(catalog_category_at(c, category, &found));
+    return found.precision;
+}
+
+/* A precision may come before the category and after it, and again. */
+static void test_the_last_precision_holds(void **state)
+{
+    (void)state;
+    struct catalog *c = new_catalog(), *copy = new_catalog();
+    uint32_t cpu = resolve(c, "host.cpu.user").category;
+    assert_int_equal(precision_of(c, cpu), 0);
+    assert_int_equal(catalog_add_rule(c, SLICE_LIT("host.cpu"), KIND_DELTA, 1000), 0);
+    assert_int_equal(precision_of(c, cpu), 1000);
+    assert_int_equal(catalog_add_rule(c, SLICE_LIT("host.cpu"), KIND_DELTA, 1000), LT_EEXISTS);
+    assert_int_equal(catalog_add_rule(c, SLICE_LIT("host.cpu"), KIND_DELTA, PRECISION_KEEP),
+                     LT_EEXISTS);
+    assert_int_equal(catalog_add_rule(c, SLICE_LIT("app.*"), KIND_COUNTER, 5), 0);
+    assert_int_equal(catalog_add_rule(c, SLICE_LIT("app.*"), KIND_GAUGE, PRECISION_MAX), 0);
+    assert_int_equal(catalog_add_rule(c, SLICE_LIT("web.*"), KIND_GAUGE, PRECISION_KEEP), 0);
+    struct catalog_series app = resolve(c, "app.one.hits");
+    expect_category(c, app, "app.*", "one", KIND_COUNTER); /* the first kind */
+    assert_int_equal(precision_of(c, app.category), PRECISION_MAX);
+    assert_int_equal(precision_of(c, resolve(c, "web.one.hits").category), 0);
+    assert_int_equal(catalog_add_rule(c, SLICE_LIT("app.*"), KIND_COUNTER, 0), 0);
+    assert_int_equal(precision_of(c, app.category), 0);
+
+    struct catalog_mark all = {0};
+    assert_int_equal(catalog_changes(c, all, catalog_mark(c), copy_name, copy_text, copy), 0);
+    for (uint32_t i = 0; i < catalog_categories(c); i++)
+        assert_int_equal(precision_of(c, i), precision_of(copy, i));
+    expect_category(copy, resolve(copy, "app.two.hits"), "app.*", "two", KIND_COUNTER);
+    struct storage_name bad = {.what = STORAGE_RULE,
+                               .id = catalog_rules(copy),
+                               .detail = KIND_GAUGE | (PRECISION_MAX + 1) << 2,
+                               .text = SLICE_LIT("a.*")};
+    assert_int_equal(catalog_restore(copy, &bad), LT_ECORRUPT);
+    bad.detail = 3; /* no kind */
+    assert_int_equal(catalog_restore(copy, &bad), LT_ECORRUPT);
+    catalog_unref(&c);
+    catalog_unref(&copy);
+}
+
 /* Applying a log and loading what was stored on the way give the same numbers, whatever the moment.
  */
 static void test_ids_are_a_function_of_the_log(void **state)
@@ -127,8 +174,10 @@ static void test_ids_are_a_function_of_the_log(void **state)
             for (int j = 0; j < 2 && both[j] != NULL; j++) {
                 bool changed;
                 if (what == 0) /* may be refused, in both alike */
-                    assert_int_not_equal(catalog_add_rule(both[j], slice_str(metric), KIND_COUNTER),
-                                         LT_ENOMEM);
+                    assert_int_not_equal(
+                        catalog_add_rule(both[j], slice_str(metric), KIND_COUNTER,
+                                         i % 2 == 0 ? PRECISION_KEEP : (uint32_t)i),
+                        LT_ENOMEM);
                 else if (what == 1)
                     assert_int_equal(
                         catalog_set_text(both[j], slice_str(metric), slice_str(metric), &changed),
@@ -137,8 +186,11 @@ static void test_ids_are_a_function_of_the_log(void **state)
                 uint32_t host;
                 assert_int_equal(catalog_host(both[j], slice_str(metric), &host), 0);
             }
-            if (both[1] != NULL)
+            if (both[1] != NULL) {
                 assert_memory_equal(&got[0], &got[1], sizeof(got[0]));
+                assert_int_equal(precision_of(a, got[0].category),
+                                 precision_of(b, got[0].category));
+            }
             struct catalog_series found;
             assert_true(catalog_find_series(a, slice_str(metric), &found));
             assert_memory_equal(&found, &got[0], sizeof(found));
@@ -567,6 +619,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_recognises_the_words_of_the_design),
         cmocka_unit_test(test_a_series_keeps_its_first_category),
+        cmocka_unit_test(test_the_last_precision_holds),
         cmocka_unit_test(test_ids_are_a_function_of_the_log),
         cmocka_unit_test(test_restore_refuses_holes),
         cmocka_unit_test(test_many_items_stand_in_their_blocks),

@@ -177,7 +177,7 @@ static struct command *write_control(struct fixture *f, int environment, enum wh
     c->accepted = true;
     f->within_end = true;
     if (what == WHAT_RULE)
-        err = ingest_rule(f->ingest, e, text, KIND_DELTA, on_done, c);
+        err = ingest_rule(f->ingest, e, text, KIND_DELTA, PRECISION_KEEP, on_done, c);
     else if (what == WHAT_TEXT)
         err = ingest_text(f->ingest, e, text, text, on_done, c);
     else

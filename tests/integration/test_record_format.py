@@ -149,5 +149,6 @@ def test_points(version, decode):
 
 def test_control_records():
     assert golden("rule-1.bin") == [1, 2, 2, 1000, b"host.procs.*", 1]
+    assert golden("rule-2.bin") == [2, 2, 2, 1000, b"host.procs.*", 1, 1000000]
     assert golden("text-1.bin") == [1, 3, 2, 1000, b"host.queries.q.17", b"SELECT ?"]
     assert golden("noop-1.bin") == [1, 4, 2**32 - 1, 2**63 - 1]

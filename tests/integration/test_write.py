@@ -181,19 +181,50 @@ def test_a_pipeline_of_several_batches(client):
     assert len(stored(client, "pipe/m.7.value")) == 40
 
 
+def categories(client):
+    """Name: kind, items, precision."""
+    return {name: (kind, items, float(precision))
+            for name, kind, items, precision in client.execute_command("CATEGORY", "LIST")}
+
+
 def test_categories(client):
     client.execute_command("OBSERVE", "h", T, "host.procs.bash.cpu", 1)
     client.execute_command("CATEGORY", "ADD", "host.procs.*", "KIND", "delta")
     client.execute_command("CATEGORY", "ADD", "host.procs.*", "KIND", "delta")
     client.execute_command("OBSERVE", "h", T, "host.procs.sshd.cpu", 1, "host.queries.c.1374c6821ead6f47.time_us", 2)
-    listed = {row[0]: tuple(row[1:]) for row in client.execute_command("CATEGORY", "LIST")}
-    assert listed["host.procs.*"] == ("delta", 1)
-    assert listed["host.procs.bash"] == ("gauge", 1)  # a series keeps its first category
-    assert listed["host.queries.c.*"] == ("delta", 1)
+    listed = categories(client)
+    assert listed["host.procs.*"] == ("delta", 1, 0)
+    assert listed["host.procs.bash"] == ("gauge", 1, 0)  # a series keeps its first category
+    assert listed["host.queries.c.*"] == ("delta", 1, 0)
     assert "delta" in refused(client, "CATEGORY", "ADD", "host.procs.*", "KIND", "gauge")
     assert "'*' stands for a whole component" in refused(client, "CATEGORY", "ADD", "host.p*")
     assert "empty component" in refused(client, "CATEGORY", "ADD", "host..x")
     assert "KIND gauge|delta|counter" in refused(client, "CATEGORY", "ADD", "a.*", "KIND", "sum")
+
+
+def test_precision_of_categories(client):
+    client.execute_command("CATEGORY", "ADD", "app.*", "PRECISION", "0.001", "KIND", "counter")
+    assert categories(client)["app.*"] == ("counter", 0, 0.001)
+    client.execute_command("OBSERVE", "h", T, "app.one.hits", 1, "host.cpu.user", 1,
+                           "host.queries.c.1374c6821ead6f47.time_us", 2)
+    assert categories(client)["app.*"] == ("counter", 1, 0.001)
+    client.execute_command("CATEGORY", "ADD", "app.*", "KIND", "counter")  # says nothing of it
+    assert categories(client)["app.*"] == ("counter", 1, 0.001)
+    client.execute_command("CATEGORY", "ADD", "app.*", "precision", "0.05")  # nor of the kind
+    assert categories(client)["app.*"] == ("counter", 1, 0.05)
+    client.execute_command("CATEGORY", "ADD", "app.*", "PRECISION", 0)
+    assert categories(client)["app.*"] == ("counter", 1, 0)
+    client.execute_command("CATEGORY", "ADD", "host.cpu", "PRECISION", "1e-9")
+    client.execute_command("CATEGORY", "ADD", "host.queries.c.*", "PRECISION", "0.1")
+    client.execute_command("CATEGORY", "ADD", "host.queries.q.*", "PRECISION", "0.1")
+    listed = categories(client)
+    assert listed["host.cpu"] == ("gauge", 1, 1e-09)
+    assert listed["host.queries.c.*"] == ("delta", 1, 0.1)
+    assert listed["host.queries.q.*"] == ("delta", 0, 0.1)  # the kind that it would have by itself
+    for bad in ("0.2", "-0.1", "nan", "1e-10", "x", ""):
+        assert "from 0.000000001 to 0.1" in refused(client, "CATEGORY", "ADD", "app.*", "PRECISION", bad)
+    for words in (["PRECISION"], ["PRECISION", "0", "PRECISION", "0"], ["KIND", "gauge", "0.1"]):
+        assert "[PRECISION error]" in refused(client, "CATEGORY", "ADD", "app.*", *words)
 
 
 def test_item_text(client):

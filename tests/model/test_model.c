@@ -8,8 +8,10 @@
 #include "base/error.h"
 #include "model/kind.h"
 #include "model/name.h"
+#include "model/precision.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { TEXT_MAX = 24, ROUNDS = 200000 };
@@ -282,6 +284,33 @@ static void test_kinds_and_policies_have_texts(void **state)
     }
 }
 
+static void test_precisions_are_parsed(void **state)
+{
+    static const struct {
+        const char *text;
+        uint32_t precision;
+    } good[] = {{"0", 0},           {"0.0", 0},    {"0.001", 1000000},
+                {"1e-3", 1000000},  {"1e-9", 1},   {"0.1", PRECISION_MAX},
+                {"0.0003", 300000}, {"1.5e-9", 1}, {"0.0000000019999", 1},
+                {"0.07", 70000000}};
+    uint32_t precision;
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        assert_int_equal(precision_parse(slice_str(good[i].text), &precision), 0);
+        assert_int_equal(precision, good[i].precision);
+    }
+    static const char *const bad[] = {"", "x", "nan", "-0.001", "0.11", "1", "1e-10", "0.001x"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_int_equal(precision_parse(slice_str(bad[i]), &precision), LT_EINVALID);
+    /* What people write comes back as they wrote it. */
+    for (uint32_t p = 1; p <= PRECISION_MAX; p += 1 + p / 1000) {
+        char text[32];
+        snprintf(text, sizeof(text), "%.9f", (double)p / PRECISION_ONE);
+        assert_int_equal(precision_parse(slice_str(text), &precision), 0);
+        assert_int_equal(precision, p);
+        assert_true(precision_error(p) == strtod(text, NULL));
+    }
+}
+
 static void test_policies_fold(void **state)
 {
     assert_true(policy_fold(POLICY_LAST, 1, 2) == 2);
@@ -311,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_components_are_limited),
         cmocka_unit_test(test_patterns_are_checked),
         cmocka_unit_test(test_kinds_and_policies_have_texts),
+        cmocka_unit_test(test_precisions_are_parsed),
         cmocka_unit_test(test_policies_fold),
     };
     return cmocka_run_group_tests_name("model", tests, setup, NULL);

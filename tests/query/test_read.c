@@ -118,7 +118,8 @@ static double random_value(struct model *m)
 static void model_fill(struct model *m)
 {
     struct world *w = &m->world;
-    assert_int_equal(catalog_add_rule(w->catalog, SLICE_LIT("host.net.*"), KIND_COUNTER), 0);
+    assert_int_equal(
+        catalog_add_rule(w->catalog, SLICE_LIT("host.net.*"), KIND_COUNTER, PRECISION_KEEP), 0);
     uint32_t writes = 1 + world_random(w, 250);
     uint32_t seconds = 1 + world_random(w, SPAN_S);
     m->narrow = world_random(w, 2) == 0;

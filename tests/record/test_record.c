@@ -295,8 +295,13 @@ static void test_golden_files(void **state)
     buffer_init(&out, 65536);
     golden_points(f->builder, &points);
     expect_golden(f, GOLDEN "points-2.bin", points);
-    assert_int_equal(record_write_rule(&out, 2, 1000, SLICE_LIT("host.procs.*"), KIND_DELTA), 0);
+    assert_int_equal(
+        record_write_rule(&out, 2, 1000, SLICE_LIT("host.procs.*"), KIND_DELTA, PRECISION_KEEP), 0);
     expect_golden(f, GOLDEN "rule-1.bin", buffer_slice(&out));
+    buffer_reset(&out, 65536);
+    assert_int_equal(
+        record_write_rule(&out, 2, 1000, SLICE_LIT("host.procs.*"), KIND_DELTA, 1000000), 0);
+    expect_golden(f, GOLDEN "rule-2.bin", buffer_slice(&out));
     buffer_reset(&out, 65536);
     assert_int_equal(
         record_write_text(&out, 2, 1000, SLICE_LIT("host.queries.q.17"), SLICE_LIT("SELECT ?")), 0);
@@ -457,6 +462,21 @@ static void test_broken_promises_are_refused(void **state)
                 "a.*\x01"),
         CASE(LT_EPARSE, "\x96\x01\x02\x01\x05\xc4\x03"
                         "a.*\x03"),
+        CASE(0, "\x97\x02\x02\x01\x05\xc4\x03"
+                "a.*\x01\x00"),
+        CASE(0, "\x97\x02\x02\x01\x05\xc4\x03"
+                "a.*\x01\xce\x05\xf5\xe1\x00"), /* a tenth */
+        CASE(LT_EPARSE, "\x97\x02\x02\x01\x05\xc4\x03"
+                        "a.*\x01\xce\x05\xf5\xe1\x01"),
+        CASE(LT_EPARSE, "\x96\x02\x02\x01\x05\xc4\x03"
+                        "a.*\x01"),
+        CASE(LT_EPARSE, "\x97\x01\x02\x01\x05\xc4\x03"
+                        "a.*\x01\x00"),
+        CASE(LT_EVERSION, "\x97\x03\x02\x01\x05\xc4\x03"
+                          "a.*\x01\x00"),
+        CASE(LT_EVERSION, "\x96\x02\x03\x01\x05\xc4\x01"
+                          "a\xc4\x01"
+                          "b"),
         CASE(LT_EPARSE, "\x96\x01\x02\x01\x05\xc4\x03"
                         "a**\x01"),
         CASE(LT_EPARSE, "\x95\x01\x04\x01\x05\x00"),
@@ -552,7 +572,10 @@ static void test_control_records_check_their_input(void **state)
 {
     struct buffer out;
     buffer_init(&out, 16);
-    assert_int_equal(record_write_rule(&out, 1, 1, SLICE_LIT("a..b"), KIND_GAUGE), LT_EINVALID);
+    assert_int_equal(record_write_rule(&out, 1, 1, SLICE_LIT("a..b"), KIND_GAUGE, PRECISION_KEEP),
+                     LT_EINVALID);
+    assert_int_equal(record_write_rule(&out, 1, 1, SLICE_LIT("a.*"), KIND_GAUGE, PRECISION_MAX + 1),
+                     LT_EINVALID);
     char big[RECORD_TEXT_BYTES_MAX + 1] = "";
     assert_int_equal(record_write_text(&out, 1, 1, SLICE_LIT("a"), slice_make(big, sizeof(big))),
                      LT_EINVALID);
