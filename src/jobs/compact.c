@@ -1,5 +1,7 @@
 #include "base/error.h"
 #include "base/logger.h"
+#include "base/vec.h"
+#include "catalog/catalog.h"
 #include "jobs/compact_batch.h"
 #include "jobs/compact_beats.h"
 #include "jobs/compact_fold.h"
@@ -47,6 +49,8 @@ struct compact {
     struct folder folder;
     struct tally tally;
     struct run_writer writer;
+    double error;        /* that values of the group in hand may be rounded by; 0: none */
+    VEC(double) rounded; /* the values of a series */
     const struct storage_group *tallied; /* the group that was added last */
     bool odd;                            /* the input being read is odd */
     uint64_t odd_seen;
@@ -115,12 +119,28 @@ static int gather_pass(struct compact *c, uint32_t first_part)
     return err;
 }
 
-static int series_visit(void *arg, uint32_t item, const struct vector_points *points)
+/* Before anything is derived from them: what stands in vectors, summaries, ranks and totals is the
+ * same. A value that was rounded by an earlier pass stays (vector_round). */
+static int round_values(struct compact *c, struct vector_points *points)
+{
+    c->rounded.n = 0;
+    if (!VEC_RESERVE(&c->rounded, points->count))
+        return LT_ENOMEM;
+    for (uint32_t i = 0; i < points->count; i++)
+        c->rounded.v[i] = vector_round(points->values[i], c->error);
+    points->values = c->rounded.v;
+    return 0;
+}
+
+static int series_visit(void *arg, uint32_t item, const struct vector_points *series)
 {
     struct compact *c = arg;
+    struct vector_points points = *series;
     struct summary summary;
-    int err = run_writer_series(&c->writer, item, points, &summary);
-    return err != 0 ? err : tally_add_points(&c->tally, item, points, &summary);
+    int err = c->error > 0 ? round_values(c, &points) : 0;
+    if (err == 0)
+        err = run_writer_series(&c->writer, item, &points, &summary);
+    return err != 0 ? err : tally_add_points(&c->tally, item, &points, &summary);
 }
 
 static int fold_parts(struct compact *c, const struct gather_part *parts, uint32_t count)
@@ -145,12 +165,30 @@ static int tally_write(struct compact *c)
     return err;
 }
 
+static int read_error(struct compact *c, uint32_t category)
+{
+    struct job_context *x = c->context;
+    c->error = 0;
+    if (x->catalog == NULL)
+        return 0;
+    struct catalog *catalog = x->catalog(x->catalog_arg, x->environment);
+    if (catalog == NULL)
+        return LT_ERETRY; /* it is just being loaded */
+    struct catalog_category info;
+    if (catalog_category_at(catalog, category, &info))
+        c->error = precision_error(info.precision);
+    catalog_unref(&catalog);
+    return 0;
+}
+
 static int group_begin(struct compact *c, const struct storage_group *group)
 {
     int err = 0;
     if (c->tallied != NULL &&
         (c->tallied->category != group->category || c->tallied->dimension != group->dimension))
         err = tally_write(c);
+    if (err == 0)
+        err = read_error(c, group->category);
     if (err != 0)
         return err;
     c->tallied = group;
@@ -407,6 +445,7 @@ int compact_range(struct job_context *context, struct storage_range range)
     }
     tally_fini(&c.tally);
     folder_fini(&c.folder);
+    VEC_FINI(&c.rounded);
     gather_fini(&c.gather);
     batch_fini(&c.batch);
     compact_inputs_fini(&c.in);

@@ -1,6 +1,7 @@
 """Compaction, downsampling and expiry of a running server: answers stay what they were, at every moment and through a
 SIGKILL at every statement."""
 
+import hashlib
 import os
 import threading
 import time
@@ -247,6 +248,126 @@ def test_old_data_leaves_by_resolution(longtaild):
         rows, rest, total = reader.topq(story.base_s, story.base_s + DAY, f"{STEM}.*.time_us")
         assert rows == {item: value for item, value in sums.items()} and rest == 0 and total == sum(sums.values())
         print(verify(server))
+
+
+# ---- precision ----
+
+PRECISE, ROUGH, ERROR = "app.precise.*", "app.rough.*", 0.001
+SECONDS, ROUGH_ITEMS = 240, 12
+
+
+def measured(category, item, second):
+    """As time series have them: integers in one dimension, fractions in the other."""
+    value = 10**7 + int(hashlib.sha256(f"{item} {second}".encode()).hexdigest()[:8], 16) % (9 * 10**7)
+    return {f"{category[:-1]}{item:016x}.bytes": value, f"{category[:-1]}{item:016x}.load": value / 16777259}
+
+
+def write_measured(client, from_s, seconds, points, add=0):
+    for second in seconds:
+        words = []
+        for category in (PRECISE, ROUGH):
+            for item in range(ROUGH_ITEMS):
+                for name, value in measured(category, item, second).items():
+                    words += [name, repr(value + add)]
+                    points.setdefault(name, {})[(from_s + second) * 1000] = value + add
+        reply = client.call("OBSERVE", "db1", from_s + second, *words)
+        assert not isinstance(reply, Error), reply
+
+
+def stored(client, points):
+    reader = Reader(client)
+    return {name: dict(reader.points(f"db1/{name}")) for name in points}
+
+
+def check_within(got, points, error):
+    for name, want in points.items():
+        assert got[name].keys() == want.keys()
+        for at, value in want.items():
+            assert abs(got[name][at] - value) <= (error if ".rough." in name else 0) * value, (name, at)
+
+
+def check_sums(client, got, from_s):
+    """What TOPQ adds up is what RANGE reads, to the last bit: the values of `bytes` are integers."""
+    reader = Reader(client)
+    for category in (PRECISE, ROUGH):
+        names = [name for name in got if name.startswith(category[:-1]) and name.endswith(".bytes")]
+        sums = {name.split(".")[-2]: sum(got[name].values()) for name in names}
+        rows, rest, total = reader.topq(from_s, from_s + HOUR, f"{category}.bytes", "sum", 5)
+        assert rows == {item: sums[item] for item in rows} and len(rows) == 5
+        assert total == sum(sums.values()) and sum(rows.values()) + rest == total
+
+
+def compact_now(client):
+    """All that was written, in one pass; the job was paused, and is again."""
+    def offset(name):
+        lines = [line.split(": ", 1) for line in client.call("STATUS", "partition") if ": " in line]
+        return int(dict(lines)[name])
+
+    client.call("CATEGORY", "LIST")  # waits until the head has it
+    applied = offset("applied_offset")
+    wait_for(lambda: offset("stored_offset") >= applied)
+    pieces = jobs(client)["compact"]["pieces"]
+    tell_jobs(client, "RESUME", "compact")
+    wait_for(lambda: jobs(client)["compact"]["pieces"] > pieces)
+    tell_jobs(client, "PAUSE", "compact")
+
+
+def vector_bytes(server):
+    """Category and dimension: bytes a point in the only compact hour."""
+    hour, = (line.split()[0] for line in inspect(server, "tables").splitlines()
+             if line.split()[1:5] == ["compact", "in", "force", "1"])
+    lines = [line.split() for line in inspect(server, "bytes", run=hour).splitlines()[1:]]
+    return {words[-1]: float(words[2]) for words in lines}
+
+
+def test_values_are_rounded_to_the_precision(longtaild):
+    server, from_s, points = longtaild(**JOBS), int(time.time()) // DAY * DAY - DAY, {}
+    with Client(server.port) as client:
+        for category, words in ((PRECISE, ()), (ROUGH, ("PRECISION", ERROR))):
+            assert not isinstance(client.call("CATEGORY", "ADD", category, "KIND", "delta", *words), Error)
+        tell_jobs(client, "PAUSE", "compact")
+        write_measured(client, from_s, range(SECONDS), points)
+        check_within(stored(client, points), points, 0)  # until then every value is what was sent
+        check_sums(client, points, from_s)
+        compact_now(client)
+        first = stored(client, points)
+        check_within(first, points, ERROR)
+        changed = sum(first[name][at] != value for name, want in points.items() for at, value in want.items())
+        assert changed > SECONDS * ROUGH_ITEMS
+        check_sums(client, first, from_s)
+        verify(server)
+        spent = vector_bytes(server)
+        print(spent)
+        for dimension in ("bytes", "load"):
+            assert spent[f"{ROUGH}.{dimension}"] < 0.6 * spent[f"{PRECISE}.{dimension}"]
+
+        # The same again, with nothing new: not a bit changes.
+        wait_for(lambda: is_downsampled(server))
+        runs_before = jobs(client)["compact"]["pieces"]
+        tell_jobs(client, "RUN", "compact", from_s, from_s + HOUR)
+        wait_for(lambda: jobs(client)["compact"]["pieces"] > runs_before)
+        assert stored(client, points) == first
+
+        # Late points and overwrites come to what was rounded: exact until they are compacted too.
+        late = {}
+        write_measured(client, from_s, range(100, 150), late, add=1)
+        write_measured(client, from_s, range(SECONDS, SECONDS + 50), late)
+        expected = {name: {**first[name], **late[name]} for name in points}
+        assert stored(client, points) == expected
+        check_sums(client, expected, from_s)
+        compact_now(client)
+        second = stored(client, points)
+        check_within(second, expected, ERROR)
+        for name in points:
+            assert all(second[name][at] == value for at, value in first[name].items() if at not in late[name])
+        check_sums(client, second, from_s)
+        wait_for(lambda: is_downsampled(server))
+        check_sums(client, second, from_s)
+        print(verify(server))
+    server.restart()
+    with Client(server.port) as client:
+        assert ["app.rough.*", "delta", ROUGH_ITEMS, "0.001"] in client.call("CATEGORY", "LIST")
+        assert stored(client, points) == second
 
 
 STATEMENTS = os.environ.get("COMPACT_STATEMENTS", "").split() or [

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "catalog/catalog.h"
 #include "jobs/compact_write.h"
 #include "jobs/support_world.h"
 #include "model/kind.h"
@@ -362,6 +363,50 @@ static void test_who_was_replaced_changes_nothing(void **state)
     world_check_run(&f->world, &f->rig, 0);
 }
 
+static struct catalog *catalog_of(void *arg, uint32_t environment)
+{
+    return catalog_ref(arg);
+}
+
+/* What compaction makes of the hour's values of category 0. */
+static void world_round(struct world *world, unsigned hour, double error)
+{
+    for (unsigned d = 0; d < WORLD_DIMENSIONS; d++)
+        for (unsigned h = 0; h < WORLD_HOSTS; h++)
+            for (unsigned i = 0; i < WORLD_ITEMS; i++)
+                for (unsigned t = 0; t < WORLD_TIMES; t++) {
+                    double *value = &world->series[0][d][h][i].cells[hour][t].value;
+                    *value = vector_round(*value, error);
+                }
+}
+
+/* Late points, overwrites and sums come to what was rounded before; what nobody wrote again stays.
+ */
+static void test_values_are_rounded_once(void **state)
+{
+    struct fixture *f = *state;
+    struct catalog *catalog;
+    struct catalog_series series;
+    assert_int_equal(catalog_create(RIG_ENVIRONMENT, &catalog), 0);
+    f->rig.context.catalog = catalog_of;
+    f->rig.context.catalog_arg = catalog;
+    assert_int_equal(catalog_add_rule(catalog, SLICE_LIT("a.*"), KIND_GAUGE, PRECISION_MAX / 5), 0);
+    assert_int_equal(catalog_resolve(catalog, SLICE_LIT("a.x.y"), &series), 0);
+    assert_int_equal(series.category, 0);
+    for (unsigned i = 0; i < 8; i++) {
+        world_flush(&f->world, &f->rig, 1 + world_random(600), BOTH, i == 3);
+        world_check(&f->world, &f->rig); /* as written */
+        assert_int_equal(compact_range(&f->rig.context, rig_hour(0)), 0);
+        world_round(&f->world, 0, 0.02);
+        world_check_run(&f->world, &f->rig, 0);
+        world_check(&f->world, &f->rig);
+    }
+    /* Again, with nothing new. */
+    assert_int_equal(compact_range(&f->rig.context, rig_hour(0)), 0);
+    world_check_run(&f->world, &f->rig, 0);
+    catalog_unref(&catalog);
+}
+
 /* A row that says more than it holds: as if one was lost on the way. */
 static void test_what_does_not_add_up_is_not_published(void **state)
 {
@@ -535,6 +580,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_an_hour_that_was_deleted_leaves_nothing, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_hosts_with_many_items, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_values_are_rounded_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_who_was_replaced_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_does_not_add_up_is_not_published, setup,
                                         teardown),

@@ -428,6 +428,11 @@ static int flush_hour(struct generate *g, uint32_t hour, bool late)
     return err;
 }
 
+static struct catalog *catalog_of(void *arg, uint32_t environment)
+{
+    return catalog_ref(((struct generate *)arg)->catalog);
+}
+
 static int compact_hour(struct generate *g)
 {
     struct read_guard guard = {.deadline_mono_ms = INT64_MAX, .memory_bytes_max = SIZE_MAX};
@@ -443,6 +448,8 @@ static int compact_hour(struct generate *g)
         .limits = &limits,
         .progress = &progress,
         .now_ms = clock_wall_ms(),
+        .catalog = catalog_of,
+        .catalog_arg = g,
     };
     return compact_range(&context, g->range);
 }
