@@ -127,8 +127,11 @@ static void test_the_last_precision_holds(void **state)
     assert_int_equal(catalog_add_rule(c, SLICE_LIT("app.*"), KIND_COUNTER, 5), 0);
     assert_int_equal(catalog_add_rule(c, SLICE_LIT("app.*"), KIND_GAUGE, PRECISION_MAX), 0);
     assert_int_equal(catalog_add_rule(c, SLICE_LIT("web.*"), KIND_GAUGE, PRECISION_KEEP), 0);
+    struct catalog_rule again;
+    assert_true(catalog_rule_at(c, 2, &again));
+    assert_int_equal(again.kind, KIND_COUNTER); /* the first one stands */
     struct catalog_series app = resolve(c, "app.one.hits");
-    expect_category(c, app, "app.*", "one", KIND_COUNTER); /* the first kind */
+    expect_category(c, app, "app.*", "one", KIND_COUNTER);
     assert_int_equal(precision_of(c, app.category), PRECISION_MAX);
     assert_int_equal(precision_of(c, resolve(c, "web.one.hits").category), 0);
     assert_int_equal(catalog_add_rule(c, SLICE_LIT("app.*"), KIND_COUNTER, 0), 0);
