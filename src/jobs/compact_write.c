@@ -62,7 +62,7 @@ int run_writer_row(struct run_writer *w, uint32_t part, const struct pack_row *r
     int err = storage_run_put_pack(c->session, c->environment, w->run, &stored);
     if (err != 0)
         return err;
-    w->run->points += row->points;
+    storage_run_count(w->run, row->points, true, row->min_ms, row->max_ms);
     return count_row(w, row->summaries.n + row->vectors.n);
 }
 

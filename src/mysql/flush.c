@@ -216,6 +216,139 @@ int mysql_flush_begin(struct storage_session *base, const struct storage_flush *
     return 0;
 }
 
+/* ---- points and heartbeats ---- */
+
+struct runs_reading {
+    struct flush *f;
+    uint32_t environment;
+};
+
+static int flush_run(void *arg, const struct storage_run *run)
+{
+    const struct runs_reading *reading = arg;
+    struct flush_run open = {.environment = reading->environment, .run = *run};
+    bool whole = schema_has(run, SCHEMA_ARRIVAL) && schema_has(run, SCHEMA_HEARTBEAT);
+    return !whole || VEC_PUSH(&reading->f->runs, open) ? 0 : LT_ENOMEM;
+}
+
+static struct flush_run *run_find(const struct flush *f, uint32_t environment,
+                                  struct storage_range range)
+{
+    for (uint32_t i = 0; i < f->runs.n; i++)
+        if (f->runs.v[i].environment == environment &&
+            schema_same_range(f->runs.v[i].run.range, range))
+            return &f->runs.v[i];
+    return NULL;
+}
+
+/* The range's open run. The fence is held from before this transaction's first look at the manifest
+ * until its end, and closing a run takes the same: what is open here stays open until the commit.
+ */
+static int run_of(struct mysql_session *s, uint32_t environment, struct storage_range range,
+                  struct flush_run **out)
+{
+    struct flush *f = s->flush;
+    bool known = false;
+    for (uint32_t i = 0; i < f->environments.n; i++)
+        known = known || f->environments.v[i] == environment;
+    if (!known) {
+        struct runs_reading reading = {f, environment};
+        int err = VEC_PUSH(&f->environments, environment) ? 0 : LT_ENOMEM;
+        if (err == 0)
+            err = manifest_read(s, "flush.runs", environment, MANIFEST_OPEN, NULL, flush_run,
+                                &reading);
+        if (err != 0)
+            return err;
+    }
+    *out = run_find(f, environment, range);
+    return *out != NULL ? 0 : LT_EAGAIN;
+}
+
+/* The run, and the batch for rows, of a range; ends the flush on error. The run: until the next
+ * call. */
+static int range_batch(struct mysql_session *s, enum flush_what what, uint32_t environment,
+                       struct storage_range range, struct flush_run **run_out,
+                       struct flush_batch **out)
+{
+    int err = run_of(s, environment, range, run_out);
+    if (err != 0)
+        return flush_fail(s, err);
+    *out = flush_batch(s, what, environment, &(*run_out)->run);
+    return *out != NULL ? 0 : flush_fail(s, LT_ENOMEM);
+}
+
+static void count_points(struct flush_run *run, const struct block *block)
+{
+    int64_t min_ms = INT64_MAX, max_ms = INT64_MIN;
+    for (uint32_t i = 0; i < block->count; i++) {
+        min_ms = block->times_ms[i] < min_ms ? block->times_ms[i] : min_ms;
+        max_ms = block->times_ms[i] > max_ms ? block->times_ms[i] : max_ms;
+    }
+    storage_run_count(&run->more, block->count, block->fresh, min_ms, max_ms);
+}
+
+/* What has been written since, in the manifest: it tells jobs and readers. */
+static int runs_count(struct mysql_session *s)
+{
+    int err = 0;
+    for (uint32_t i = 0; err == 0 && i < s->flush->runs.n; i++) {
+        const struct flush_run *run = &s->flush->runs.v[i];
+        if (run->more.points == 0)
+            continue;
+        struct buffer *sql = session_sql(s);
+        buffer_append_str(sql, "UPDATE ");
+        schema_put_table(sql, s->storage->prefix, run->environment, "manifest_3");
+        buffer_printf(sql, " SET bytes = bytes + %" PRIu64, run->more.bytes);
+        manifest_put_points(sql, &run->more);
+        buffer_printf(sql, " WHERE id = %" PRIu64, run->run.id);
+        err = session_exec(s, "flush.count", NULL);
+    }
+    return err;
+}
+
+int mysql_flush_block(struct storage_session *base, uint32_t environment,
+                      struct storage_range range, const struct block *block)
+{
+    struct mysql_session *s = session_of(base);
+    struct flush *f = s->flush;
+    assert(s->flushing && block->lo == f->lo);
+    struct flush_run *run = NULL;
+    for (uint32_t at = 0; at < block->count;) {
+        struct flush_batch *batch = NULL;
+        int err = range_batch(s, FLUSH_ARRIVAL, environment, range, &run, &batch);
+        if (err != 0)
+            return err;
+        err = row_put_arrival(s, &batch->bulk, block, &at, f->seq++, &f->body);
+        if (err != 0)
+            return flush_fail(s, err);
+        run->more.bytes += f->body.len;
+        err = flush_written(s, batch);
+        if (err != 0)
+            return err;
+    }
+    if (run != NULL)
+        count_points(run, block);
+    return 0;
+}
+
+int mysql_flush_beat(struct storage_session *base, uint32_t environment, struct storage_range range,
+                     const struct beat_block *beat)
+{
+    struct mysql_session *s = session_of(base);
+    struct flush *f = s->flush;
+    assert(s->flushing);
+    struct flush_run *run;
+    struct flush_batch *batch = NULL;
+    int err = range_batch(s, FLUSH_HEARTBEAT, environment, range, &run, &batch);
+    if (err != 0)
+        return err;
+    row_put_heartbeat(&batch->bulk, beat->collector, beat->host, beat->from_s, f->lo, f->seq++,
+                      beat->bits);
+    return flush_written(s, batch);
+}
+
+/* ---- the end ---- */
+
 int mysql_flush_commit(struct storage_session *base)
 {
     struct mysql_session *s = session_of(base);
@@ -223,6 +356,8 @@ int mysql_flush_commit(struct storage_session *base)
     int err = flush_names_pack(s);
     if (err == 0)
         err = batches_run(s);
+    if (err == 0)
+        err = runs_count(s);
     if (err != 0)
         return flush_fail(s, err);
     err = conn_exec(&s->conn, "flush.commit", SLICE_LIT("COMMIT"), NULL);
@@ -244,100 +379,4 @@ void mysql_flush_abort(struct storage_session *base)
         return;
     session_rollback(s);
     flush_reset(s);
-}
-
-/* ---- points and heartbeats ---- */
-
-struct runs_reading {
-    struct flush *f;
-    uint32_t environment;
-};
-
-static int flush_run(void *arg, const struct storage_run *run)
-{
-    const struct runs_reading *reading = arg;
-    struct flush_run open = {reading->environment, *run};
-    bool whole = schema_has(run, SCHEMA_ARRIVAL) && schema_has(run, SCHEMA_HEARTBEAT);
-    return !whole || VEC_PUSH(&reading->f->runs, open) ? 0 : LT_ENOMEM;
-}
-
-static const struct storage_run *run_find(const struct flush *f, uint32_t environment,
-                                          struct storage_range range)
-{
-    for (uint32_t i = 0; i < f->runs.n; i++)
-        if (f->runs.v[i].environment == environment &&
-            schema_same_range(f->runs.v[i].run.range, range))
-            return &f->runs.v[i].run;
-    return NULL;
-}
-
-/* The range's open run. The fence is held from before this transaction's first look at the manifest
- * until its end, and closing a run takes the same: what is open here stays open until the commit.
- */
-static int run_of(struct mysql_session *s, uint32_t environment, struct storage_range range,
-                  const struct storage_run **out)
-{
-    struct flush *f = s->flush;
-    bool known = false;
-    for (uint32_t i = 0; i < f->environments.n; i++)
-        known = known || f->environments.v[i] == environment;
-    if (!known) {
-        struct runs_reading reading = {f, environment};
-        int err = VEC_PUSH(&f->environments, environment) ? 0 : LT_ENOMEM;
-        if (err == 0)
-            err = manifest_read(s, "flush.runs", environment, MANIFEST_OPEN, NULL, flush_run,
-                                &reading);
-        if (err != 0)
-            return err;
-    }
-    *out = run_find(f, environment, range);
-    return *out != NULL ? 0 : LT_EAGAIN;
-}
-
-/* The batch for rows of a range; ends the flush on error. */
-static int range_batch(struct mysql_session *s, enum flush_what what, uint32_t environment,
-                       struct storage_range range, struct flush_batch **out)
-{
-    const struct storage_run *run;
-    int err = run_of(s, environment, range, &run);
-    if (err != 0)
-        return flush_fail(s, err);
-    *out = flush_batch(s, what, environment, run);
-    return *out != NULL ? 0 : flush_fail(s, LT_ENOMEM);
-}
-
-int mysql_flush_block(struct storage_session *base, uint32_t environment,
-                      struct storage_range range, const struct block *block)
-{
-    struct mysql_session *s = session_of(base);
-    struct flush *f = s->flush;
-    assert(s->flushing && block->lo == f->lo);
-    for (uint32_t at = 0; at < block->count;) {
-        struct flush_batch *batch;
-        int err = range_batch(s, FLUSH_ARRIVAL, environment, range, &batch);
-        if (err != 0)
-            return err;
-        err = row_put_arrival(s, &batch->bulk, block, &at, f->seq++, &f->body);
-        if (err != 0)
-            return flush_fail(s, err);
-        err = flush_written(s, batch);
-        if (err != 0)
-            return err;
-    }
-    return 0;
-}
-
-int mysql_flush_beat(struct storage_session *base, uint32_t environment, struct storage_range range,
-                     const struct beat_block *beat)
-{
-    struct mysql_session *s = session_of(base);
-    struct flush *f = s->flush;
-    assert(s->flushing);
-    struct flush_batch *batch;
-    int err = range_batch(s, FLUSH_HEARTBEAT, environment, range, &batch);
-    if (err != 0)
-        return err;
-    row_put_heartbeat(&batch->bulk, beat->collector, beat->host, beat->from_s, f->lo, f->seq++,
-                      beat->bits);
-    return flush_written(s, batch);
 }

@@ -34,6 +34,7 @@ struct flush_name { /* text: at this offset of name_bytes */
 struct flush_run { /* open, as the transaction sees it */
     uint32_t environment;
     struct storage_run run;
+    struct storage_run more; /* points, fresh, min_ms, max_ms and bytes that this flush adds */
 };
 
 struct flush {

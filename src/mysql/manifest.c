@@ -15,7 +15,8 @@
 /* ---- reading ---- */
 
 static const char run_columns[] =
-    "id, kind, state, resolution_s, from_s, to_s, tables, sources, series, points, bytes,"
+    "id, kind, state, resolution_s, from_s, to_s, tables, sources, series, points, fresh, bytes,"
+    " min_ms, max_ms,"
     " FLOOR(UNIX_TIMESTAMP(state_at) * 1000), FLOOR(UNIX_TIMESTAMP(NOW(6)) * 1000)";
 
 static int run_parse(const struct slice *columns, struct storage_run *out)
@@ -25,17 +26,17 @@ static int run_parse(const struct slice *columns, struct storage_run *out)
     int err = 0;
     for (unsigned i = 0; err == 0 && i < ARRAY_LEN(n); i++)
         err = number_parse_u64(columns[i], &n[i]);
-    int64_t *const integers[] = {&run.range.from_s, &run.range.to_s};
-    for (unsigned i = 0; err == 0 && i < ARRAY_LEN(integers); i++)
-        err = number_parse_i64(columns[4 + i], integers[i]);
+    int64_t *const bounds[] = {&run.range.from_s, &run.range.to_s};
+    for (unsigned i = 0; err == 0 && i < ARRAY_LEN(bounds); i++)
+        err = number_parse_i64(columns[4 + i], bounds[i]);
     uint64_t tables = 0;
-    uint64_t *const counts[] = {&tables, &run.sources, &run.series, &run.points, &run.bytes};
+    uint64_t *const counts[] = {&tables,     &run.sources, &run.series,
+                                &run.points, &run.fresh,   &run.bytes};
     for (unsigned i = 0; err == 0 && i < ARRAY_LEN(counts); i++)
         err = number_parse_u64(columns[6 + i], counts[i]);
-    if (err == 0)
-        err = number_parse_i64(columns[11], &run.state_ms);
-    if (err == 0)
-        err = number_parse_i64(columns[12], &run.now_ms);
+    int64_t *const times[] = {&run.min_ms, &run.max_ms, &run.state_ms, &run.now_ms};
+    for (unsigned i = 0; err == 0 && i < ARRAY_LEN(times); i++)
+        err = number_parse_i64(columns[12 + i], times[i]);
     if (err != 0 || n[1] < STORAGE_ARRIVAL || n[1] > STORAGE_COMPACT || n[2] < STORAGE_BUILDING ||
         n[2] > STORAGE_LEFT)
         return LT_ECORRUPT;
@@ -74,7 +75,7 @@ int manifest_read(struct mysql_session *s, const char *name, uint32_t environmen
     struct buffer *sql = session_select(s, guard);
     buffer_append_str(sql, run_columns);
     buffer_append_str(sql, " FROM ");
-    schema_put_table(sql, s->storage->prefix, environment, "manifest_2");
+    schema_put_table(sql, s->storage->prefix, environment, "manifest_3");
     if (states != NULL)
         buffer_printf(sql, " WHERE state IN (%s)", states);
     buffer_append_str(sql, " ORDER BY from_s = 0 AND to_s = 0 DESC, from_s DESC, to_s DESC, id");
@@ -127,13 +128,23 @@ int manifest_insert(struct mysql_session *s, const char *name, uint32_t environm
         return err;
     sql = session_sql(s);
     buffer_append_str(sql, "INSERT INTO ");
-    schema_put_table(sql, prefix, environment, "manifest_2");
+    schema_put_table(sql, prefix, environment, "manifest_3");
     buffer_printf(sql,
                   " (id, kind, state, resolution_s, from_s, to_s, state_at) VALUES (%" PRIu64
                   ", %d, %d, %" PRIu32 ", %" PRId64 ", %" PRId64 ", NOW(6))",
                   run->id, (int)run->kind, (int)run->state, run->resolution_s, run->range.from_s,
                   run->range.to_s);
     return session_exec(s, name, NULL);
+}
+
+void manifest_put_points(struct buffer *sql, const struct storage_run *more)
+{
+    if (more->points == 0)
+        return;
+    buffer_printf(sql,
+                  ", points = points + %" PRIu64 ", fresh = fresh + %" PRIu64
+                  ", min_ms = LEAST(min_ms, %" PRId64 "), max_ms = GREATEST(max_ms, %" PRId64 ")",
+                  more->points, more->fresh, more->min_ms, more->max_ms);
 }
 
 int manifest_make(struct mysql_session *s, const char *create_name, const char *enter_name,
@@ -146,7 +157,7 @@ int manifest_make(struct mysql_session *s, const char *create_name, const char *
         return err;
     struct buffer *sql = session_sql(s);
     buffer_append_str(sql, "UPDATE ");
-    schema_put_table(sql, prefix, table->environment, "manifest_2");
+    schema_put_table(sql, prefix, table->environment, "manifest_3");
     buffer_printf(sql, " SET tables = tables | %u WHERE id = %" PRIu64, 1u << table->kind,
                   table->run);
     if (building)

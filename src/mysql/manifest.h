@@ -3,7 +3,7 @@
 
 #include "mysql/session.h"
 
-/* Rows of manifest_2, for the files of this folder. */
+/* Rows of manifest_3, for the files of this folder. */
 
 /* Values of enum storage_run_state, as SQL lists. */
 #define MANIFEST_OPEN     "2"
@@ -21,6 +21,9 @@ MUST_USE int manifest_id(struct mysql_session *s, const char *name, uint32_t env
 /* Enters a run with its id, kind, state, resolution and range. */
 MUST_USE int manifest_insert(struct mysql_session *s, const char *name, uint32_t environment,
                              const struct storage_run *run);
+
+/* Appends , points = points + … and so on: more points of a run. */
+void manifest_put_points(struct buffer *sql, const struct storage_run *more);
 
 /* Makes one table of a run, enters it, and drops it again where the run is no longer there to have
  * it: LT_EDIVERGED. building: the run must still be BUILDING. small: schema_put_create. */

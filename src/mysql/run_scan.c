@@ -179,15 +179,15 @@ struct group_scan {
     void *arg;
 };
 
-/* category, dimension, host, rows, points */
+/* category, dimension, host, rows, points, fresh */
 static int group_row(void *arg, const struct slice *columns)
 {
     struct group_scan *scan = arg;
-    uint64_t n[5];
+    uint64_t n[6];
     int err = run_numbers(columns, n, ARRAY_LEN(n));
     if (err != 0)
         return run_row_failed(scan->s, scan->run, err, "group", columns, 3);
-    struct storage_group group = {(uint32_t)n[0], (uint32_t)n[1], (uint32_t)n[2], n[3], n[4]};
+    struct storage_group group = {(uint32_t)n[0], (uint32_t)n[1], (uint32_t)n[2], n[3], n[4], n[5]};
     return scan->visit(scan->arg, &group);
 }
 
@@ -203,7 +203,8 @@ int mysql_run_groups(struct storage_session *base, const struct storage_run *run
         return 0;
     struct group_scan scan = {.s = s, .run = run, .visit = visit, .arg = arg};
     struct buffer *sql = session_select(s, s->guard);
-    buffer_append_str(sql, "category, dimension, host, COUNT(*), SUM(points)");
+    buffer_printf(sql, "category, dimension, host, COUNT(*), SUM(points), %s",
+                  arrival ? "SUM(IF(fresh, points, 0))" : "SUM(points)");
     select_from(s, kind, run, arrival ? "by_series" : "PRIMARY");
     buffer_append_str(sql,
                       " GROUP BY category, dimension, host ORDER BY category, dimension, host");

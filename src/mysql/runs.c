@@ -31,7 +31,7 @@ static struct buffer *update_begin(struct mysql_session *s, uint32_t environment
 {
     struct buffer *sql = session_sql(s);
     buffer_append_str(sql, "UPDATE ");
-    schema_put_table(sql, s->storage->prefix, environment, "manifest_2");
+    schema_put_table(sql, s->storage->prefix, environment, "manifest_3");
     return sql;
 }
 
@@ -127,10 +127,12 @@ static int publish_in(struct mysql_session *s, uint32_t environment, const struc
     struct buffer *sql = update_begin(s, environment);
     buffer_printf(sql,
                   " SET state = %d, state_at = NOW(6), sources = %" PRIu64 ", series = %" PRIu64
-                  ", points = %" PRIu64 ", bytes = %" PRIu64 " WHERE id = %" PRIu64
-                  " AND kind = %d AND state = %d",
+                  ", bytes = %" PRIu64,
                   run->kind == STORAGE_ARRIVAL ? STORAGE_CLOSED : STORAGE_IN_FORCE, run->sources,
-                  run->series, run->points, run->bytes, run->id, (int)run->kind, STORAGE_BUILDING);
+                  run->series, run->bytes);
+    manifest_put_points(sql, run);
+    buffer_printf(sql, " WHERE id = %" PRIu64 " AND kind = %d AND state = %d", run->id,
+                  (int)run->kind, STORAGE_BUILDING);
     uint64_t matched = 0;
     int err = session_exec(s, "publish.in", &matched);
     return err != 0 ? err : matched == 1 ? 0 : LT_EDIVERGED;
@@ -229,7 +231,7 @@ static int drop_row(struct mysql_session *s, const struct storage_fence *fence,
         return again(err);
     struct buffer *sql = session_sql(s);
     buffer_append_str(sql, "DELETE FROM ");
-    schema_put_table(sql, s->storage->prefix, environment, "manifest_2");
+    schema_put_table(sql, s->storage->prefix, environment, "manifest_3");
     put_ids(sql, &id, 1);
     buffer_printf(sql, " AND state = %d", STORAGE_LEFT);
     err = session_exec(s, "drop.row", NULL);

@@ -40,7 +40,8 @@ static const char watermark_columns[] = " (host INT UNSIGNED NOT NULL,"
 
 /* The runs (docs/adr/0008-runs.md). tables: which of a run's tables there are, 1 << enum
  * schema_kind: set after the table was made, so that one that is set can be read; who drops a run
- * asks for all that its kind can have. */
+ * asks for all that its kind can have. points, fresh, min_ms, max_ms: flushes keep them true for
+ * the run that they write into. */
 static const char manifest_columns[] =
     " (id BIGINT UNSIGNED NOT NULL PRIMARY KEY,"
     " kind TINYINT UNSIGNED NOT NULL,"
@@ -52,6 +53,9 @@ static const char manifest_columns[] =
     " sources BIGINT UNSIGNED NOT NULL DEFAULT 0,"
     " series BIGINT UNSIGNED NOT NULL DEFAULT 0,"
     " points BIGINT UNSIGNED NOT NULL DEFAULT 0,"
+    " fresh BIGINT UNSIGNED NOT NULL DEFAULT 0,"
+    " min_ms BIGINT NOT NULL DEFAULT 9223372036854775807,"
+    " max_ms BIGINT NOT NULL DEFAULT -9223372036854775808,"
     " bytes BIGINT UNSIGNED NOT NULL DEFAULT 0,"
     " state_at TIMESTAMP(6) NOT NULL DEFAULT '1970-01-02 00:00:00')" TABLE_OPTIONS;
 
@@ -157,7 +161,7 @@ static const struct {
     const char *columns;
 } environment_tables[] = {
     {"catalog_1", catalog_columns},     {"item_text_1", item_text_columns},
-    {"watermark_1", watermark_columns}, {"manifest_2", manifest_columns},
+    {"watermark_1", watermark_columns}, {"manifest_3", manifest_columns},
     {"counter_1", counter_columns},     {"note_1", note_columns},
     {"seen_1", seen_columns},
 };
@@ -245,29 +249,43 @@ static int count_row(void *arg, const struct slice *columns)
     return number_parse_u64(columns[0], arg);
 }
 
-/* Tables of 0.x are named without a run, and were never released: no code reads them. */
-static int refuse_old(struct mysql_session *s, uint32_t environment)
+/* Has the table, of an older version, any rows? */
+static int find_old(struct mysql_session *s, uint32_t environment, const char *table,
+                    uint64_t *found_out)
 {
     const char *prefix = s->storage->prefix;
-    uint64_t found = 0;
     buffer_printf(session_sql(s),
                   "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = '%s%" PRIu32
-                  "' AND table_name = 'manifest_1'",
-                  prefix, environment);
-    int err = session_query(s, "prepare.old", NULL, count_row, &found);
-    if (err != 0 || found == 0)
+                  "' AND table_name = '%s'",
+                  prefix, environment, table);
+    int err = session_query(s, "prepare.old", NULL, count_row, found_out);
+    if (err != 0 || *found_out == 0)
         return err;
     struct buffer *sql = session_sql(s);
     buffer_append_str(sql, "SELECT COUNT(*) FROM ");
-    schema_put_table(sql, prefix, environment, "manifest_1");
-    err = session_query(s, "prepare.old", NULL, count_row, &found);
-    if (err != 0 || found == 0)
-        return err;
-    log_error("mysql",
-              "database %s%" PRIu32 " was written by a version before runs (its manifest_1 has "
-              "rows), which this one cannot read: use another --mysql-prefix, or drop it",
-              prefix, environment);
-    return LT_EVERSION;
+    schema_put_table(sql, prefix, environment, table);
+    return session_query(s, "prepare.old", NULL, count_row, found_out);
+}
+
+/* Tables of 0.x: 1 was before there were runs, 2 does not count its runs' points as they come.
+ * Never released: no code reads them. */
+static int refuse_old(struct mysql_session *s, uint32_t environment)
+{
+    static const char *const old[] = {"manifest_1", "manifest_2"};
+    for (size_t i = 0; i < ARRAY_LEN(old); i++) {
+        uint64_t found = 0;
+        int err = find_old(s, environment, old[i], &found);
+        if (err != 0)
+            return err;
+        if (found == 0)
+            continue;
+        log_error("mysql",
+                  "database %s%" PRIu32 " was written by an older version (its %s has rows), which "
+                  "this one cannot read: use another --mysql-prefix, or drop it",
+                  s->storage->prefix, environment, old[i]);
+        return LT_EVERSION;
+    }
+    return 0;
 }
 
 static int prepare_environment(struct mysql_session *s, uint32_t environment)

@@ -82,6 +82,14 @@ static bool run_matters(const struct storage_run *run, int64_t from_ms, int64_t 
            (run->range.from_s <= block_last_ms(to_ms) / 1000 && run->range.to_s > from_ms / 1000);
 }
 
+/* … and points? */
+static bool points_matter(const struct storage_run *run, int64_t from_ms, int64_t to_ms)
+{
+    return run_matters(run, from_ms, to_ms) &&
+           (storage_is_catch_all(run->range) ||
+            (storage_run_from_ms(run) <= block_last_ms(to_ms) && storage_run_to_ms(run) > from_ms));
+}
+
 int mysql_snapshot_scan(struct storage_session *base, const struct block_filter *filter,
                         block_visit *visit, void *arg)
 {
@@ -91,7 +99,7 @@ int mysql_snapshot_scan(struct storage_session *base, const struct block_filter 
     int err = 0;
     for (uint32_t i = 0; err == 0 && i < s->runs.n; i++) {
         const struct storage_run *run = &s->runs.v[i];
-        if (run_matters(run, filter->from_ms, filter->to_ms))
+        if (points_matter(run, filter->from_ms, filter->to_ms))
             err = run_scan_points(s, run, filter, visit, arg);
     }
     return err;

@@ -2,20 +2,11 @@
 #define PORT_STORAGE_TYPES_H
 
 #include "base/slice.h"
+#include "port/storage_run.h"
 
 #include <stdint.h>
 
 /* What storage (port/storage.h) takes and hands out. */
-
-/* A table's time range in Unix seconds; the catch-all table is {0, 0}. */
-struct storage_range {
-    int64_t from_s;
-    int64_t to_s;
-};
-static inline bool storage_is_catch_all(struct storage_range range)
-{
-    return range.from_s == 0 && range.to_s == 0;
-}
 
 struct storage_progress {
     uint64_t next;     /* the first offset that is not stored */
@@ -89,33 +80,6 @@ struct storage_flush { /* offsets [lo, hi) of a partition */
 
 /* ---- runs: port/storage_runs.h ---- */
 
-/* The values of these enums stand in the manifest: they are never renumbered. */
-enum storage_run_kind { STORAGE_ARRIVAL = 1, STORAGE_COMPACT = 2 };
-enum storage_run_state {
-    STORAGE_BUILDING = 1,
-    STORAGE_OPEN = 2,
-    STORAGE_CLOSED = 3,
-    STORAGE_IN_FORCE = 4,
-    STORAGE_LEFT = 5,
-};
-
-struct storage_run {
-    uint64_t id;
-    enum storage_run_kind kind;
-    enum storage_run_state state;
-    uint32_t resolution_s; /* 1, 60, 3600 */
-    struct storage_range range;
-    uint64_t sources; /* the greatest id of the runs that it was made from */
-    uint64_t series;
-    uint64_t points;
-    uint64_t bytes;   /* of bodies */
-    uint32_t tables;  /* which of its tables there are: the adapter's, nobody else's */
-    int64_t state_ms; /* when it came into its state, by the database's clock, Unix ms */
-    int64_t now_ms;   /* the database's clock when this was read */
-};
-/* Return 0 to go on. */
-typedef int storage_run_visit(void *arg, const struct storage_run *run);
-
 /* Who may change a partition's environments: the epoch must be the one stored. */
 struct storage_fence {
     uint32_t partition;
@@ -183,6 +147,7 @@ typedef int storage_beats_visit(void *arg, const struct storage_beats *beats);
 struct storage_group {
     uint32_t category, dimension, host;
     uint64_t rows, points;
+    uint64_t fresh; /* of the points, how many are in fresh rows */
 };
 typedef int storage_group_visit(void *arg, const struct storage_group *group);
 

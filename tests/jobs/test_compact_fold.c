@@ -188,7 +188,7 @@ static void fold_random_log(bool wide, bool paged, bool with_base, bool with_lat
 {
     struct storage_group groups[HOSTS];
     for (uint32_t h = 0; h < HOSTS; h++)
-        groups[h] = (struct storage_group){4, 2, h, 1, paged ? GATHER_SMALL_POINTS + 1 : 100};
+        groups[h] = (struct storage_group){4, 2, h, 1, paged ? GATHER_SMALL_POINTS + 1 : 100, 0};
     struct model *m = calloc(1, sizeof(*m));
     assert_non_null(m);
     struct gather g;
@@ -224,7 +224,7 @@ static void test_a_log_folds_as_its_policies_say(void **state)
 static void test_offsets_decide_across_runs(void **state)
 {
     static const uint64_t order[] = {50, 10, 70, 30};
-    struct storage_group group = {4, 2, 0, 1, 100};
+    struct storage_group group = {4, 2, 0, 1, 100, 0};
     struct gather g;
     struct folder f;
     gather_init(&g);
@@ -328,7 +328,7 @@ static void check_largest(const struct gather *g)
 
 static unsigned run_passes(size_t bytes_max)
 {
-    struct storage_group group = {4, 2, 0, 1, 1 << 20};
+    struct storage_group group = {4, 2, 0, 1, 1 << 20, 0};
     struct gather g;
     struct folder f;
     struct many many = {0};
@@ -385,8 +385,12 @@ static uint32_t random_groups(struct storage_group *groups)
             for (uint32_t h = 0; h < 40; h++)
                 if (random_below(3) > 0)
                     groups[n++] = (struct storage_group){
-                        c, d * 2, h * 3, 1,
-                        random_below(100) < large ? 1000000 : random_below(heavy)};
+                        c,
+                        d * 2,
+                        h * 3,
+                        1,
+                        random_below(100) < large ? 1000000 : random_below(heavy),
+                        0};
     return n;
 }
 

@@ -693,13 +693,19 @@ static void test_tables_are_ensured_beside_a_reader(void **state)
     storage_session_destroy(&other);
 }
 
-static void test_a_database_of_before_runs_is_refused(void **state)
+static void test_a_database_of_an_older_version_is_refused(void **state)
 {
     struct fixture *f = *state;
     raw_exec(f->raw, "CREATE TABLE manifest_1 (name VARBINARY(64) PRIMARY KEY)", "");
     prepare(f->s); /* nothing is in it */
     raw_exec(f->raw, "INSERT INTO manifest_1 VALUES ('arrival_1_s_0_0')", "");
     uint32_t environment = ENVIRONMENT;
+    assert_int_equal(storage_prepare(f->s, PARTITIONS, &environment, 1), LT_EVERSION);
+    raw_exec(f->raw, "DROP TABLE manifest_1", "");
+    prepare(f->s);
+    raw_exec(f->raw, "CREATE TABLE manifest_2 (id BIGINT UNSIGNED PRIMARY KEY)", "");
+    prepare(f->s);
+    raw_exec(f->raw, "INSERT INTO manifest_2 VALUES (1)", "");
     assert_int_equal(storage_prepare(f->s, PARTITIONS, &environment, 1), LT_EVERSION);
 }
 
@@ -749,7 +755,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_prepare_may_be_repeated_and_disturbs_nothing, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_tables_are_ensured_beside_a_reader, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_database_of_before_runs_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_database_of_an_older_version_is_refused, setup,
+                                        teardown),
         cmocka_unit_test(test_bad_configuration_is_refused),
     };
     int failed = cmocka_run_group_tests_name("mysql: storage", tests, NULL, NULL);
