@@ -6,7 +6,7 @@ enum { DAY_S = 86400 };
 
 struct hour {
     const struct storage_run *coarse[2]; /* a minute, an hour a bucket; NULL: none */
-    uint64_t newest;                     /* id of its 1-second compact run, 0: none */
+    uint64_t newest;                     /* id of its newest 1-second compact run, 0: none */
     bool arrival;
     bool dirty;
 };
@@ -56,7 +56,7 @@ static void mark_run(struct plan *p, const struct storage_run *run)
         else if (run->kind == STORAGE_ARRIVAL)
             hour->arrival = true;
         else
-            hour->newest = run->id;
+            hour->newest = run->id > hour->newest ? run->id : hour->newest;
     }
 }
 

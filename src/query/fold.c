@@ -276,7 +276,7 @@ static int fold_collected(struct fold *fold)
 
 static bool holds_time(const struct storage_run *run, int64_t time_ms)
 {
-    return time_ms >= run->range.from_s * 1000 && time_ms < run->range.to_s * 1000;
+    return time_ms >= storage_run_from_ms(run) && time_ms < storage_run_to_ms(run);
 }
 
 /* Of a hidden run: points of series that were written again. */

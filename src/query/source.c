@@ -76,8 +76,8 @@ static bool run_matters(const struct storage_run *run, const struct block_filter
     if (run->resolution_s != 1 || filter->from_ms >= filter->to_ms)
         return false;
     return storage_is_catch_all(run->range) ||
-           (run->range.from_s <= block_last_ms(filter->to_ms) / 1000 &&
-            run->range.to_s > filter->from_ms / 1000);
+           (storage_run_from_ms(run) <= block_last_ms(filter->to_ms) &&
+            storage_run_to_ms(run) > filter->from_ms);
 }
 
 static bool is_listed(const struct storage_run *run, const struct storage_run *const *list,

@@ -25,6 +25,12 @@ static bool is_inside(const struct planner *p, struct storage_range range)
     return range.from_s * SECOND_MS >= p->plan->from_ms && range.to_s * SECOND_MS <= p->plan->to_ms;
 }
 
+/* Of a run of 1 second. */
+static bool has_points_inside(const struct planner *p, const struct storage_run *run)
+{
+    return storage_run_from_ms(run) >= p->plan->from_ms && storage_run_to_ms(run) <= p->plan->to_ms;
+}
+
 static bool contains(const struct storage_run *run, const struct storage_run *part)
 {
     return part->range.from_s >= run->range.from_s && part->range.to_s <= run->range.to_s;
@@ -51,7 +57,14 @@ static bool stands_for(const struct storage_run *whole, const struct storage_run
 static int add_whole(struct planner *p, const struct storage_run *run)
 {
     struct span_plan *plan = p->plan;
-    struct span_whole whole = {.run = run, .hidden_from = plan->hidden.n};
+    struct span_whole whole = {.run = run,
+                               .from_ms = run->range.from_s * SECOND_MS,
+                               .to_ms = run->range.to_s * SECOND_MS,
+                               .hidden_from = plan->hidden.n};
+    if (run->resolution_s == SECOND) {
+        whole.from_ms = storage_run_from_ms(run);
+        whole.to_ms = storage_run_to_ms(run);
+    }
     for (uint32_t i = 0; i < p->count; i++)
         if (stands_for(run, &p->runs[i]) && !VEC_PUSH(&plan->hidden, &p->runs[i]))
             return LT_ENOMEM;
@@ -132,7 +145,8 @@ int span_plan_make(struct span_plan *plan, const struct storage_run *runs, uint3
     for (uint32_t i = 0; i < count && err == 0; i++)
         err = add_run(&p, &runs[i]);
     for (uint32_t i = 0; i < count && detail != SPAN_POINTS && err == 0; i++)
-        if (is_ranged(&runs[i], SECOND) && is_inside(&p, runs[i].range) && !is_hidden(&p, &runs[i]))
+        if (is_ranged(&runs[i], SECOND) && has_points_inside(&p, &runs[i]) &&
+            !is_hidden(&p, &runs[i]))
             err = add_whole(&p, &runs[i]);
     round_bounds(plan);
     if (err != 0)

@@ -15,14 +15,16 @@
  *   range       |.............................................|
  *              edge  whole     whole    hours      hours  points
  *
- * Where there are 1-second runs, they are the truth. A day's run stands for its hours' runs where
- * it lies whole within the range and none of them is newer than what it was made from. Before the
- * oldest 1-second run, time belongs to the coarser ones: whole ones as they are, others bucket by
- * bucket. Nothing of what a plan does not name is left out by it: hours at the edges of the range,
- * arrival runs and the head are points. */
+ * Where there are 1-second runs, they are the truth. One is whole where all its points lie within
+ * the range, though its hour may not: an hour that is still open has several, each of some minutes.
+ * A day's run stands for its hours' runs where it lies whole within the range and none of them is
+ * newer than what it was made from. Before the oldest 1-second run, time belongs to the coarser
+ * ones: whole ones as they are, others bucket by bucket. Nothing of what a plan does not name is
+ * left out by it: hours at the edges of the range, arrival runs and the head are points. */
 
 struct span_whole {
     const struct storage_run *run;
+    int64_t from_ms, to_ms;          /* where it has points: within the range asked for */
     uint32_t hidden_from, hidden_to; /* the 1-second runs that it stands for: span_plan.hidden */
 };
 

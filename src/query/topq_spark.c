@@ -46,7 +46,8 @@ struct spark_run {
     struct spark *spark;
     struct spark_share *share;
     const struct storage_run *run;
-    int64_t from_ms, to_ms; /* buckets that count */
+    int64_t from_ms, to_ms; /* what counts: all points, or buckets that start there */
+    uint32_t part;          /* the only one, or parts: it has several */
     bool takes_away;        /* the rest holds the rows' values too */
 };
 
@@ -63,11 +64,11 @@ static uint32_t part_of(const struct spark *s, int64_t time_ms)
     return (uint32_t)(part / (s->span->plan.to_ms - from_ms));
 }
 
-/* The run's only part, or parts: it has several. */
-static uint32_t only_part(const struct spark *s, const struct storage_run *run)
+/* The only part of [from, to), or parts: it has several. */
+static uint32_t only_part(const struct spark *s, int64_t from_ms, int64_t to_ms)
 {
-    uint32_t first = part_of(s, run->range.from_s * 1000);
-    return first == part_of(s, run->range.to_s * 1000 - 1) ? first : s->parts;
+    uint32_t first = part_of(s, from_ms);
+    return first == part_of(s, to_ms - 1) ? first : s->parts;
 }
 
 static bool cut_at_minutes(int64_t length_ms, uint32_t parts)
@@ -146,11 +147,11 @@ static int retract_point(void *arg, const struct fold_series *series, int64_t ti
 static bool by_totals(const struct spark *s, uint32_t run)
 {
     const struct span_list *list = span_list_at(s->span, s->category, run, 0);
-    const struct storage_run *r = s->span->plan.whole.v[run].run;
+    const struct span_whole *whole = &s->span->plan.whole.v[run];
     if (list->state == SPAN_FOLDED || !list->has_totals || s->topq->filtered ||
         s->topq->rank == AGGREGATE_MAX)
         return false;
-    return s->minutes || only_part(s, r) < s->parts;
+    return s->minutes || only_part(s, whole->from_ms, whole->to_ms) < s->parts;
 }
 
 /* Its points come with the rest of the memory. */
@@ -205,7 +206,8 @@ static int add_total(void *arg, const struct storage_total *total)
     const struct spark_run *r = arg;
     const struct spark *s = r->spark;
     const struct cell cell = {.sum = {total->sum, 0}, .max = total->max, .count = total->count};
-    cell_merge(cell_at(s, r->share, s->rows, part_of(s, total->from_s * 1000)), &cell);
+    uint32_t part = r->part < s->parts ? r->part : part_of(s, total->from_s * 1000);
+    cell_merge(cell_at(s, r->share, s->rows, part), &cell);
     return 0;
 }
 
@@ -218,7 +220,7 @@ static int add_totals(const struct spark_run *r, struct storage_session *session
                                           .hosts_count = s->topq->hosts_count,
                                           .from_s = r->run->range.from_s,
                                           .to_s = r->run->range.to_s,
-                                          .step_s = only_part(s, r->run) < s->parts ? 0
+                                          .step_s = r->part < s->parts ? 0
                                                     : r->run->resolution_s > 60
                                                         ? r->run->resolution_s
                                                         : 60};
@@ -229,7 +231,7 @@ static int add_summaries(struct spark_run *r, const struct storage_pack *pack)
 {
     const struct spark *s = r->spark;
     struct pack_summaries rows;
-    uint32_t part = only_part(s, r->run), at = 0;
+    uint32_t at = 0;
     int err = pack_open_summaries(r->share->packs, pack->summaries,
                                   PACK_COUNT | PACK_SUM | PACK_MAX, &rows);
     for (uint32_t i = 0; err == 0 && i < s->items_count; i++) {
@@ -239,7 +241,7 @@ static int add_summaries(struct spark_run *r, const struct storage_pack *pack)
             continue;
         const struct cell cell = {
             .sum = {rows.sum[at], 0}, .max = rows.max[at], .count = rows.count[at]};
-        add_cell(r, rows.item[at], part, &cell);
+        add_cell(r, rows.item[at], r->part, &cell);
     }
     return err;
 }
@@ -284,7 +286,7 @@ static int add_pack(void *arg, const struct storage_pack *pack)
     const struct spark *s = r->spark;
     if (pack->dimension != s->topq->columns[0] || !span_wants_host(s->topq, pack->host))
         return 0;
-    if (r->takes_away && only_part(s, r->run) < s->parts)
+    if (r->takes_away && r->part < s->parts)
         return add_summaries(r, pack);
     if (r->run->resolution_s == 1)
         return add_points(r, pack);
@@ -306,7 +308,7 @@ static int read_packs(struct spark_run *r, struct storage_session *session)
                                   .items_count = r->takes_away ? s->items_count : 0,
                                   .from_ms = r->from_ms,
                                   .to_ms = r->to_ms};
-    bool vectors = !r->takes_away || only_part(s, r->run) == s->parts;
+    bool vectors = !r->takes_away || r->part == s->parts;
     return storage_run_packs(session, r->run, &filter,
                              STORAGE_SUMMARIES | (vectors ? STORAGE_VECTORS : 0), add_pack, r);
 }
@@ -314,11 +316,14 @@ static int read_packs(struct spark_run *r, struct storage_session *session)
 static int spark_run(void *arg, const struct crew_member *member, uint32_t run)
 {
     struct spark *s = arg;
-    struct spark_run r = {
-        .spark = s, .share = &s->shares[member->number], .run = s->span->plan.whole.v[run].run};
-    r.from_ms = r.run->range.from_s * 1000;
-    r.to_ms = r.run->range.to_s * 1000;
-    r.takes_away = by_totals(s, run);
+    const struct span_whole *whole = &s->span->plan.whole.v[run];
+    struct spark_run r = {.spark = s,
+                          .share = &s->shares[member->number],
+                          .run = whole->run,
+                          .from_ms = whole->from_ms,
+                          .to_ms = whole->to_ms,
+                          .part = only_part(s, whole->from_ms, whole->to_ms),
+                          .takes_away = by_totals(s, run)};
     if (by_points(s, run) ||
         (span_list_at(s->span, s->category, run, 0)->state == SPAN_NONE && r.takes_away))
         return 0;
@@ -367,6 +372,7 @@ static int spark_category(struct spark *s)
         struct spark_run r = {.spark = s,
                               .share = &s->shares[0],
                               .run = plan->edges.v[e].run,
+                              .part = s->parts,
                               .from_ms = plan->edges.v[e].from_ms,
                               .to_ms = plan->edges.v[e].to_ms};
         err = read_packs(&r, s->topq->read->source.session);

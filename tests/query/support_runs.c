@@ -63,13 +63,19 @@ static int compare_ordered(const void *a, const void *b)
     return c != 0 ? c : (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-static void gather(struct world *w, struct world_run *run, uint64_t upto)
+struct gather_filter {
+    int64_t from_ms, to_ms;
+    uint64_t upto;
+    bool fresh_only;
+};
+
+static void gather(struct world *w, struct world_run *run, const struct gather_filter *filter)
 {
     VEC(struct ordered_point) points = {0};
     for (uint32_t i = 0; i < w->points.n; i++) {
         struct world_point *p = &w->points.v[i];
-        if (p->compacted || p->offset >= upto || p->time_ms < run->run.range.from_s * 1000 ||
-            p->time_ms >= run->run.range.to_s * 1000)
+        if (p->compacted || p->offset >= filter->upto || p->time_ms < filter->from_ms ||
+            p->time_ms >= filter->to_ms || (filter->fresh_only && !p->fresh))
             continue;
         p->compacted = true;
         PUSH(&points, ((struct ordered_point){{p->series.category, p->series.dimension, p->host,
@@ -85,8 +91,10 @@ static void gather(struct world *w, struct world_run *run, uint64_t upto)
         for (next = i; next < points.n && compare_points(&points.v[next].point, &point) == 0;
              next++)
             policy_step(points.v[next].policy, points.v[next].point.value, &present, &point.value);
-        if (present)
-            PUSH(&run->points, point);
+        if (!present)
+            continue;
+        PUSH(&run->points, point);
+        storage_run_count(&run->run, 1, true, point.time_ms, point.time_ms);
     }
     VEC_FINI(&points);
 }
@@ -373,7 +381,18 @@ void world_compact(struct world *w, int64_t from_s, int64_t to_s, uint64_t upto,
                    const struct compact_style *style)
 {
     struct world_run *run = add_run(w, from_s, to_s, 1);
-    gather(w, run, upto < w->next ? upto : w->next);
+    const struct gather_filter all = {from_s * 1000, to_s * 1000, upto < w->next ? upto : w->next,
+                                      false};
+    gather(w, run, &all);
+    write_rows(run, style);
+}
+
+void world_compact_piece(struct world *w, int64_t from_s, int64_t to_s, int64_t from_ms,
+                         int64_t to_ms, const struct compact_style *style)
+{
+    struct world_run *run = add_run(w, from_s, to_s, 1);
+    const struct gather_filter fresh = {from_ms, to_ms, w->next, true};
+    gather(w, run, &fresh);
     write_rows(run, style);
 }
 

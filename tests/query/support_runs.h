@@ -32,6 +32,11 @@ struct compact_style {
 void world_compact(struct world *w, int64_t from_s, int64_t to_s, uint64_t upto,
                    const struct compact_style *style);
 
+/* Of a range that is still open: fresh points of [from_ms, to_ms) and offsets below the world's
+ * next move into one more run of [from_s, to_s). */
+void world_compact_piece(struct world *w, int64_t from_s, int64_t to_s, int64_t from_ms,
+                         int64_t to_ms, const struct compact_style *style);
+
 /* Late points: what is left in arrival rows, and what the runs of exactly this range hold, become
  * one new run; those leave. */
 void world_compact_again(struct world *w, int64_t from_s, int64_t to_s,

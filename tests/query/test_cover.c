@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-enum { CASES = 20000, RUNS_MAX = 24, BASE_S = 1424390400 /* midnight */, DAY_S = 86400, DAYS = 4 };
+enum { CASES = 20000, RUNS_MAX = 32, BASE_S = 1424390400 /* midnight */, DAY_S = 86400, DAYS = 4 };
 
 struct fixture {
     uint32_t seed;
@@ -58,7 +58,7 @@ static uint32_t expected(const struct fixture *f, int64_t hour_s, bool *expired)
             continue;
         arrival |= run->resolution_s == 1 && run->kind == STORAGE_ARRIVAL;
         if (run->resolution_s == 1 && run->kind == STORAGE_COMPACT)
-            newest = run->id;
+            newest = run->id > newest ? run->id : newest;
         if (run->resolution_s > 1)
             coarse[run->resolution_s == 3600] = run;
     }
@@ -91,10 +91,12 @@ static void make_runs(struct fixture *f)
                     .range = {day_s, day_s + DAY_S},
                     .sources = below(f, 30),
                 };
-        for (uint32_t i = 0; i < 3 && day + 1 >= kept_from; i++) { /* older ones have expired */
-            int64_t hour_s = day_s + (int64_t)(i * 8 + below(f, 8)) * COVER_HOUR_S;
+        int64_t hour_s = day_s;
+        for (uint32_t i = 0; i < 4 && day + 1 >= kept_from; i++) { /* older ones have expired */
+            if (i == 0 || below(f, 4) > 0)                         /* else: in pieces */
+                hour_s = day_s + (int64_t)(i * 6 + below(f, 6)) * COVER_HOUR_S;
             f->runs[f->count++] = (struct storage_run){
-                .id = id++,
+                .id = 1 + (id++ * 7) % 31, /* in no order */
                 .kind = below(f, 3) > 0 ? STORAGE_COMPACT : STORAGE_ARRIVAL,
                 .state = STORAGE_IN_FORCE,
                 .resolution_s = 1,

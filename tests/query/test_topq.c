@@ -154,7 +154,25 @@ static void setup_fini(struct setup *s)
     world_fini(&s->world);
 }
 
-/* Most hours are compacted, some of them with later points beside. */
+/* An hour that was compacted while it was open: several runs of it, and arrival rows of each part.
+ */
+static void compact_pieces(struct setup *s, int64_t from_s)
+{
+    int64_t cuts[5] = {0};
+    uint32_t n = 1 + pick(s, 4);
+    bool minutes = pick(s, 2) == 0;
+    for (uint32_t i = 1; i <= n; i++) {
+        cuts[i] = cuts[i - 1] + pick(s, (uint32_t)(HOUR_S * 1000 - cuts[i - 1]));
+        cuts[i] -= minutes ? cuts[i] % 60000 : 0;
+        world_compact_piece(&s->world, from_s, from_s + HOUR_S, from_s * 1000 + cuts[i - 1],
+                            from_s * 1000 + cuts[i], &s->style);
+    }
+    if (pick(s, 3) == 0) /* its newest points are older than some that are compact */
+        world_compact_piece(&s->world, from_s, from_s + HOUR_S, from_s * 1000,
+                            (from_s + HOUR_S) * 1000, &s->style);
+}
+
+/* Most hours are compacted, some of them with later points beside, some in pieces. */
 static void compact(struct setup *s)
 {
     struct world *w = &s->world;
@@ -162,6 +180,10 @@ static void compact(struct setup *s)
         int64_t from_s = BASE_S + hours[i] * HOUR_S;
         if (!s->expires && pick(s, 6) == 0)
             continue;
+        if (!s->expires && pick(s, 3) == 0) {
+            compact_pieces(s, from_s);
+            continue;
+        }
         uint64_t upto = s->expires || pick(s, 2) == 0 ? w->next : w->next - pick(s, 60) % w->next;
         world_compact(w, from_s, from_s + HOUR_S, upto, &s->style);
     }
