@@ -1,5 +1,113 @@
 #include "jobs/choose.h"
 
+/* ---- compact ---- */
+
+/* What there is of one range, at 1 s. */
+struct ranged {
+    struct storage_range range;
+    bool arrival;
+    int64_t arrival_ms; /* when the oldest of these came into its state, by our clock */
+    uint32_t compact;
+    int64_t compact_ms; /* the oldest of these */
+    bool written;
+    int64_t written_ms;
+    uint64_t points, fresh; /* of those that were written by flushes alone */
+};
+
+/* The database's clock tells how long ago that was. */
+static int64_t entered_ms(const struct choose *c, const struct storage_run *r)
+{
+    int64_t age_ms = r->now_ms - r->state_ms;
+    return c->now_ms - (age_ms > 0 ? age_ms : 0);
+}
+
+static void earliest(bool *any, int64_t *first_ms, int64_t ms)
+{
+    *first_ms = !*any || ms < *first_ms ? ms : *first_ms;
+    *any = true;
+}
+
+static void ranged_add(struct ranged *p, const struct choose *c, const struct storage_run *r)
+{
+    int64_t ms = entered_ms(c, r);
+    bool any = p->compact > 0;
+    if (choose_is_compact(r, 1)) {
+        earliest(&any, &p->compact_ms, ms);
+        p->compact++;
+    }
+    if (choose_is_arrival(r))
+        earliest(&p->arrival, &p->arrival_ms, ms);
+    if (choose_is_written(r)) {
+        earliest(&p->written, &p->written_ms, ms);
+        p->points += r->points;
+        p->fresh += r->fresh;
+    }
+}
+
+/* Of a range that is open. Points that are not fresh stay in arrival rows, whoever reads a piece
+ * folds its series with them: where they are many, it is of no use. */
+static bool piece_is_due(const struct choose *c, const struct ranged *p, struct job_unit *out)
+{
+    const struct job_limits *limits = c->limits;
+    *out = (struct job_unit){
+        .range = p->range, .open = true, .due_ms = p->written_ms + limits->piece_ms};
+    return p->written && limits->piece_points > 0 && p->fresh >= limits->piece_points &&
+           (p->points - p->fresh) * CHOOSE_PIECE_SHARE <= p->points && out->due_ms <= c->now_ms;
+}
+
+/* Of one that has ended. */
+static bool range_is_due(const struct choose *c, const struct ranged *p, struct job_unit *out)
+{
+    *out =
+        (struct job_unit){.range = p->range, .due_ms = p->range.to_s * 1000 + c->limits->grace_ms};
+    /* What is compact since it was open is a piece: the rest of the range is not late. */
+    bool pieces = p->compact > 1 || (p->compact == 1 && p->compact_ms < out->due_ms);
+    if (!p->arrival)
+        return p->compact > 1;
+    int64_t late_ms = p->arrival_ms + c->limits->late_ms;
+    if (p->compact > 0 && !pieces && late_ms > out->due_ms)
+        out->due_ms = late_ms;
+    return out->due_ms <= c->now_ms;
+}
+
+bool choose_compact(const struct choose *c, struct job_unit *out)
+{
+    bool found = false;
+    for (uint32_t i = 0, end; i < c->count; i = end) {
+        struct ranged p = {.range = c->runs[i].range};
+        for (end = i; end < c->count && c->runs[end].range.from_s == p.range.from_s &&
+                      c->runs[end].range.to_s == p.range.to_s;
+             end++)
+            if (c->runs[end].resolution_s == 1)
+                ranged_add(&p, c, &c->runs[end]);
+        if (p.range.to_s <= p.range.from_s) /* the catch-all */
+            continue;
+        struct job_unit unit;
+        bool ended = p.range.to_s * 1000 + c->limits->grace_ms <= c->now_ms;
+        bool due = ended ? range_is_due(c, &p, &unit) : piece_is_due(c, &p, &unit);
+        if (!due || (found && unit.range.from_s >= out->range.from_s))
+            continue;
+        *out = unit;
+        found = true;
+    }
+    return found;
+}
+
+/* ---- a day ---- */
+
+/* Lists have the runs of a range next to each other. */
+static bool shares_range(const struct storage_run *runs, uint32_t count, uint32_t at)
+{
+    const struct storage_run *r = &runs[at];
+    for (uint32_t i = at; i > 0 && runs[i - 1].range.from_s == r->range.from_s; i--)
+        if (choose_is_compact(&runs[i - 1], 1))
+            return true;
+    for (uint32_t i = at + 1; i < count && runs[i].range.from_s == r->range.from_s; i++)
+        if (choose_is_compact(&runs[i], 1))
+            return true;
+    return false;
+}
+
 struct choose_day choose_day(const struct storage_run *runs, uint32_t count,
                              struct storage_range range)
 {
@@ -20,6 +128,7 @@ struct choose_day choose_day(const struct storage_run *runs, uint32_t count,
         if (!choose_is_within(r, range) || !choose_is_compact(r, 1))
             continue;
         day.fine++;
+        day.pieces += shares_range(runs, count, i);
         if (r->id > day.fine_newest)
             day.fine_newest = r->id;
         if (coarse != NULL && r->id <= coarse->sources)
@@ -60,7 +169,9 @@ bool choose_downsample(const struct choose *c, struct job_unit *out)
             continue;
         /* An arrival run may have a smaller id than one that is compact already; then the coarser
          * run's `sources` would claim it. */
-        unit.waits = day.arrival > 0 ? "arrival runs of the day are not compact yet" : NULL;
+        unit.waits = day.arrival > 0  ? "arrival runs of the day are not compact yet"
+                     : day.pieces > 0 ? "an hour of the day is still in pieces"
+                                      : NULL;
         bool better =
             !found || (unit.waits == NULL) > (out->waits == NULL) ||
             ((unit.waits == NULL) == (out->waits == NULL) && unit.range.from_s < out->range.from_s);
@@ -84,7 +195,7 @@ static bool may_leave(const struct choose *c, const struct choose_day *day, int6
 uint32_t choose_leaving(const struct choose *c, const struct choose_day *day)
 {
     const struct job_limits *limits = c->limits;
-    if (day->arrival > 0)
+    if (day->arrival > 0 || day->pieces > 0)
         return 0;
     if (day->fine > 0)
         return day->newer == 0 && may_leave(c, day, limits->keep_1s_ms + CHOOSE_MARGIN_MS) ? 1 : 0;

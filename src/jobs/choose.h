@@ -12,7 +12,8 @@ enum {
     CHOOSE_DAY_S = 86400,
     CHOOSE_LATE_FACTOR = 6,            /* a day is made again after so many late_ms */
     CHOOSE_MARGIN_MS = 60 * 60 * 1000, /* 1-second data outlives keep_1s by this: see choose.c */
-    CHOOSE_AHEAD_MS = 5 * 60 * 1000
+    CHOOSE_AHEAD_MS = 5 * 60 * 1000,
+    CHOOSE_PIECE_SHARE = 4 /* no piece where more than one of so many points is not fresh */
 };
 
 struct choose {
@@ -25,6 +26,11 @@ struct choose {
 static inline bool choose_is_arrival(const struct storage_run *r)
 {
     return r->kind == STORAGE_ARRIVAL && (r->state == STORAGE_OPEN || r->state == STORAGE_CLOSED);
+}
+/* Written by flushes, and by no job since. */
+static inline bool choose_is_written(const struct storage_run *r)
+{
+    return choose_is_arrival(r) && r->sources == 0;
 }
 static inline bool choose_is_compact(const struct storage_run *r, uint32_t resolution_s)
 {
@@ -47,6 +53,7 @@ static inline struct storage_range choose_grain(int64_t s, int64_t grain_s)
 struct choose_day {
     struct storage_range range;
     uint32_t arrival;                          /* runs in force that are not compact yet */
+    uint32_t pieces;                           /* 1-second compact runs that share their range */
     uint32_t fine;                             /* 1-second compact runs */
     uint32_t newer;                            /* of those, how many are in no coarser run */
     int64_t newer_ms;                          /* when the oldest of these came into force */
@@ -55,6 +62,10 @@ struct choose_day {
 };
 struct choose_day choose_day(const struct storage_run *runs, uint32_t count,
                              struct storage_range range);
+
+/* compact: the oldest range that has ended and is not one compact run, unless what came late to it
+ * has to wait; or else a piece (out->open) of one that has not. */
+bool choose_compact(const struct choose *c, struct job_unit *out);
 
 /* downsample: the oldest day that has to be made, or made again. */
 bool choose_downsample(const struct choose *c, struct job_unit *out);

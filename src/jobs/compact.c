@@ -2,12 +2,13 @@
 #include "base/logger.h"
 #include "base/vec.h"
 #include "catalog/catalog.h"
+#include "jobs/choose.h"
 #include "jobs/compact_batch.h"
 #include "jobs/compact_beats.h"
 #include "jobs/compact_fold.h"
 #include "jobs/compact_gather.h"
 #include "jobs/compact_inputs.h"
-#include "jobs/compact_odd.h"
+#include "jobs/compact_keep.h"
 #include "jobs/compact_tally.h"
 #include "jobs/compact_write.h"
 #include "jobs/job.h"
@@ -15,11 +16,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* Compaction (docs/adr/0008-runs.md): a range's closed arrival runs, and the compact run that was
- * made of earlier ones, become one new compact run.
+/* Compaction (docs/adr/0008-runs.md): a range's closed arrival runs, and the compact runs that were
+ * made of earlier ones, become one new compact run. Of a range that is still open: the fresh points
+ * of its arrival runs become one more (docs/adr/0014-pieces.md).
  *
  *   inputs   which runs, closed; which groups (compact_inputs.h)
- *   odd      the catch-all's part of it, moved (compact_odd.h)
+ *   keep     what stays arrival rows: the catch-all's other points, a piece's that are not fresh
+ *            (compact_keep.h)
  *   batch    groups that are read together (compact_batch.h), in passes where memory says so:
  *     gather   log order -> parts of some items (compact_gather.h)
  *     fold     a part -> series, each (series, time) once (compact_fold.h)
@@ -42,7 +45,7 @@ struct compact {
     struct storage_range range;
     struct compact_inputs in;
     struct storage_run run;  /* the new one */
-    struct storage_run kept; /* what the catch-all keeps */
+    struct storage_run kept; /* what stays arrival rows */
     bool has_kept;
     struct batch batch;
     struct gather gather;
@@ -80,7 +83,7 @@ static int scan_input(struct compact *c, const struct compact_input *input, uint
     filter.fresh = true;
     int err = storage_run_scan(c->context->reader, &input->run, &filter, gather_visit, c);
     filter.fresh = false;
-    if (err == 0 && input->run.kind == STORAGE_ARRIVAL)
+    if (err == 0 && input->run.kind == STORAGE_ARRIVAL && !c->in.piece)
         err = storage_run_scan(c->context->reader, &input->run, &filter, gather_visit, c);
     return err;
 }
@@ -169,7 +172,7 @@ static int read_error(struct compact *c, uint32_t category)
 {
     struct job_context *x = c->context;
     c->error = 0;
-    if (x->catalog == NULL)
+    if (x->catalog == NULL || c->in.piece) /* pieces are exact: an hour is rounded once, whole */
         return 0;
     struct catalog *catalog = x->catalog(x->catalog_arg, x->environment);
     if (catalog == NULL)
@@ -400,10 +403,13 @@ static int rewrite(struct compact *c)
         return err;
     progress_begin(c);
     if (c->in.odd_count > 0)
-        err = compact_odd_rewrite(x, &c->in, c->range, &c->kept, &c->has_kept);
+        err = compact_keep_odd(x, &c->in, c->range, &c->kept, &c->has_kept);
+    if (err == 0 && c->in.piece && c->in.late > 0)
+        err = compact_keep_late(x, &c->in, c->range, &c->kept, &c->has_kept);
+    if (err != 0)
+        return err;
     const struct storage_run like = {.kind = STORAGE_COMPACT, .resolution_s = 1, .range = c->range};
-    if (err == 0)
-        err = storage_run_create(x->session, &x->fence, x->environment, &like, &c->run);
+    err = storage_run_create(x->session, &x->fence, x->environment, &like, &c->run);
     if (err != 0)
         return err;
     c->run.sources = c->in.newest;
@@ -419,13 +425,13 @@ static int rewrite(struct compact *c)
     return err;
 }
 
-static int take_and_rewrite(struct compact *c)
+static int take_and_rewrite(struct compact *c, bool piece)
 {
-    int err = compact_inputs_take(&c->in, c->context, c->range);
+    int err = compact_inputs_take(&c->in, c->context, c->range, piece);
     return err == 0 && c->in.inputs.n > 0 ? rewrite(c) : err;
 }
 
-int compact_range(struct job_context *context, struct storage_range range)
+static int compact_runs(struct job_context *context, struct storage_range range, bool piece)
 {
     if (range.from_s < 0 || range.to_s <= range.from_s ||
         range.to_s - range.from_s > UINT32_MAX / 1000)
@@ -440,7 +446,7 @@ int compact_range(struct job_context *context, struct storage_range range)
     if (err == 0)
         err = storage_reader_begin(context->reader, context->environment, context->guard);
     if (err == 0) {
-        err = take_and_rewrite(&c);
+        err = take_and_rewrite(&c, piece);
         storage_reader_end(context->reader);
     }
     tally_fini(&c.tally);
@@ -452,73 +458,35 @@ int compact_range(struct job_context *context, struct storage_range range)
     return err;
 }
 
-/* ---- what is due ---- */
-
-/* The arrival runs of one range, as they stand next to each other in the list. */
-struct pending {
-    struct storage_range range;
-    int64_t waiting_ms; /* the oldest one's age; < 0: there is none */
-    bool compacted;
-};
-
-static void pending_add(struct pending *p, const struct storage_run *run)
+int compact_range(struct job_context *context, struct storage_range range)
 {
-    if (run->kind == STORAGE_COMPACT) {
-        p->compacted = p->compacted || run->state == STORAGE_IN_FORCE;
-        return;
-    }
-    if (run->state != STORAGE_OPEN && run->state != STORAGE_CLOSED)
-        return;
-    int64_t age_ms = run->now_ms - run->state_ms;
-    if (age_ms < 0)
-        age_ms = 0;
-    if (age_ms > p->waiting_ms)
-        p->waiting_ms = age_ms;
+    return compact_runs(context, range, false);
 }
 
-/* Since when it has been due; INT64_MAX: it is not. */
-static int64_t pending_due(const struct pending *p, const struct job_context *context)
+int compact_piece(struct job_context *context, struct storage_range range)
 {
-    const struct job_limits *limits = context->limits;
-    int64_t due_ms = p->range.to_s * 1000 + limits->grace_ms;
-    if (p->waiting_ms < 0 || context->now_ms < due_ms)
-        return INT64_MAX;
-    if (!p->compacted)
-        return due_ms;
-    int64_t late_ms = context->now_ms - p->waiting_ms + limits->late_ms;
-    if (late_ms > context->now_ms)
-        return INT64_MAX;
-    return late_ms > due_ms ? late_ms : due_ms;
+    return compact_runs(context, range, true);
 }
+
+/* ---- the job ---- */
 
 static int compact_next(const struct job_context *context, const struct storage_run *runs,
                         uint32_t count, struct job_unit *out)
 {
-    int found = 0;
-    for (uint32_t i = 0, end; i < count; i = end) {
-        struct pending p = {.range = runs[i].range, .waiting_ms = -1};
-        for (end = i; end < count && compact_same_range(runs[end].range, p.range); end++)
-            if (runs[end].resolution_s == 1)
-                pending_add(&p, &runs[end]);
-        if (storage_is_catch_all(p.range))
-            continue;
-        int64_t due_ms = pending_due(&p, context);
-        if (due_ms == INT64_MAX || (found && p.range.from_s >= out->range.from_s))
-            continue;
-        *out = (struct job_unit){.range = p.range, .due_ms = due_ms};
-        found = 1;
-    }
-    return found;
+    struct choose choose = {runs, count, context->limits, context->now_ms};
+    return choose_compact(&choose, out);
 }
 
 static int compact_run_unit(struct job_context *context, const struct job_unit *unit)
 {
-    return compact_range(context, unit->range);
+    return compact_runs(context, unit->range, unit->open);
 }
 
 const struct job job_compact = {
     .name = "compact",
-    .help = "Makes rows for reading of the rows for writing, when an hour has ended",
+    .help =
+        "makes rows for reading of the rows for writing, when an hour has ended, and of much that "
+        "came within one",
     .next = compact_next,
     .run = compact_run_unit,
 };

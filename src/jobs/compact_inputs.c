@@ -71,7 +71,7 @@ static int group_add(void *arg, const struct storage_group *group)
 }
 
 int compact_run_scan(struct job_context *context, const struct storage_run *run, int64_t from_ms,
-                     int64_t to_ms, block_visit *visit, void *arg)
+                     int64_t to_ms, bool late_only, block_visit *visit, void *arg)
 {
     struct compact_inputs in;
     compact_inputs_init(&in);
@@ -91,7 +91,7 @@ int compact_run_scan(struct job_context *context, const struct storage_run *run,
         filter.dimensions = dimensions.v;
         filter.dimensions_count = dimensions.n;
         filter.fresh = true;
-        if (err == 0)
+        if (err == 0 && !late_only)
             err = storage_run_scan(context->reader, run, &filter, visit, arg);
         filter.fresh = false;
         if (err == 0)
@@ -116,8 +116,8 @@ static int find_point(void *arg, const struct block *block)
 int compact_run_holds(struct job_context *context, const struct storage_run *run,
                       struct storage_range range, bool *out)
 {
-    int err =
-        compact_run_scan(context, run, range.from_s * 1000, range.to_s * 1000, find_point, &range);
+    int err = compact_run_scan(context, run, range.from_s * 1000, range.to_s * 1000, false,
+                               find_point, &range);
     *out = err == FOUND;
     return err == FOUND ? 0 : err;
 }
@@ -135,7 +135,7 @@ static int close_runs(struct compact_inputs *in, struct job_context *context,
             continue;
         if (is_of(run, range))
             open = true;
-        else if (is_of(run, catch_all) && !odd)
+        else if (is_of(run, catch_all) && !odd && !in->piece)
             err = compact_run_holds(context, run, range, &odd);
     }
     uint32_t closed;
@@ -156,16 +156,23 @@ static int input_order(const void *a, const void *b)
     return x->run.id < y->run.id ? -1 : 1;
 }
 
-int compact_inputs_take(struct compact_inputs *in, struct job_context *context,
-                        struct storage_range range)
+/* Written by flushes, and by no job since. */
+static bool is_written(const struct storage_run *run)
 {
+    return is_arrival(run) && run->sources == 0;
+}
+
+int compact_inputs_take(struct compact_inputs *in, struct job_context *context,
+                        struct storage_range range, bool piece)
+{
+    in->piece = piece;
     int err = close_runs(in, context, range);
     for (uint32_t i = 0; i < in->listed.n && err == 0; i++) {
         const struct storage_run *run = &in->listed.v[i];
         if (run->state != STORAGE_CLOSED && run->state != STORAGE_IN_FORCE)
             continue;
-        bool wanted = is_of(run, range);
-        bool odd = !wanted && is_of(run, catch_all) && is_arrival(run);
+        bool wanted = is_of(run, range) && (!piece || is_written(run));
+        bool odd = !wanted && !piece && is_of(run, catch_all) && is_arrival(run);
         if (odd)
             err = compact_run_holds(context, run, range, &odd);
         if (err != 0 || (!wanted && !odd))
@@ -174,6 +181,7 @@ int compact_inputs_take(struct compact_inputs *in, struct job_context *context,
             err = LT_ENOMEM;
         in->newest = run->id > in->newest ? run->id : in->newest;
         in->odd_count += odd;
+        in->late += run->points - run->fresh;
     }
     if (err == 0 && in->inputs.n > 0)
         qsort(in->inputs.v, in->inputs.n, sizeof(in->inputs.v[0]), input_order);
@@ -225,9 +233,13 @@ int compact_inputs_groups(struct compact_inputs *in, struct job_context *context
         err = storage_run_groups(context->reader, &input->run, group_add, in);
         if (err == 0 && !VEC_RESERVE(&all, in->groups.n))
             err = LT_ENOMEM;
-        for (uint32_t g = 0; g < in->groups.n && err == 0; g++)
-            all.v[all.n++] =
-                (struct counted_group){in->groups.v[g], input->odd ? 0 : in->groups.v[g].points};
+        for (uint32_t g = 0; g < in->groups.n && err == 0; g++) {
+            struct storage_group group = in->groups.v[g];
+            if (in->piece)
+                group.points = group.fresh;
+            if (group.points > 0)
+                all.v[all.n++] = (struct counted_group){group, input->odd ? 0 : group.points};
+        }
     }
     if (err == 0)
         err = groups_merge(in, all.v, all.n);

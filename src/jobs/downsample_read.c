@@ -79,7 +79,7 @@ int day_reader_sources(struct day_reader *r)
     if (err != 0)
         return err;
     struct choose_day day = choose_day(r->listed.v, r->listed.n, r->day);
-    if (day.arrival > 0)
+    if (day.arrival > 0 || day.pieces > 0)
         return LT_EAGAIN;
     r->minutes = day.minutes;
     r->hours = day.hours;

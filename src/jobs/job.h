@@ -43,6 +43,8 @@ struct job_limits {
     uint32_t ranked_items_min; /* JOB_RANKED_ITEMS: of a (category, dimension) with rank rows */
     int64_t grace_ms;          /* a range is compacted this long after its end */
     int64_t late_ms;           /* late points wait this long at least for the next pass */
+    uint64_t piece_points;     /* of a range that is still open, compacted ahead; 0: never */
+    int64_t piece_ms;          /* … once its arrival run is so old */
     int64_t keep_1s_ms, keep_1m_ms, keep_1h_ms;
     int64_t read_deadline_ms; /* no read lasts longer: runs are dropped after twice that */
 };
@@ -56,6 +58,7 @@ struct job_progress {
 struct job_unit {
     struct storage_range range;
     uint64_t run;      /* where the piece is about one run: expire */
+    bool open;         /* compact: what there is of a range that is still open */
     int64_t due_ms;    /* since when it has been due: lag */
     const char *waits; /* a literal: it is due, and may not be done yet; NULL: it may */
 };
@@ -73,11 +76,15 @@ struct job {
  * written faster than the limit allows. */
 MUST_USE int job_pace(struct job_context *context, uint64_t bytes_written);
 
-/* compact.c: the points of a closed range into one compact run. */
+/* compact.c: the points of a closed range into one compact run; of one that is still open and
+ * large, what there is of it, into one more. */
 extern const struct job job_compact;
 /* Whatever stands in [from, to) of 1-second arrival runs, due or not: JOBS RUN, tools/generate.
  * Also where nothing is new: reprocessing makes a new run from the old one. */
 MUST_USE int compact_range(struct job_context *context, struct storage_range range);
+/* The fresh points of the range's arrival runs, into one more compact run of the range; its other
+ * points stay arrival rows, and runs that are compact already stay as they are. */
+MUST_USE int compact_piece(struct job_context *context, struct storage_range range);
 
 /* downsample.c: a day's compact runs into coarser ones, 1 min and 1 h. */
 extern const struct job job_downsample;

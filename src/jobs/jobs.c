@@ -60,6 +60,22 @@ const struct option_spec jobs_options[] = {
      .max = INT64_C(30) * 86400000,
      .help = "points that come later wait this long for the next pass, so that many share one",
      .section = "jobs"},
+    {.name = "compact-piece",
+     .type = OPTION_DURATION_MS,
+     .default_text = "5m",
+     .min = 0,
+     .max = INT64_C(30) * 86400000,
+     .help =
+         "of an hour that is still open what has come so far is compacted this often, if it has "
+         "compact-piece-points",
+     .section = "jobs"},
+    {.name = "compact-piece-points",
+     .type = OPTION_INT,
+     .default_text = "1000000",
+     .min = 0,
+     .max = INT64_C(1) << 44,
+     .help = "fewer points wait for the end of their hour (0: all do)",
+     .section = "jobs"},
     {.name = "keep-1m",
      .type = OPTION_DURATION_MS,
      .default_text = "30d",
@@ -85,6 +101,8 @@ void jobs_config_load(struct jobs_config *config, const struct option_set *optio
     config->limits.ranked_items_min = (uint32_t)option_int(options, "ranked-items-min");
     config->limits.grace_ms = option_int(options, "compact-grace");
     config->limits.late_ms = option_int(options, "compact-late");
+    config->limits.piece_ms = option_int(options, "compact-piece");
+    config->limits.piece_points = (uint64_t)option_int(options, "compact-piece-points");
     config->limits.keep_1m_ms = option_int(options, "keep-1m");
     config->limits.keep_1h_ms = option_int(options, "keep-1h");
 }

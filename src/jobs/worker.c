@@ -189,7 +189,7 @@ static void describe(const struct job *job, const struct job_unit *unit, char *o
     struct tm tm;
     strftime(from, sizeof(from), "%Y-%m-%d %H:%M", gmtime_r(&from_s, &tm));
     strftime(to, sizeof(to), "%Y-%m-%d %H:%M", gmtime_r(&to_s, &tm));
-    snprintf(out, size, "%s of %s to %s", job->name, from, to);
+    snprintf(out, size, "%s of %s%s to %s", job->name, unit->open ? "what came of " : "", from, to);
 }
 
 /* Under lock. Returns whether this is news for the log. */

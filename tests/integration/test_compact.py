@@ -1,6 +1,7 @@
 """Compaction, downsampling and expiry of a running server: answers stay what they were, at every moment and through a
 SIGKILL at every statement."""
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -10,7 +11,7 @@ import pytest
 
 from check.inspect import inspect, verify
 from check.reader import Reader
-from check.resp import Client, Error
+from check.resp import Client, Error, Lost
 
 HOUR, DAY = 3600, 86400
 HOSTS = ("db1", "db2", "db3")
@@ -64,10 +65,13 @@ class Story:
                     sums[item] = sums.get(item, 0) + sum(values)
         return sums
 
+    def spans(self):
+        return ((self.base_s, self.base_s + DAY), (self.base_s, self.base_s + HOUR),
+                (self.base_s + 20, self.base_s + HOUR + 100))
+
     def check(self, client):
         reader = Reader(client)
-        for from_s, to_s in ((self.base_s, self.base_s + DAY), (self.base_s, self.base_s + HOUR),
-                             (self.base_s + 20, self.base_s + HOUR + 100)):
+        for from_s, to_s in self.spans():
             for hosts in ((), HOSTS[:1], HOSTS[1:]):
                 sums = self.total(hosts=hosts or HOSTS, from_s=from_s, to_s=to_s)
                 rows, rest, total = reader.topq(from_s, to_s, f"{STEM}.*.time_us", "sum", 10, hosts)
@@ -85,6 +89,21 @@ class Story:
                     start = at - at % 600
                     want[start] = want.get(start, 0) + v
                 assert got == want
+
+
+class OpenStory(Story):
+    """The same of hours that do not end while the test runs."""
+
+    def __init__(self):
+        super().__init__()
+        self.base_s = int(time.time()) // HOUR * HOUR + 2 * HOUR
+
+    def spans(self):
+        """Also such that hold some pieces whole, and cut others."""
+        return (*super().spans(), (self.base_s, self.base_s + 60), (self.base_s + 15, self.base_s + 90))
+
+
+PIECES = {**JOBS, "compact_piece": "0ms", "compact_piece_points": 1}
 
 
 def tell_jobs(client, *words, limit_s=20):
@@ -250,6 +269,48 @@ def test_old_data_leaves_by_resolution(longtaild):
         print(verify(server))
 
 
+def compact_runs(server):
+    return runs(server).count(("compact", "in force", 1))
+
+
+def no_arrival_rows(server):
+    return not any(kind == "arrival" and state in ("open", "closed") for kind, state, _ in runs(server))
+
+
+def make_whole(client, server, story):
+    """Two hours, one run each; what is still being flushed has it done once more."""
+    tell_jobs(client, "PAUSE", "compact")  # no more pieces
+
+    def is_whole():
+        tell_jobs(client, "RUN", "compact", story.base_s, story.base_s + 2 * HOUR)
+        return compact_runs(server) == 2 and no_arrival_rows(server)
+
+    wait_for(is_whole)
+
+
+def test_an_open_hour_is_compacted_in_pieces(longtaild):
+    server, story = longtaild(**PIECES), OpenStory()
+    with Client(server.port) as client:
+        for seed in range(4):
+            story.write(client, hours=(0,), seed=seed)
+            story.check(client)
+            wait_for(lambda seed=seed: compact_runs(server) >= seed + 1)
+            story.check(client)
+        story.write(client, hours=(0,), seed=1)  # once more: a retried batch
+        story.delete(client, 1, 0)
+        story.check(client)
+        # Where most is not fresh there is no piece; later the others are left behind, as arrival rows.
+        for seed in (5, 6, 7, 8):
+            story.write(client, hours=(0,), seed=seed)
+        wait_for(lambda: compact_runs(server) >= 5 and ("arrival", "closed", 1) in runs(server))
+        story.write(client, hours=(1,))
+        story.check(client)
+        print(verify(server))
+        make_whole(client, server, story)
+        story.check(client)
+        print(verify(server))
+
+
 # ---- precision ----
 
 PRECISE, ROUGH, ERROR = "app.precise.*", "app.rough.*", 0.001
@@ -392,5 +453,45 @@ def test_kill_at_each_statement(longtaild, statement, side):
         story.write(client, hours=(1,), seed=2)
         story.delete(client, 1, 0)
         wait_for(lambda: is_downsampled(server))
+        story.check(client)
+    verify(server)
+
+
+PIECE_STATEMENTS = os.environ.get("COMPACT_STATEMENTS", "").split() or [
+    "runs.close", "close.commit", "run.create", "run.commit", "run.table", "run.enter", "run.block", "run.pack",
+    "run.rank", "run.total", "run.beats", "publish.fence", "publish.out", "publish.in", "publish.commit"]
+
+
+@pytest.mark.parametrize("statement", PIECE_STATEMENTS)
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_kill_at_each_statement_of_a_piece(longtaild, statement, side):
+    """The same of a piece of an hour that is still open, which leaves late points behind."""
+    server, story = longtaild(start=False, **PIECES), OpenStory()
+    time_passed = 1 if statement == "run.block" else 2  # only the first piece leaves something behind
+    server.start(environment={"LONGTAIL_FAILPOINT": f"{statement}.{side}:{time_passed}"})
+    with Client(server.port) as client:
+        tell_jobs(client, "PAUSE", "compact")
+        for seed in (0, 1, 2, 3):
+            story.write(client, hours=(0,), seed=seed)
+        story.write(client, hours=(0,), seed=1)
+        story.delete(client, 1, 0)
+        story.check(client)
+        time.sleep(0.3)  # all of it is flushed, so that a piece has both kinds
+        with contextlib.suppress(Lost):
+            tell_jobs(client, "RESUME", "compact")
+        with contextlib.suppress(Lost):  # another piece
+            time.sleep(0.3)
+            story.write(client, hours=(0,), seed=4)
+    server.process.wait(60)
+    server.start()
+    with Client(server.port) as client:
+        story.write(client, hours=(0,), seed=4)
+        story.check(client)
+        story.write(client, hours=(0,), seed=6)
+        story.write(client, hours=(1,))
+        story.delete(client, 2, 0)
+        wait_for(lambda: compact_runs(server) >= 2)
+        story.check(client)
+        make_whole(client, server, story)
         story.check(client)
     verify(server)

@@ -69,10 +69,12 @@ def chance_hour(number):
 class World:
     """One example: its own names on a server that all examples share, and their model."""
 
+    DAYS = -1  # from today
+
     def __init__(self, server, number):
         self.server, self.model = server, Model()
         self.name = f"p{number}"
-        self.base_s = self.now_s() // DAY * DAY - DAY + chance_hour(number) * HOUR
+        self.base_s = self.now_s() // DAY * DAY + self.DAYS * DAY + chance_hour(number) * HOUR
         self.connections = [Client(server.port) for _ in range(CONNECTIONS)]
         self.sent = [[] for _ in range(CONNECTIONS)]
         reply = self.connections[0].call("CATEGORY", "ADD", f"{self.name}.b.*", "KIND", "delta")
@@ -168,7 +170,8 @@ class World:
     def jobs(self, name):
         """Over all that examples have written, whether it is due or not."""
         today = self.now_s() // DAY * DAY
-        reply = self.connections[0].call("JOBS", "RUN", name, today - 2 * DAY, today)
+        reply = self.connections[0].call("JOBS", "RUN", name, today + (self.DAYS - 1) * DAY,
+                                         today + (self.DAYS + 1) * DAY)
         assert not isinstance(reply, Error) or "at the moment" in reply, reply  # just after a crash
 
     # ---- reading ----
@@ -228,7 +231,13 @@ class World:
             assert got == (self.model.aggregate(rank, values) if values else 0), what
 
 
-def run_examples(server, numbers, seed):
+class OpenWorld(World):
+    """Of hours that are still open: pieces of them are compacted all the time."""
+
+    DAYS = 1
+
+
+def run_examples(server, world_class, numbers, seed):
     """Some examples; raises with the smallest that was found to fail within SHRINK_S."""
     failed = set()
     shrink_end = float("inf")
@@ -241,7 +250,7 @@ def run_examples(server, numbers, seed):
         nonlocal shrink_end
         if time.monotonic() > shrink_end and repr(steps) not in failed:
             return  # smaller examples are not looked for any more
-        world = World(server, next(numbers))
+        world = world_class(server, next(numbers))
         note(f"names begin with {world.name}")
         try:
             for what, argument in [*steps, ("read", 1), ("flush", 0), ("read", 2)]:
@@ -257,18 +266,21 @@ def run_examples(server, numbers, seed):
 
 
 @pytest.mark.timeout(SECONDS + 2 * SHRINK_S)
-@pytest.mark.parametrize("log, share", [("local", 0.7), ("kafka", 0.3)])
-def test_model(longtaild, log, share):
+@pytest.mark.parametrize("log, share, world_class", [("local", 0.5, World), ("kafka", 0.25, World),
+                                                     ("local", 0.25, OpenWorld)])
+def test_model(longtaild, log, share, world_class):
     seed = int(os.environ.get("PROPERTY_SEED") or random.randrange(1 << 32))
     print(f"seed {seed}: PROPERTY_SEED={seed} repeats this run")
     server = longtaild(log=log, flush_interval="100ms", jobs_interval="100ms", compact_grace="0ms", compact_late="0ms",
-                       ranked_items_min=1)
+                       ranked_items_min=1, compact_piece="300ms", compact_piece_points=3)
     with Client(server.port) as client:  # dimensions are known by name alone, from the first example on
         assert not isinstance(client.call("OBSERVE", "h", 1, "warm.x", 1, "warm.y", 1), Error)
     numbers = itertools.count()
     end = time.monotonic() + SECONDS * share
     while time.monotonic() < end:
-        run_examples(server, numbers, seed)
+        run_examples(server, world_class, numbers, seed)
         seed += 1
-    print(f"{next(numbers)} examples")
+    pieces = server.log_tail(1 << 26).count("compact of what came of")
+    print(f"{next(numbers)} examples, {pieces} pieces")
+    assert world_class is World or pieces > 0
     print(verify(server))

@@ -290,6 +290,39 @@ static void check_beats(const struct world *world, struct rig *rig)
     }
 }
 
+/* What the manifest says of each run's points is so. */
+static int count_points(void *arg, const struct block *block)
+{
+    struct storage_run *counted = arg;
+    for (uint32_t i = 0; i < block->count; i++)
+        storage_run_count(counted, 1, block->fresh, block->times_ms[i], block->times_ms[i]);
+    return 0;
+}
+
+static void check_counts(struct rig *rig, const uint32_t *dimensions)
+{
+    uint32_t count;
+    const struct storage_run *runs = storage_snapshot_runs(rig->flush, &count);
+    for (uint32_t r = 0; r < count; r++) {
+        struct storage_run counted = {0};
+        if (runs[r].resolution_s != 1)
+            continue;
+        for (uint32_t i = 0; i < 2 * WORLD_CATEGORIES; i++) {
+            const struct block_filter filter = {.category = i / 2,
+                                                .dimensions = dimensions,
+                                                .dimensions_count = WORLD_DIMENSIONS,
+                                                .to_ms = INT64_MAX,
+                                                .fresh = i % 2 == 0};
+            assert_int_equal(
+                storage_run_scan(rig->flush, &runs[r], &filter, count_points, &counted), 0);
+        }
+        assert_int_equal(runs[r].points, counted.points);
+        assert_int_equal(runs[r].fresh, counted.fresh);
+        assert_true(runs[r].points == 0 ||
+                    (runs[r].min_ms == counted.min_ms && runs[r].max_ms == counted.max_ms));
+    }
+}
+
 void world_check(const struct world *world, struct rig *rig)
 {
     static const uint32_t dimensions[WORLD_DIMENSIONS] = {0, 1};
@@ -312,6 +345,7 @@ void world_check(const struct world *world, struct rig *rig)
         }
     check_folded(world, &all);
     check_beats(world, rig);
+    check_counts(rig, dimensions);
     storage_snapshot_end(rig->flush);
     VEC_FINI(&all);
 }

@@ -15,6 +15,8 @@ static const int64_t day0 = INT64_C(1424390400); /* 2015-02-20 00:00 */
 static const struct job_limits limits = {
     .grace_ms = 5 * 60 * 1000,
     .late_ms = 10 * 60 * 1000,
+    .piece_points = 1000,
+    .piece_ms = 5 * 60 * 1000,
     .keep_1s_ms = INT64_C(3) * DAY * 1000,
     .keep_1m_ms = INT64_C(30) * DAY * 1000,
     .keep_1h_ms = INT64_C(395) * DAY * 1000,
@@ -57,6 +59,155 @@ static struct storage_run *add_day(struct list *l, uint64_t id, uint32_t resolut
 static struct choose at(const struct list *l, int64_t now_s)
 {
     return (struct choose){l->runs, l->count, &limits, now_s * 1000};
+}
+
+/* ---- compact ---- */
+
+static struct storage_run *add_arrival(struct list *l, uint64_t id, enum storage_run_state state,
+                                       unsigned hour, int64_t age_s)
+{
+    int64_t from_s = day0 + (int64_t)hour * HOUR;
+    struct storage_run *r = add(l, id, STORAGE_ARRIVAL, state, 1, from_s, from_s + HOUR);
+    r->now_ms = 50000000; /* the database's clock is its own */
+    r->state_ms = r->now_ms - age_s * 1000;
+    return r;
+}
+
+static struct storage_run *add_piece(struct list *l, uint64_t id, unsigned hour, int64_t age_s)
+{
+    struct storage_run *r = add_hour(l, id, hour);
+    r->now_ms = 50000000;
+    r->state_ms = r->now_ms - age_s * 1000;
+    return r;
+}
+
+static void test_a_piece_of_an_open_hour_is_due_when_it_is_large_and_old(void **state)
+{
+    struct list l = {0};
+    struct job_unit unit;
+    int64_t now_s = day0 + 10 * HOUR + 1800;
+    struct storage_run *r = add_arrival(&l, 3, STORAGE_OPEN, 10, 300);
+    r->points = r->fresh = 1000;
+    struct choose c = at(&l, now_s);
+    assert_true(choose_compact(&c, &unit));
+    assert_true(unit.open);
+    assert_int_equal(unit.range.from_s, day0 + 10 * HOUR);
+    assert_int_equal(unit.due_ms, now_s * 1000);
+    r->state_ms++; /* younger */
+    assert_false(choose_compact(&c, &unit));
+    r->state_ms--;
+    r->points = r->fresh = 999; /* smaller */
+    assert_false(choose_compact(&c, &unit));
+    struct job_limits off = limits;
+    off.piece_points = 0;
+    r->points = r->fresh = 1000000;
+    c.limits = &off;
+    assert_false(choose_compact(&c, &unit));
+}
+
+static void test_many_points_that_are_not_fresh_make_no_piece(void **state)
+{
+    struct list l = {0};
+    struct job_unit unit;
+    struct storage_run *r = add_arrival(&l, 3, STORAGE_OPEN, 10, 300);
+    r->points = 4000;
+    r->fresh = 3000;
+    struct choose c = at(&l, day0 + 10 * HOUR + 1800);
+    assert_true(choose_compact(&c, &unit));
+    r->fresh--;
+    assert_false(choose_compact(&c, &unit));
+}
+
+/* A job that died after it had closed a run: the next piece is of that one too. Runs that a job
+ * wrote hold what is not fresh, and are no reason for a piece. */
+static void test_pieces_are_made_of_what_flushes_wrote(void **state)
+{
+    struct list l = {0};
+    struct job_unit unit;
+    struct storage_run *kept = add_arrival(&l, 3, STORAGE_CLOSED, 10, 600);
+    kept->points = 5000;
+    kept->sources = 2;
+    add_piece(&l, 4, 10, 600)->points = 100000;
+    struct storage_run *closed = add_arrival(&l, 5, STORAGE_CLOSED, 10, 300);
+    struct storage_run *open = add_arrival(&l, 6, STORAGE_OPEN, 10, 10);
+    closed->points = closed->fresh = 600;
+    open->points = open->fresh = 399;
+    struct choose c = at(&l, day0 + 10 * HOUR + 1800);
+    assert_false(choose_compact(&c, &unit));
+    open->points = open->fresh = 400;
+    assert_true(choose_compact(&c, &unit));
+    assert_true(unit.open);
+    open->state = STORAGE_LEFT;
+    assert_false(choose_compact(&c, &unit));
+}
+
+static void test_pieces_become_one_run_when_their_hour_has_ended(void **state)
+{
+    struct list l = {0};
+    struct job_unit unit;
+    int64_t due_s = day0 + 11 * HOUR + 300;
+    add_piece(&l, 4, 10, 1000);
+    struct choose c = at(&l, due_s);
+    assert_false(choose_compact(&c, &unit)); /* one alone is all of the hour */
+    struct storage_run *open = add_arrival(&l, 5, STORAGE_OPEN, 10, 10);
+    c = at(&l, due_s);
+    assert_true(choose_compact(&c, &unit)); /* not late: the piece was made before the end */
+    assert_false(unit.open);
+    assert_int_equal(unit.due_ms, due_s * 1000);
+    c = at(&l, due_s - 1);
+    assert_false(choose_compact(&c, &unit));
+    open->state = STORAGE_LEFT;
+    add_piece(&l, 6, 10, 500);
+    c = at(&l, due_s);
+    assert_true(choose_compact(&c, &unit)); /* no arrival rows, and two pieces */
+    assert_false(unit.open);
+}
+
+/* The same for a run that is of the whole hour, which came into force after its end. */
+static void test_what_comes_after_the_hour_is_late(void **state)
+{
+    struct list l = {0};
+    struct job_unit unit;
+    int64_t due_s = day0 + 11 * HOUR + 300;
+    add_piece(&l, 4, 10, 100);
+    add_arrival(&l, 5, STORAGE_OPEN, 10, 50)->points = 5000;
+    struct choose c = at(&l, due_s + 101);
+    assert_false(choose_compact(&c, &unit));
+    c = at(&l, due_s + 99);
+    assert_true(choose_compact(&c, &unit));
+}
+
+static void test_hours_that_have_ended_come_before_pieces(void **state)
+{
+    struct list l = {0};
+    struct job_unit unit;
+    struct storage_run *r = add_arrival(&l, 9, STORAGE_OPEN, 10, 300);
+    r->points = r->fresh = 5000;
+    add_arrival(&l, 3, STORAGE_OPEN, 8, 10);
+    struct choose c = at(&l, day0 + 10 * HOUR + 1800);
+    assert_true(choose_compact(&c, &unit));
+    assert_false(unit.open);
+    assert_int_equal(unit.range.from_s, day0 + 8 * HOUR);
+}
+
+static void test_a_day_waits_for_its_pieces(void **state)
+{
+    struct list l = {0};
+    struct job_unit unit;
+    add_hour(&l, 8, 7);
+    add_hour(&l, 5, 3);
+    add_hour(&l, 6, 3);
+    struct choose c = at(&l, day0 + 5 * DAY);
+    assert_true(choose_downsample(&c, &unit));
+    assert_non_null(unit.waits);
+    struct choose_day day = choose_day(l.runs, l.count, unit.range);
+    assert_int_equal(day.fine, 3);
+    assert_int_equal(day.pieces, 2);
+    add_day(&l, 20, 60, 8);
+    add_day(&l, 21, 3600, 8);
+    c = at(&l, day0 + 10 * DAY);
+    assert_true(choose_expire(&c, &unit));
+    assert_non_null(unit.waits);
 }
 
 /* ---- downsample ---- */
@@ -290,6 +441,13 @@ static void test_asked_goes_from_grain_to_grain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_piece_of_an_open_hour_is_due_when_it_is_large_and_old),
+        cmocka_unit_test(test_many_points_that_are_not_fresh_make_no_piece),
+        cmocka_unit_test(test_pieces_are_made_of_what_flushes_wrote),
+        cmocka_unit_test(test_pieces_become_one_run_when_their_hour_has_ended),
+        cmocka_unit_test(test_what_comes_after_the_hour_is_late),
+        cmocka_unit_test(test_hours_that_have_ended_come_before_pieces),
+        cmocka_unit_test(test_a_day_waits_for_its_pieces),
         cmocka_unit_test(test_a_day_is_downsampled_after_its_end),
         cmocka_unit_test(test_the_oldest_day_comes_first),
         cmocka_unit_test(test_a_day_waits_for_compact_and_others_do_not_wait_for_it),

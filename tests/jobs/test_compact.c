@@ -127,6 +127,59 @@ static void test_reprocessing_makes_the_same_again(void **state)
                 second->bytes == first.bytes);
 }
 
+/* ---- pieces ---- */
+
+static void test_a_piece_takes_what_is_fresh(void **state)
+{
+    struct fixture *f = *state;
+    world_flush(&f->world, &f->rig, 600, BOTH, false);
+    world_flush(&f->world, &f->rig, 600, BOTH, false);
+    world_flush(&f->world, &f->rig, 50, HOUR_0, true);
+    assert_int_equal(compact_piece(&f->rig.context, rig_hour(0)), 0);
+    world_check(&f->world, &f->rig);
+    assert_int_equal(rig_count(&f->rig, STORAGE_IN_FORCE), 1);
+    assert_int_equal(rig_count(&f->rig, STORAGE_CLOSED), 1); /* what is not fresh */
+    assert_int_equal(rig_count(&f->rig, STORAGE_OPEN), 2);   /* the other hour, the catch-all */
+    assert_int_equal(rig_count(&f->rig, STORAGE_LEFT), 1);
+    assert_int_equal(rig_count(&f->rig, STORAGE_BUILDING), 0);
+    /* Nothing was written since: there is nothing to do. */
+    assert_int_equal(compact_piece(&f->rig.context, rig_hour(0)), 0);
+    assert_int_equal(rig_count(&f->rig, STORAGE_IN_FORCE), 1);
+    assert_int_equal(rig_count(&f->rig, STORAGE_LEFT), 1);
+    for (unsigned i = 2; i < 5; i++) {
+        world_flush(&f->world, &f->rig, 600, HOUR_0, false);
+        assert_int_equal(compact_piece(&f->rig.context, rig_hour(0)), 0);
+        assert_int_equal(rig_count(&f->rig, STORAGE_IN_FORCE), i);
+        world_check(&f->world, &f->rig);
+    }
+    world_flush(&f->world, &f->rig, 100, HOUR_0, false);
+    assert_int_equal(compact_range(&f->rig.context, rig_hour(0)), 0);
+    world_check_run(&f->world, &f->rig, 0);
+    world_check(&f->world, &f->rig);
+}
+
+static void test_pieces_at_random_moments(void **state)
+{
+    struct fixture *f = *state;
+    for (unsigned i = 0; i < 60; i++) {
+        world_flush(&f->world, &f->rig, 1 + world_random(200), BOTH, world_random(6) == 0);
+        unsigned hour = world_random(WORLD_HOURS), what = world_random(6);
+        if (what > 2)
+            continue;
+        int err = what > 0 ? compact_piece(&f->rig.context, rig_hour(hour))
+                           : compact_range(&f->rig.context, rig_hour(hour));
+        assert_int_equal(err, 0);
+        if (what == 0)
+            world_check_run(&f->world, &f->rig, hour);
+        world_check(&f->world, &f->rig);
+    }
+    for (unsigned hour = 0; hour < WORLD_HOURS; hour++) {
+        assert_int_equal(compact_range(&f->rig.context, rig_hour(hour)), 0);
+        world_check_run(&f->world, &f->rig, hour);
+    }
+    world_check(&f->world, &f->rig);
+}
+
 /* ---- blocks by hand ---- */
 
 struct column_block {
@@ -446,12 +499,17 @@ static void test_a_job_that_has_to_stop_leaves_what_was(void **state)
     world_check_run(&f->world, &f->rig, 0);
 }
 
-/* What the process does that dies. */
+#define PIECE "TEST_COMPACT_PIECE" /* in the environment of the process that dies */
+
+/* What it does. */
 static int crash_main(const char *address, const char *prefix, const char *epoch)
 {
     struct rig rig;
     rig_open(&rig, address, prefix, strtoull(epoch, NULL, 10));
-    int err = compact_range(&rig.context, rig_hour(0));
+    bool piece = getenv(PIECE) != NULL;
+    rig.limits.ranked_items_min = piece ? 1 : rig.limits.ranked_items_min;
+    int err =
+        piece ? compact_piece(&rig.context, rig_hour(0)) : compact_range(&rig.context, rig_hour(0));
     rig_close(&rig);
     return err == 0 ? 0 : 1;
 }
@@ -506,6 +564,34 @@ static void test_a_crash_leaves_all_or_nothing(void **state)
     world_check_run(&f->world, &f->rig, 0);
     world_check(&f->world, &f->rig);
     assert_int_equal(rig_count(&f->rig, STORAGE_BUILDING), 0);
+}
+
+/* Beside pieces of before, and what is not fresh of them. */
+static void test_a_crash_leaves_all_of_a_piece_or_nothing(void **state)
+{
+    static const char *const statements[] = {
+        "runs.list",  "close.fence",   "runs.close",    "close.commit",  "run.fence",
+        "run.create", "run.commit",    "run.table",     "run.enter",     "run.block",
+        "run.pack",   "run.rank",      "run.total",     "run.beats",     "read.groups",
+        "read.beats", "read.arrival",  "publish.begin", "publish.fence", "publish.out",
+        "publish.in", "publish.commit"};
+    static const char *const several[] = {"run.create", "run.table", "run.enter", "publish.in",
+                                          "read.arrival"};
+    enum { ALL = sizeof(statements) / sizeof(statements[0]) };
+    setenv(PIECE, "", 1);
+    for (unsigned s = 0; s < ALL + sizeof(several) / sizeof(several[0]); s++) {
+        /* A world each: the longer it goes on, the less is fresh. */
+        struct fixture *f = *state;
+        for (unsigned i = 0; i < 2; i++)
+            crash_once(f, s < ALL ? statements[s] : several[s - ALL], s < ALL ? i : i + 2);
+        assert_int_equal(compact_range(&f->rig.context, rig_hour(0)), 0);
+        world_check_run(&f->world, &f->rig, 0);
+        world_check(&f->world, &f->rig);
+        assert_int_equal(rig_count(&f->rig, STORAGE_BUILDING), 0);
+        assert_int_equal(teardown(state), 0);
+        assert_int_equal(setup(state), 0);
+    }
+    unsetenv(PIECE);
 }
 
 /* ---- what is due ---- */
@@ -577,6 +663,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_the_catch_all_keeps_what_is_not_of_the_hour, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_reprocessing_makes_the_same_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_piece_takes_what_is_fresh, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pieces_at_random_moments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_hour_that_was_deleted_leaves_nothing, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_hosts_with_many_items, setup, teardown),
@@ -587,6 +675,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_a_job_that_has_to_stop_leaves_what_was, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_crash_leaves_all_or_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_crash_leaves_all_of_a_piece_or_nothing, setup,
+                                        teardown),
     };
     db = test_mariadb_start();
     if (db == NULL)

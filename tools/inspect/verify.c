@@ -167,6 +167,9 @@ static int add_points(struct check *c)
         if (p.times_ms[i] < c->pack->min_ms || p.times_ms[i] > c->pack->max_ms)
             complain(c, "item %" PRIu32 ": time %" PRId64 " is outside of its row", p.items[i],
                      p.times_ms[i]);
+        if (p.times_ms[i] < c->run->min_ms || p.times_ms[i] > c->run->max_ms)
+            complain(c, "item %" PRIu32 ": time %" PRId64 " is outside of what the manifest says",
+                     p.items[i], p.times_ms[i]);
         err = add_value(c, p.items[i], p.times_ms[i], &s);
     }
     if (err == 0 && p.count != c->pack->points)
