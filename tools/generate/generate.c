@@ -3,7 +3,7 @@
  * hour of ten million items without waiting for one.
  *
  *   workload (a pure function of the seed) -> blocks by (dimension, host) -> one flush transaction
- * an hour -> compact_range
+ * an hour -> compact_range; or parts of an hour, each with a transaction -> compact_piece
  *
  * It takes the partition's lease, so that no server writes meanwhile, and moves no offset: the log
  * goes on where it was. */
@@ -132,6 +132,15 @@ static const struct option_spec options_table[] = {
      .default_text = "yes",
      .help = "compact each hour, as the server's job does",
      .section = "generate"},
+    {.name = "pieces",
+     .type = OPTION_INT,
+     .default_text = "0",
+     .min = 0,
+     .max = 3599,
+     .help =
+         "leave each hour as one that is still open: so many pieces of it, and as much again in "
+         "arrival rows; less than --points",
+     .section = "generate"},
     {.name = "write",
      .type = OPTION_BOOL,
      .default_text = "yes",
@@ -159,6 +168,7 @@ struct generate {
     uint32_t hours;
     int64_t from_s;
     bool write, compact;
+    uint32_t part, parts; /* of the hour: the one in hand, and how many */
     FILE *dump;
 
     struct storage *storage;
@@ -314,6 +324,11 @@ static int put_point(struct generate *g, uint32_t hour, uint32_t slot, uint32_t 
     return err;
 }
 
+static uint32_t part_begin(const struct generate *g, uint32_t part, uint32_t of)
+{
+    return (uint32_t)((uint64_t)of * part / g->parts);
+}
+
 static bool is_late(const struct generate *g, uint32_t slot, uint32_t number)
 {
     return number + 1 == g->workload.points &&
@@ -324,8 +339,10 @@ static bool is_late(const struct generate *g, uint32_t slot, uint32_t number)
 static int put_sparse(struct generate *g, uint32_t hour, bool late)
 {
     const struct workload *w = &g->workload;
+    uint32_t end = part_begin(g, g->part + 1, w->points);
     int err = 0;
-    for (uint32_t number = late ? w->points - 1 : 0; err == 0 && number < w->points; number++) {
+    for (uint32_t number = late ? w->points - 1 : part_begin(g, g->part, w->points);
+         err == 0 && number < end; number++) {
         for (uint32_t i = 0; err == 0 && i < w->active; i++) {
             uint32_t slot = workload_rank(w, i);
             if (is_late(g, slot, number) != late)
@@ -350,7 +367,8 @@ static int put_gauge(struct generate *g, uint32_t host, uint32_t gauge, struct l
     if (err != 0)
         return err;
     lane->n = 0;
-    for (uint32_t second = 0; second < HOUR_S; second++) {
+    uint32_t end = part_begin(g, g->part + 1, HOUR_S);
+    for (uint32_t second = part_begin(g, g->part, HOUR_S); second < end; second++) {
         int64_t at = g->range.from_s + second;
         lane->items[lane->n] = series.item;
         lane->times_ms[lane->n] = at * 1000;
@@ -433,7 +451,7 @@ static struct catalog *catalog_of(void *arg, uint32_t environment)
     return catalog_ref(((struct generate *)arg)->catalog);
 }
 
-static int compact_hour(struct generate *g)
+static int compact_hour(struct generate *g, bool piece)
 {
     struct read_guard guard = {.deadline_mono_ms = INT64_MAX, .memory_bytes_max = SIZE_MAX};
     struct job_limits limits = {.memory_bytes_max = (size_t)1 << 30,
@@ -451,7 +469,7 @@ static int compact_hour(struct generate *g)
         .catalog = catalog_of,
         .catalog_arg = g,
     };
-    return compact_range(&context, g->range);
+    return piece ? compact_piece(&context, g->range) : compact_range(&context, g->range);
 }
 
 /* Later flushes open another run: this one's rows have the log's present offset, and the log goes
@@ -467,17 +485,22 @@ static int generate_hour(struct generate *g, uint32_t hour)
 {
     g->range.from_s = g->from_s + (int64_t)hour * HOUR_S;
     g->range.to_s = g->range.from_s + HOUR_S;
-    int64_t start_ms = clock_mono_ms();
+    int64_t written_ms = 0, compacted_ms = 0;
     uint64_t before = g->points;
     int err = g->write ? name_items(g, workload_items(&g->workload, hour)) : 0;
-    if (err == 0)
+    for (g->part = 0; err == 0 && g->part < g->parts; g->part++) {
+        int64_t start_ms = clock_mono_ms();
+        bool piece = g->part + 1 < g->parts;
         err = flush_hour(g, hour, false);
-    if (err == 0 && g->write)
-        err = close_hour(g);
-    int64_t written_ms = clock_mono_ms();
-    if (err == 0 && g->compact)
-        err = compact_hour(g);
-    int64_t compacted_ms = clock_mono_ms();
+        if (err == 0 && g->write)
+            err = close_hour(g);
+        int64_t middle_ms = clock_mono_ms();
+        if (err == 0 && g->write && (piece || g->compact))
+            err = compact_hour(g, piece);
+        written_ms += middle_ms - start_ms;
+        compacted_ms += clock_mono_ms() - middle_ms;
+    }
+    g->part = g->parts - 1;
     if (err == 0 && option_int(g->options, "late") > 0) {
         err = flush_hour(g, hour, true);
         if (err == 0 && g->write)
@@ -486,7 +509,7 @@ static int generate_hour(struct generate *g, uint32_t hour)
     if (err == 0)
         fprintf(stderr, "hour %u of %u: %llu points, written in %.1f s, compacted in %.1f s\n",
                 hour + 1, g->hours, (unsigned long long)(g->points - before),
-                (double)(written_ms - start_ms) / 1000, (double)(compacted_ms - written_ms) / 1000);
+                (double)written_ms / 1000, (double)compacted_ms / 1000);
     return err;
 }
 
@@ -561,7 +584,8 @@ static int read_options(struct generate *g)
     g->dimensions = (uint32_t)option_int(o, "dimensions");
     g->hours = (uint32_t)option_int(o, "hours");
     g->write = option_bool(o, "write");
-    g->compact = g->write && option_bool(o, "compact");
+    g->parts = (uint32_t)option_int(o, "pieces") + 1;
+    g->compact = g->write && g->parts == 1 && option_bool(o, "compact");
     int64_t end_s = (int64_t)time(NULL);
     const char *end = option_text(o, "end");
     if ((strcmp(end, "now") != 0 && number_parse_i64(slice_str(end), &end_s) != 0) ||
@@ -569,6 +593,10 @@ static int read_options(struct generate *g)
         number_parse_f64(slice_str(option_text(o, "noise")), &w->noise) != 0) {
         fprintf(stderr, "longtail-generate: --end is Unix seconds or now; --zipf and --noise are "
                         "numbers such as 1.0\n");
+        return LT_EINVALID;
+    }
+    if (g->parts > w->points) {
+        fprintf(stderr, "longtail-generate: --pieces is less than --points\n");
         return LT_EINVALID;
     }
     if (w->hosts_per_item > w->hosts)

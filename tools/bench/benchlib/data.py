@@ -22,6 +22,8 @@ SETS = {
     "hosts": [(1, 0, {"items": 1_000_000, "points": 6, "hosts": 1000})],
     # An hour as flushes left it: what the open hour looks like to a reader.
     "arrival": [(1, 0, {"items": 1_000_000, "points": 12, "compact": "no"})],
+    # An hour that is still open: eleven pieces of five minutes each, and five minutes as flushes left them.
+    "open": [(1, 0, {"items": 1_000_000, "points": 12, "pieces": 11})],
     "sparse": [(24, 0, {"items": 200_000, "points": 12})],
     "dense": [(169, 0, {"items": 1000, "points": 6, "dense": 300})],
 }
