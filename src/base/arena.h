@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 /* A bump allocator: many small things that die together. Caller-owned; one thread at a time.
- * Pointers stay valid until reset or fini. Blocks double from 4 KiB up to 1 MiB. */
+ * Pointers stay valid until reset or fini. Blocks double from 4 KiB up to 2 MiB, a huge
+ * page each where the system has such. */
 struct arena {
     struct arena_block *blocks; /* newest first */
     char *at;

@@ -2,6 +2,7 @@
 #define MODEL_BLOCK_H
 
 #include "base/ascending.h"
+#include "base/slice.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,6 +28,10 @@ struct block {
     const int64_t *times_ms;
     const double *values;
     const uint8_t *policies; /* enum policy; NULL: all LAST */
+    /* Sealed, where body.p is not NULL: count is 0, and there are no columns, but the row's body as
+     * it is stored (vector/arrival.h), for the reader to open where and when it likes. */
+    struct slice body;
+    bool stays; /* the columns live until the head's view is unpinned */
 };
 
 /* Which points a reader wants. Sources use it to leave out what cannot matter and may hand over
@@ -49,6 +54,7 @@ struct block_filter {
     int64_t from_ms; /* inclusive */
     int64_t to_ms;   /* exclusive; INT64_MAX: no end */
     bool fresh;      /* only fresh blocks, or only the others: a source is asked for each in turn */
+    bool sealed;     /* blocks may come sealed; else none does */
 };
 
 /* Seconds in which a (host, collector) reported. Borrowed. */

@@ -72,8 +72,6 @@ static int arrival_row(void *arg, const struct slice *columns)
     uint64_t n[5];
     struct arrival_points points;
     int err = run_numbers(columns, n, ARRAY_LEN(n));
-    if (err == 0)
-        err = arrival_decode(scan->s->arrival, columns[5], &points);
     if (err != 0)
         return run_row_failed(scan->s, scan->run, err, "arrival", columns, 2);
     struct block block = {
@@ -82,12 +80,19 @@ static int arrival_row(void *arg, const struct slice *columns)
         .host = (uint32_t)n[4],
         .fresh = scan->filter->fresh,
         .lo = n[0],
-        .count = points.count,
-        .items = points.items,
-        .times_ms = points.times_ms,
-        .values = points.values,
-        .policies = points.policies,
     };
+    if (scan->filter->sealed && columns[5].p != NULL) {
+        block.body = columns[5];
+        return scan->visit(scan->arg, &block);
+    }
+    err = arrival_decode(scan->s->arrival, columns[5], &points);
+    if (err != 0)
+        return run_row_failed(scan->s, scan->run, err, "arrival", columns, 2);
+    block.count = points.count;
+    block.items = points.items;
+    block.times_ms = points.times_ms;
+    block.values = points.values;
+    block.policies = points.policies;
     return scan->visit(scan->arg, &block);
 }
 

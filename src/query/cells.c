@@ -2,14 +2,6 @@
 
 #include <math.h>
 
-void cell_add(struct cell *cell, double value)
-{
-    if (cell->count == 0 || value > cell->max)
-        cell->max = value;
-    sum_add(&cell->sum, value);
-    cell->count++;
-}
-
 void cell_retract(struct cell *cell, double value)
 {
     sum_add(&cell->sum, -value);
@@ -55,9 +47,14 @@ void cells_init(struct cells *cells, struct scratch *scratch, uint32_t columns, 
     *cells = (struct cells){.scratch = scratch, .columns = columns, .items_hint = items};
 }
 
+static uint32_t pages_hinted(const struct cells *cells)
+{
+    return cells->items_hint / CELLS_PAGE_ITEMS + 1;
+}
+
 static bool grow(struct cells *cells, uint32_t at)
 {
-    uint32_t count = cells->items_hint / CELLS_PAGE_ITEMS + 1;
+    uint32_t count = pages_hinted(cells);
     if (count <= at)
         count = at + at / 2 + 1;
     struct cell **pages = scratch_take(cells->scratch, count, sizeof(struct cell *));
@@ -70,17 +67,26 @@ static bool grow(struct cells *cells, uint32_t at)
     return true;
 }
 
+bool cells_reserve(struct cells *cells)
+{
+    return cells->pages_count > 0 || grow(cells, pages_hinted(cells) - 1);
+}
+
+struct cell *cells_page_take(struct cells *cells, uint32_t page, struct scratch *scratch)
+{
+    if (cells->pages[page] == NULL)
+        cells->pages[page] =
+            scratch_take(scratch, (uint64_t)CELLS_PAGE_ITEMS * cells->columns, sizeof(struct cell));
+    return cells->pages[page];
+}
+
 struct cell *cells_take(struct cells *cells, uint32_t item)
 {
     uint32_t at = item / CELLS_PAGE_ITEMS;
     if (at >= cells->pages_count && !grow(cells, at))
         return NULL;
-    if (cells->pages[at] == NULL)
-        cells->pages[at] = scratch_take(cells->scratch, (uint64_t)CELLS_PAGE_ITEMS * cells->columns,
-                                        sizeof(struct cell));
-    if (cells->pages[at] == NULL)
-        return NULL;
-    return &cells->pages[at][(size_t)(item % CELLS_PAGE_ITEMS) * cells->columns];
+    struct cell *page = cells_page_take(cells, at, cells->scratch);
+    return page == NULL ? NULL : &page[(size_t)(item % CELLS_PAGE_ITEMS) * cells->columns];
 }
 
 struct cells_total cells_total(const struct cells *cells, uint32_t column)

@@ -6,12 +6,13 @@
 #include "base/sum.h"
 
 #include <stdint.h>
+#include <string.h>
 
 /* What the items of one category have in memory, a cell for each column (dimension), in pages of
  * items: a range sees few of the items that a category ever had, and items that were new together
- * are active together. One thread at a time; any number may read. */
+ * are active together. One thread at a time, but for cells_page_take; any number may read. */
 
-enum { CELLS_PAGE_ITEMS = 64 };
+enum { CELLS_PAGE_SHIFT = 6, CELLS_PAGE_ITEMS = 1 << CELLS_PAGE_SHIFT };
 
 /* What an item has of one column. Cells are added up; points that were taken back (retracted) make
  * sum and count differences, so that count may be below 0, modulo 2^64, until all parts are in. max
@@ -22,7 +23,20 @@ struct cell {
     uint64_t count; /* points that are numbers */
 };
 
-void cell_add(struct cell *cell, double value);
+/* Without branches: which item comes next, and whether its value is its largest, nobody can guess.
+ */
+static inline void cell_add(struct cell *cell, double value)
+{
+    static const uint64_t least = UINT64_C(0xfff0000000000000); /* -infinity's bits */
+    uint64_t has_max = -(uint64_t)(cell->count != 0), bits;
+    double max;
+    memcpy(&bits, &cell->max, sizeof(bits));
+    bits = (bits & has_max) | (least & ~has_max);
+    memcpy(&max, &bits, sizeof(max));
+    cell->max = value > max ? value : max;
+    sum_add(&cell->sum, value);
+    cell->count++;
+}
 void cell_retract(struct cell *cell, double value);
 void cell_merge(struct cell *cell, const struct cell *other);
 /* Takes away what was merged before, or comes later; max stays. */
@@ -50,6 +64,12 @@ void cells_init(struct cells *cells, struct scratch *scratch, uint32_t columns, 
 /* An item's cells, or NULL: see scratch->error. */
 struct cell *cells_take(struct cells *cells, uint32_t item);
 
+/* Makes room for as many items as were said, so that pages can be taken by several threads, each
+ * its own ones, with memory of its own. False: see scratch->error. */
+MUST_USE bool cells_reserve(struct cells *cells);
+/* page < pages_count. NULL: see scratch->error. */
+struct cell *cells_page_take(struct cells *cells, uint32_t page, struct scratch *scratch);
+
 /* An item's cells, or NULL: it has none. */
 static inline const struct cell *cells_find(const struct cells *cells, uint32_t item)
 {
@@ -57,16 +77,6 @@ static inline const struct cell *cells_find(const struct cells *cells, uint32_t 
     if (at >= cells->pages_count || cells->pages[at] == NULL)
         return NULL;
     return &cells->pages[at][(size_t)(item % CELLS_PAGE_ITEMS) * cells->columns];
-}
-
-/* Asks for the memory of an item's cells, which will be taken soon. Always inlined: gcc sees a call
- * without effects otherwise, and leaves it out. */
-__attribute__((always_inline)) static inline void cells_prefetch(const struct cells *cells,
-                                                                 uint32_t item)
-{
-    const struct cell *at = cells_find(cells, item);
-    if (at != NULL)
-        __builtin_prefetch(at);
 }
 
 /* Of one column. */

@@ -4,13 +4,14 @@
 #include "base/vec.h"
 #include "model/kind.h"
 #include "port/storage_reads.h"
+#include "query/relay.h"
 #include "query/scratch.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 enum {
-    PREFETCH_POINTS = 16,
+    SHARE_POINTS = 1 << 10,
     POINTS_BETWEEN_CHECKS = 1 << 14,
     TOUCHED_MAX = 1 << 12, /* items whose points are read from hidden runs */
 };
@@ -23,6 +24,14 @@ struct fold_point {
     uint8_t policy;
 };
 
+/* Points of a block of which not all are taken, on their way to the sink. */
+struct fold_share {
+    uint32_t count;
+    uint32_t items[SHARE_POINTS];
+    int64_t times_ms[SHARE_POINTS];
+    double values[SHARE_POINTS];
+};
+
 struct fold {
     struct source *source;
     const struct fold_sink *sink;
@@ -33,6 +42,8 @@ struct fold {
     groups; /* item is 0: the (category, dimension, host) that were touched */
     struct hash_index groups_index;
     VEC(struct fold_point) points;
+    struct relay *relay;                 /* NULL: the sink takes no blocks */
+    struct fold_share *shares[CREW_MAX]; /* made by their member when it first needs one */
 };
 
 static uint64_t series_hash(const struct fold_series *s)
@@ -163,21 +174,24 @@ static int add_stretches(struct fold *fold, const struct block *block)
     return err;
 }
 
+static bool is_touched(const struct fold *fold, const struct block *block)
+{
+    struct fold_series series = {block->category, block->dimension, block->host, 0};
+    return hash_index_find(&fold->groups_index, series_hash(&series), series_eq, fold->groups.v,
+                           &series) != HASH_NONE;
+}
+
 static int add_block(void *arg, const struct block *block)
 {
     struct fold *fold = arg;
     if (!is_selected(fold, block))
         return 0;
     struct fold_series series = {block->category, block->dimension, block->host, 0};
-    bool touched = hash_index_find(&fold->groups_index, series_hash(&series), series_eq,
-                                   fold->groups.v, &series) != HASH_NONE;
-    const struct fold_sink *sink = fold->sink;
-    if (!touched && sink->add_many != NULL)
+    bool touched = is_touched(fold, block);
+    if (!touched && fold->sink->add_many != NULL)
         return add_stretches(fold, block);
     int err = 0;
     for (uint32_t i = 0; i < block->count && err == 0; i++) {
-        if (sink->prefetch != NULL && i + PREFETCH_POINTS < block->count)
-            sink->prefetch(sink->arg, block->items[i + PREFETCH_POINTS]);
         if (!is_wanted(fold, block, i))
             continue;
         uint32_t position = HASH_NONE;
@@ -191,6 +205,107 @@ static int add_block(void *arg, const struct block *block)
             err = fold->sink->add(fold->sink->arg, &series, block->times_ms[i], block->values[i]);
     }
     return err;
+}
+
+/* ---- blocks that the sink takes as they are ---- */
+
+static int hand_over(struct fold *fold, const struct crew_member *member, const struct block *block)
+{
+    struct fold_share *share = fold->shares[member->number];
+    struct block part = *block;
+    part.count = share->count;
+    part.items = share->items;
+    part.times_ms = share->times_ms;
+    part.values = share->values;
+    part.policies = NULL;
+    share->count = 0;
+    return part.count == 0 ? 0 : fold->sink->take(fold->sink->arg, member, &part);
+}
+
+static int make_share(struct fold *fold, const struct crew_member *member)
+{
+    struct fold_share **share = &fold->shares[member->number];
+    if (*share != NULL)
+        return 0;
+    int err = read_guard_charge(member->guard, sizeof(**share));
+    if (err != 0)
+        return err;
+    *share = malloc(sizeof(**share));
+    if (*share == NULL) {
+        scratch_release(member->guard, sizeof(**share));
+        return LT_ENOMEM;
+    }
+    (*share)->count = 0;
+    return 0;
+}
+
+static bool has_only_wanted_times(const struct fold *fold, const struct block *block)
+{
+    uint64_t length = (uint64_t)block_last_ms(fold->filter.to_ms) - (uint64_t)fold->filter.from_ms;
+    bool outside = false;
+    for (uint32_t i = 0; i < block->count; i++)
+        outside |= (uint64_t)block->times_ms[i] - (uint64_t)fold->filter.from_ms > length;
+    return !outside;
+}
+
+/* Of a group that no other block touches. Any member. */
+static int take_block(void *arg, const struct crew_member *member, const struct block *block)
+{
+    struct fold *fold = arg;
+    if (has_only_wanted_times(fold, block))
+        return fold->sink->take(fold->sink->arg, member, block);
+    int err = make_share(fold, member);
+    struct fold_share *share = fold->shares[member->number];
+    int64_t from_ms = fold->filter.from_ms, last_ms = block_last_ms(fold->filter.to_ms);
+    for (uint32_t i = 0; i < block->count && err == 0; i++) {
+        share->items[share->count] = block->items[i];
+        share->times_ms[share->count] = block->times_ms[i];
+        share->values[share->count] = block->values[i];
+        share->count += block->times_ms[i] >= from_ms && block->times_ms[i] <= last_ms;
+        if (share->count == SHARE_POINTS)
+            err = hand_over(fold, member, block);
+    }
+    return err == 0 ? hand_over(fold, member, block) : err;
+}
+
+/* Of a group of which some series are touched: their points are collected. The read's own worker,
+ * while others take blocks. */
+static int take_untouched(struct fold *fold, const struct block *block)
+{
+    const struct crew_member self = {.session = fold->source->session,
+                                     .guard = fold->source->guard};
+    struct fold_series series = {block->category, block->dimension, block->host, 0};
+    int err = make_share(fold, &self);
+    struct fold_share *share = fold->shares[0];
+    for (uint32_t i = 0; i < block->count && err == 0; i++) {
+        if (!is_wanted(fold, block, i))
+            continue;
+        series.item = block->items[i];
+        uint32_t position = hash_index_find(&fold->series_index, series_hash(&series), series_eq,
+                                            fold->series.v, &series);
+        if (position != HASH_NONE) {
+            err = collect(fold, block, i, position);
+            continue;
+        }
+        share->items[share->count] = block->items[i];
+        share->times_ms[share->count] = block->times_ms[i];
+        share->values[share->count++] = block->values[i];
+        if (share->count == SHARE_POINTS)
+            err = hand_over(fold, &self, block);
+    }
+    return err == 0 ? hand_over(fold, &self, block) : err;
+}
+
+static int relay_fresh(void *arg, const struct block *block)
+{
+    struct fold *fold = arg;
+    if (!is_selected(fold, block))
+        return 0;
+    if (fold->groups.n == 0 || !is_touched(fold, block))
+        return relay_block(fold->relay, block);
+    struct block open;
+    int err = relay_open(fold->relay, block, &open);
+    return err != 0 ? err : take_untouched(fold, &open);
 }
 
 static bool point_before(const struct fold_point *a, const struct fold_point *b)
@@ -357,6 +472,26 @@ static int recall(struct fold *fold, const struct fold_hidden *hidden, uint32_t 
     return err;
 }
 
+static int fold_fresh(struct fold *fold, const struct storage_run *const *except,
+                      uint32_t except_count)
+{
+    const struct fold_sink *sink = fold->sink;
+    fold->filter.fresh = true;
+    if (sink->take == NULL)
+        return source_scan_except(fold->source, &fold->filter, except, except_count,
+                                  sink->ordered ? collect_block : add_block, fold);
+    int err = relay_create(sink->read, take_block, fold, &fold->relay);
+    if (err != 0)
+        return err;
+    struct block_filter filter = fold->filter;
+    filter.sealed = true;
+    err = source_scan_except(fold->source, &filter, except, except_count, relay_fresh, fold);
+    if (err == 0)
+        err = relay_finish(fold->relay);
+    relay_destroy(&fold->relay);
+    return err;
+}
+
 static int fold_steps(struct fold *fold, struct fold_hidden *hidden, uint32_t hidden_count)
 {
     const struct fold_sink *sink = fold->sink;
@@ -375,9 +510,7 @@ static int fold_steps(struct fold *fold, struct fold_hidden *hidden, uint32_t hi
         for (uint32_t i = 0; i < hidden_count; i++)
             except[i] = hidden[i].run;
     }
-    fold->filter.fresh = true;
-    err = source_scan_except(fold->source, &fold->filter, except, hidden_count,
-                             sink->ordered ? collect_block : add_block, fold);
+    err = fold_fresh(fold, except, hidden_count);
     free(except);
     if (err == 0 && touched > 0)
         err = recall(fold, hidden, hidden_count);
@@ -396,6 +529,11 @@ int fold_run_hiding(struct source *source, const struct block_filter *filter,
     SCRATCH_FREE(source->guard, &fold.series);
     SCRATCH_FREE(source->guard, &fold.groups);
     SCRATCH_FREE(source->guard, &fold.points);
+    for (uint32_t i = 0; i < CREW_MAX; i++) {
+        if (fold.shares[i] != NULL)
+            scratch_release(source->guard, sizeof(*fold.shares[i]));
+        free(fold.shares[i]);
+    }
     hash_index_fini(&fold.series_index);
     hash_index_fini(&fold.groups_index);
     return err;

@@ -1,6 +1,7 @@
 #ifndef QUERY_FOLD_H
 #define QUERY_FOLD_H
 
+#include "query/crew.h"
 #include "query/source.h"
 
 /* Each point of a filter exactly once, as its policy leaves it (DESIGN section 4, "Sums and
@@ -8,9 +9,10 @@
  *
  * Pass 1 reads the blocks that are not fresh: their points are collected, and their series are
  * noted as touched. Pass 2 reads the fresh blocks: points of touched series are collected too, all
- * others go straight to the sink. Then the collected ones are sorted by (series, time, log order)
- * and folded, and what is left goes to the sink as well. So memory is needed only for what was
- * written twice, and a retried batch changes no answer. Thread: a worker. */
+ * others go straight to the sink, by several workers where it allows that. Then the collected ones
+ * are sorted by (series, time, log order) and folded, and what is left goes to the sink as well. So
+ * memory is needed only for what was written twice, and a retried batch changes no answer. Thread:
+ * a worker. */
 
 struct fold_series {
     uint32_t category;
@@ -33,10 +35,11 @@ struct fold_sink {
     /* Takes back a point of a hidden run: it comes by add after all, perhaps with another value.
      * NULL: the sink cannot. */
     int (*retract)(void *arg, const struct fold_series *series, int64_t time_ms, double value);
-    /* An item of the block selected last that add will be asked for soon: points of millions of
-     * items come in no order, and waiting for memory is most of what adding one up costs. NULL:
-     * none. */
-    void (*prefetch)(void *arg, uint32_t item);
+    /* As add, for all points of a block that no other point writes again: by several members at
+     * once, none of which does add or retract meanwhile. NULL: add is called. Not together with
+     * wants and add_many. */
+    int (*take)(void *arg, const struct crew_member *member, const struct block *block);
+    struct read *read; /* with take: the read whose source this is, and whose workers help */
     void *arg;
     bool ordered; /* a series' points must come in ascending time: all of them are collected */
 };

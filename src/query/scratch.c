@@ -1,5 +1,7 @@
 #include "query/scratch.h"
 
+enum { LARGE_BYTES_MIN = 4096, CACHE_LINE_BYTES = 64 };
+
 void scratch_init(struct scratch *s, struct read_guard *guard)
 {
     arena_init(&s->arena);
@@ -29,9 +31,11 @@ static void *take(struct scratch *s, uint64_t count, size_t size, size_t align)
     return p;
 }
 
+/* What is large begins with a cache line, so that things of half a line never stand in two. */
 void *scratch_take(struct scratch *s, uint64_t count, size_t size)
 {
-    return take(s, count, size, _Alignof(max_align_t));
+    bool large = count >= LARGE_BYTES_MIN / size;
+    return take(s, count, size, large ? CACHE_LINE_BYTES : _Alignof(max_align_t));
 }
 
 struct slice scratch_copy(struct scratch *s, struct slice text)

@@ -2,6 +2,7 @@
 
 #include "base/ascending.h"
 #include "port/storage_reads.h"
+#include "query/bins.h"
 #include "vector/pack.h"
 #include "vector/rollup.h"
 
@@ -14,6 +15,7 @@ enum { REPLAN_HOURS = 100, REPLAN_POINTS = 101 };
 struct filler {
     struct span *span;
     uint32_t category; /* position */
+    struct bins *bins;
     struct pack_codec *packs;
     struct rollup_codec *rollups;
     const struct span_edge *edge;
@@ -77,10 +79,11 @@ static int add_point(void *arg, const struct fold_series *series, int64_t time_m
     return 0;
 }
 
-static void prefetch_cell(void *arg, uint32_t item)
+static int take_points(void *arg, const struct crew_member *member, const struct block *block)
 {
     const struct filler *f = arg;
-    cells_prefetch(&f->span->categories[f->category].cells, item);
+    return bins_add(f->bins, member, column_of(f->span->topq, block->dimension), block->items,
+                    block->values, block->count);
 }
 
 static int retract_point(void *arg, const struct fold_series *series, int64_t time_ms, double value)
@@ -124,14 +127,15 @@ static int unhide_touched(const struct filler *f, const struct fold_hidden *hidd
     return 0;
 }
 
-static int fill_points(struct filler *f)
+static int fold_points(struct filler *f)
 {
     struct span *span = f->span;
     const struct span_plan *plan = &span->plan;
     struct block_filter filter = make_filter(span, f->category);
     const struct fold_sink sink = {.select = select_block,
                                    .add = add_point,
-                                   .prefetch = prefetch_cell,
+                                   .take = take_points,
+                                   .read = read_of(span),
                                    .retract =
                                        span->topq->rank == AGGREGATE_MAX ? NULL : retract_point,
                                    .arg = f};
@@ -153,6 +157,18 @@ static int fill_points(struct filler *f)
         }
     }
     free(hidden);
+    return err;
+}
+
+static int fill_points(struct filler *f)
+{
+    struct span *span = f->span;
+    int err = bins_create(&span->categories[f->category].cells, span->shares, &f->bins);
+    if (err == 0)
+        err = fold_points(f);
+    if (err == 0)
+        err = bins_drain(f->bins, read_of(span));
+    bins_destroy(&f->bins);
     return err;
 }
 
@@ -306,6 +322,8 @@ static int open_planned(struct topq *t, int64_t from_ms, int64_t to_ms, uint32_t
     span->topq = t;
     span->columns = columns;
     scratch_init(&span->scratch, t->read->guard);
+    for (uint32_t i = 0; i < CREW_MAX; i++)
+        scratch_init(&span->shares[i], t->read->guard);
     pthread_mutex_init(&span->lock, NULL);
     int err = make_plan(span, from_ms, to_ms, detail);
     if (err == 0)
@@ -338,6 +356,10 @@ void span_close(struct span **span_ref)
         itemset_destroy(&span->categories[c].items);
     span_plan_fini(&span->plan);
     pthread_mutex_destroy(&span->lock);
+    for (uint32_t i = 0; i < CREW_MAX; i++) {
+        scratch_release(span->scratch.guard, span->shares[i].bytes);
+        scratch_fini(&span->shares[i]);
+    }
     scratch_release(span->scratch.guard, span->scratch.bytes);
     scratch_fini(&span->scratch);
     free(span);

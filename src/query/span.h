@@ -47,9 +47,10 @@ struct span {
     uint32_t columns; /* the first so many of the topq's */
     struct span_plan plan;
     struct span_category *categories;
-    struct scratch scratch; /* cells */
-    pthread_mutex_t lock;   /* item sets, while helpers fill them */
-    uint32_t lists;         /* how many SPAN_LIST there are */
+    struct scratch scratch;          /* cells, and ... */
+    struct scratch shares[CREW_MAX]; /* ... those that a member has filled */
+    pthread_mutex_t lock;            /* item sets, while helpers fill them */
+    uint32_t lists;                  /* how many SPAN_LIST there are */
     uint32_t summed;
 };
 

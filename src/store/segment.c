@@ -222,6 +222,7 @@ static int visit_chunk(const struct segment *s, const struct segment_group *g,
         .times_ms = c->times_ms + cut.first,
         .values = c->values + cut.first,
         .policies = c->policies == NULL ? NULL : c->policies + cut.first,
+        .stays = true, /* the view holds the segment */
     };
     return visit(arg, &block);
 }

@@ -31,7 +31,10 @@
  *
  * Values are integers where every one of the row is, and none is -0.
  * Lossless for every double, but that all NaNs become one. */
-enum { ARRIVAL_POINTS_MAX = 1 << 16 };
+enum {
+    ARRIVAL_POINTS_MAX = 1 << 16,
+    ARRIVAL_POINT_BYTES = 64, /* what a codec has in memory for each point of a row, at most */
+};
 
 struct arrival_points {
     uint32_t count;

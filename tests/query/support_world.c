@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "support_runs.h"
+#include "vector/arrival.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -81,10 +82,61 @@ struct columns {
     uint8_t policies[256];
 };
 
+/* Columns that live as long as a view. */
+struct kept_columns {
+    VEC(struct columns *) v;
+};
+
+static int visit_kept(struct kept_columns *kept, const struct columns *c, block_visit *visit,
+                      void *arg)
+{
+    struct columns *copy = malloc(sizeof(*copy));
+    assert(copy != NULL);
+    *copy = *c;
+    copy->block.items = copy->items;
+    copy->block.times_ms = copy->times;
+    copy->block.values = copy->values;
+    copy->block.policies = c->block.policies == NULL ? NULL : copy->policies;
+    copy->block.stays = true;
+    bool pushed = VEC_PUSH(&kept->v, copy);
+    assert(pushed);
+    (void)pushed;
+    return visit(arg, &copy->block);
+}
+
+/* With the real codec. The body goes as soon as the visit is over. */
+static int visit_sealed(const struct columns *c, block_visit *visit, void *arg)
+{
+    struct arrival_points points = {.count = c->block.count,
+                                    .items = c->block.items,
+                                    .times_ms = c->block.times_ms,
+                                    .values = c->block.values,
+                                    .policies = c->block.policies};
+    struct arrival_codec *codec;
+    struct buffer body;
+    buffer_init(&body, SIZE_MAX);
+    int err = arrival_codec_create(&codec);
+    assert(err == 0);
+    err = arrival_encode(codec, &points, &body);
+    assert(err == 0);
+    arrival_codec_destroy(&codec);
+    struct block sealed = c->block;
+    sealed.count = 0;
+    sealed.items = NULL;
+    sealed.times_ms = NULL;
+    sealed.values = NULL;
+    sealed.policies = NULL;
+    sealed.body = buffer_slice(&body);
+    err = visit(arg, &sealed);
+    buffer_fini(&body);
+    return err;
+}
+
 /* Points of offsets [from, to) in units of `records`, grouped as a flush groups them; in descending
  * order of units, and with things that nobody asked for, because readers must cope with both. */
 static int scan_points(struct world *w, uint64_t from, uint64_t to, uint64_t records,
-                       const struct block_filter *filter, block_visit *visit, void *arg)
+                       struct kept_columns *kept, const struct block_filter *filter,
+                       block_visit *visit, void *arg)
 {
     int err = 0;
     struct columns *c = malloc(sizeof(*c));
@@ -128,7 +180,13 @@ static int scan_points(struct world *w, uint64_t from, uint64_t to, uint64_t rec
                          listed(filter->dimensions, filter->dimensions_count, c->block.dimension) &&
                          (filter->hosts == NULL ||
                           listed(filter->hosts, filter->hosts_count, c->block.host));
-            if (asked || world_random(w, 4) == 0)
+            if (!asked && world_random(w, 4) != 0)
+                continue;
+            if (kept != NULL)
+                err = visit_kept(kept, c, visit, arg);
+            else if (filter->sealed && world_random(w, 4) != 0)
+                err = visit_sealed(c, visit, arg);
+            else
                 err = visit(arg, &c->block);
         }
     }
@@ -159,6 +217,7 @@ static int scan_beats(struct world *w, uint64_t from, uint64_t to, const struct 
 struct head_view {
     struct world *world;
     struct head_bounds bounds;
+    struct kept_columns kept;
 };
 
 static int view_pin(struct head *head, uint32_t environment, struct head_view **out)
@@ -167,7 +226,7 @@ static int view_pin(struct head *head, uint32_t environment, struct head_view **
     if (w->pin_error != 0)
         return w->pin_error;
     struct head_view *view = malloc(sizeof(*view));
-    *view = (struct head_view){w, {w->lo, w->applied, 1000}};
+    *view = (struct head_view){.world = w, .bounds = {w->lo, w->applied, 1000}};
     w->pins++;
     *out = view;
     return 0;
@@ -176,6 +235,9 @@ static int view_pin(struct head *head, uint32_t environment, struct head_view **
 static void view_unpin(struct head_view **view)
 {
     (*view)->world->pins--;
+    for (uint32_t i = 0; i < (*view)->kept.v.n; i++)
+        free((*view)->kept.v.v[i]);
+    VEC_FINI(&(*view)->kept.v);
     free(*view);
     *view = NULL;
 }
@@ -195,7 +257,8 @@ static int view_scan(struct head_view *view, uint64_t from_offset,
 {
     struct world *w = view->world;
     uint64_t from = from_offset > view->bounds.lo ? from_offset : view->bounds.lo;
-    return scan_points(w, from, view->bounds.applied, w->flush_records + 7, filter, visit, arg);
+    return scan_points(w, from, view->bounds.applied, w->flush_records + 7, &view->kept, filter,
+                       visit, arg);
 }
 
 static int view_scan_beats(struct head_view *view, uint64_t from_offset,
@@ -282,7 +345,7 @@ static int snapshot_scan(struct storage_session *s, const struct block_filter *f
 int world_scan_arrival(struct world *w, const struct block_filter *filter, block_visit *visit,
                        void *arg)
 {
-    return scan_points(w, 0, w->next, w->flush_records, filter, visit, arg);
+    return scan_points(w, 0, w->next, w->flush_records, NULL, filter, visit, arg);
 }
 
 /* All its rows are as flushes wrote them; tests/query/test_cover.c and the integration tests have
@@ -366,9 +429,38 @@ static bool inline_cancel(struct executor *executor, struct executor_job *job)
     return true;
 }
 
+/* Helpers are threads, without a context of their own. */
+static void *help_main(void *arg)
+{
+    struct executor_assist *assist = arg;
+    assist->work(assist, NULL);
+    return NULL;
+}
+
+static void inline_assist_begin(struct executor *executor, struct executor_assist *assist)
+{
+    struct inline_executor *e = CONTAINER_OF(executor, struct inline_executor, executor);
+    assert(e->helpers_count == 0);
+    while (e->helpers_count < assist->helpers_max) {
+        int err = pthread_create(&e->helpers[e->helpers_count++], NULL, help_main, assist);
+        assert(err == 0);
+        (void)err;
+    }
+}
+
+static void inline_assist_end(struct executor *executor, struct executor_assist *assist)
+{
+    struct inline_executor *e = CONTAINER_OF(executor, struct inline_executor, executor);
+    while (e->helpers_count > 0)
+        pthread_join(e->helpers[--e->helpers_count], NULL);
+}
+
 void inline_init(struct inline_executor *e, void *context)
 {
-    static const struct executor_ops ops = {.submit = inline_submit, .cancel = inline_cancel};
+    static const struct executor_ops ops = {.submit = inline_submit,
+                                            .cancel = inline_cancel,
+                                            .assist_begin = inline_assist_begin,
+                                            .assist_end = inline_assist_end};
     *e = (struct inline_executor){.executor.ops = &ops, .context = context};
     e->last = &e->first;
 }

@@ -80,12 +80,14 @@ void world_seal(struct world *w, uint64_t next);
 /* The head has applied more: waits that are over are called. */
 void world_apply(struct world *w, uint64_t applied);
 
-/* Runs jobs when told to. */
+/* Runs jobs when told to. Whoever asks for helpers gets as many threads as may come. */
 struct inline_executor {
     struct executor executor;
     struct executor_job *first, **last;
     void *context;
     int refuse; /* what submit returns, if not 0 */
+    pthread_t helpers[8];
+    uint32_t helpers_count;
 };
 void inline_init(struct inline_executor *e, void *context);
 bool inline_run(struct inline_executor *e, bool ran);
