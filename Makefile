@@ -42,6 +42,9 @@ $(BUILD)/obj/%.o: src/%.c | generated
 	@echo "  CC    $<"
 	@$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# Loops over columns: -O2 of gcc 12 does them a point at a time.
+$(BUILD)/obj/vector/arrival.o: OPT += -O3
+
 define library
 $(BUILD)/lib$(1).a: $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/$(1)/*.c)) $$(GENERATED_OBJ_$(1))
 	@rm -f $$@ && ar rcs $$@ $$^

@@ -174,15 +174,26 @@ int arrival_encode(struct arrival_codec *codec, const struct arrival_points *poi
     return frame_seal(codec->frame, ARRIVAL_VERSION, buffer_slice(&codec->raw), out);
 }
 
-/* x[i] as the planes have it: all in one pass, for a width and form that the compiler knows. */
-static inline __attribute__((always_inline)) void planes_join(uint64_t *x, uint32_t count,
-                                                              const uint8_t *planes, unsigned width,
-                                                              bool is_delta, uint64_t base)
+/* ---- decode ----
+ *
+ * Each of these makes one pass over the planes for a width and a form that the compiler knows, so
+ * that it can do several points at once (the Makefile has it try: -O3). */
+
+static inline __attribute__((always_inline)) uint64_t
+residual(const uint8_t *planes, uint32_t count, unsigned width, uint32_t i)
+{
+    uint64_t r = 0;
+    for (unsigned plane = 0; plane < width; plane++)
+        r |= (uint64_t)planes[(size_t)plane * count + i] << (8 * plane);
+    return r;
+}
+
+static inline __attribute__((always_inline)) void join(uint64_t *restrict x, uint32_t count,
+                                                       const uint8_t *restrict planes,
+                                                       unsigned width, bool is_delta, uint64_t base)
 {
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t r = 0;
-        for (unsigned plane = 0; plane < width; plane++)
-            r |= (uint64_t)planes[(size_t)plane * count + i] << (8 * plane);
+        uint64_t r = residual(planes, count, width, i);
         if (is_delta)
             x[i] = base += unzigzag(r);
         else
@@ -190,26 +201,22 @@ static inline __attribute__((always_inline)) void planes_join(uint64_t *x, uint3
     }
 }
 
-static void column_join(uint64_t *x, uint32_t count, const uint8_t *planes, unsigned width,
-                        bool is_delta, uint64_t base)
+/* The same for offsets of 1 to 3 bytes, from a base that does not make them pass 2^32. */
+static inline __attribute__((always_inline)) void join_u32(uint32_t *restrict x, uint32_t count,
+                                                           const uint8_t *restrict planes,
+                                                           unsigned width, uint32_t base)
 {
-#define JOIN(w)                                                                                    \
-    case w:                                                                                        \
-        if (is_delta)                                                                              \
-            planes_join(x, count, planes, w, true, base);                                          \
-        else                                                                                       \
-            planes_join(x, count, planes, w, false, base);                                         \
-        break
-    switch (width) {
-        JOIN(0);
-        JOIN(1);
-        JOIN(2);
-        JOIN(3);
-        JOIN(4);
-    default: /* bits of doubles: rarely less than 8 */
-        planes_join(x, count, planes, width, is_delta, base);
-    }
-#undef JOIN
+    for (uint32_t i = 0; i < count; i++)
+        x[i] = base + (uint32_t)residual(planes, count, width, i);
+}
+
+/* And for such whose sums with base are integers that a double holds. */
+static inline __attribute__((always_inline)) void join_double(double *restrict x, uint32_t count,
+                                                              const uint8_t *restrict planes,
+                                                              unsigned width, double base)
+{
+    for (uint32_t i = 0; i < count; i++)
+        x[i] = base + (double)(int32_t)residual(planes, count, width, i);
 }
 
 struct column { /* as it stands in the body */
@@ -241,27 +248,79 @@ static int column_open(uint32_t count, struct slice *raw, struct column *out)
     return 0;
 }
 
-/* The same, with all of its numbers in codec->x. */
-static int column_get(struct arrival_codec *codec, uint32_t count, struct slice *raw,
-                      bool *is_bits_out)
+enum { NARROW_WIDTH_MAX = 3 };
+
+static void column_join(uint64_t *x, uint32_t count, const struct column *c)
+{
+#define JOIN(w)                                                                                    \
+    case w:                                                                                        \
+        if (c->is_delta)                                                                           \
+            join(x, count, c->planes, w, true, c->base);                                           \
+        else                                                                                       \
+            join(x, count, c->planes, w, false, c->base);                                          \
+        break
+    switch (c->width) {
+        JOIN(0);
+        JOIN(1);
+        JOIN(2);
+        JOIN(3);
+        JOIN(4);
+    default: /* bits of doubles: rarely less than 8 */
+        join(x, count, c->planes, c->width, c->is_delta, c->base);
+    }
+#undef JOIN
+}
+
+static void column_join_u32(uint32_t *x, uint32_t count, const struct column *c)
+{
+    uint32_t base = (uint32_t)c->base;
+    switch (c->width) {
+    case 0:
+        join_u32(x, count, c->planes, 0, base);
+        break;
+    case 1:
+        join_u32(x, count, c->planes, 1, base);
+        break;
+    case 2:
+        join_u32(x, count, c->planes, 2, base);
+        break;
+    default:
+        join_u32(x, count, c->planes, NARROW_WIDTH_MAX, base);
+    }
+}
+
+static void column_join_double(double *x, uint32_t count, const struct column *c)
+{
+    double base = (double)(int64_t)c->base;
+    switch (c->width) {
+    case 0:
+        join_double(x, count, c->planes, 0, base);
+        break;
+    case 1:
+        join_double(x, count, c->planes, 1, base);
+        break;
+    case 2:
+        join_double(x, count, c->planes, 2, base);
+        break;
+    default:
+        join_double(x, count, c->planes, NARROW_WIDTH_MAX, base);
+    }
+}
+
+static int values_get(struct arrival_codec *codec, uint32_t count, struct slice *raw)
 {
     struct column column;
     int err = column_open(count, raw, &column);
     if (err != 0)
         return err;
-    column_join(codec->x, count, column.planes, column.width, column.is_delta, column.base);
-    *is_bits_out = column.is_bits;
-    return 0;
-}
-
-static int values_get(struct arrival_codec *codec, uint32_t count, struct slice *raw)
-{
-    bool is_bits;
-    int err = column_get(codec, count, raw, &is_bits);
-    if (err != 0)
-        return err;
+    if (!column.is_bits && !column.is_delta && column.width <= NARROW_WIDTH_MAX &&
+        column.base + INTEGER_MAX / 2 <= (uint64_t)INTEGER_MAX) {
+        column_join_double(codec->values, count, &column);
+        return 0;
+    }
+    column_join(codec->x, count, &column);
     const uint64_t *x = codec->x;
-    if (is_bits) {
+    if (column.is_bits) {
         memcpy(codec->values, x, count * sizeof(codec->values[0]));
         return 0;
     }
@@ -275,26 +334,32 @@ static int values_get(struct arrival_codec *codec, uint32_t count, struct slice 
 
 static int items_get(struct arrival_codec *codec, uint32_t count, struct slice *raw)
 {
-    bool is_bits;
-    int err = column_get(codec, count, raw, &is_bits);
-    if (err != 0)
-        return err;
+    struct column column;
+    int err = column_open(count, raw, &column);
+    if (err != 0 || column.is_bits)
+        return err != 0 ? err : LT_ECORRUPT;
+    if (!column.is_delta && column.width <= NARROW_WIDTH_MAX && column.base <= UINT32_MAX >> 1) {
+        column_join_u32(codec->items, count, &column);
+        return 0;
+    }
+    column_join(codec->x, count, &column);
     uint64_t all = 0;
     for (uint32_t i = 0; i < count; i++) {
         all |= codec->x[i];
         codec->items[i] = (uint32_t)codec->x[i];
     }
-    return is_bits || all > UINT32_MAX ? LT_ECORRUPT : 0;
+    return all > UINT32_MAX ? LT_ECORRUPT : 0;
 }
 
 static int times_get(struct arrival_codec *codec, uint32_t count, struct slice *raw)
 {
-    bool is_bits;
-    int err = column_get(codec, count, raw, &is_bits);
-    if (err != 0)
-        return err;
-    memcpy(codec->times_ms, codec->x, count * sizeof(codec->times_ms[0]));
-    return is_bits ? LT_ECORRUPT : 0;
+    struct column column;
+    int err = column_open(count, raw, &column);
+    if (err != 0 || column.is_bits)
+        return err != 0 ? err : LT_ECORRUPT;
+    /* A signed type may stand in for its unsigned one. */
+    column_join((uint64_t *)codec->times_ms, count, &column);
+    return 0;
 }
 
 /* *all_last_out: then there is no need to look at them. Nearly always so, and the column is
@@ -309,7 +374,7 @@ static int policies_get(struct arrival_codec *codec, uint32_t count, struct slic
     *all_last_out = column.width == 0 && column.base == POLICY_LAST;
     if (*all_last_out)
         return column.is_bits ? LT_ECORRUPT : 0;
-    column_join(codec->x, count, column.planes, column.width, column.is_delta, column.base);
+    column_join(codec->x, count, &column);
     uint64_t different = 0;
     bool over = column.is_bits;
     for (uint32_t i = 0; i < count; i++) {
