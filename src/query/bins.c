@@ -218,7 +218,7 @@ static int new_chunk(struct member *m, struct chunk **newest)
     struct chunk *chunk = m->spare;
     if (chunk != NULL)
         m->spare = chunk->next;
-    else if ((chunk = scratch_take(&m->chunks, 1, sizeof(*chunk))) == NULL)
+    else if ((chunk = scratch_take_raw(&m->chunks, 1, sizeof(*chunk))) == NULL)
         return m->chunks.error;
     chunk->count = 0;
     chunk->next = *newest;

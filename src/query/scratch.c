@@ -26,16 +26,22 @@ static void *take(struct scratch *s, uint64_t count, size_t size, size_t align)
     void *p = arena_alloc(&s->arena, bytes > 0 ? bytes : 1, align);
     if (p == NULL)
         s->error = LT_ENOMEM;
-    else
-        memset(p, 0, bytes);
     return p;
 }
 
 /* What is large begins with a cache line, so that things of half a line never stand in two. */
-void *scratch_take(struct scratch *s, uint64_t count, size_t size)
+void *scratch_take_raw(struct scratch *s, uint64_t count, size_t size)
 {
     bool large = count >= LARGE_BYTES_MIN / size;
     return take(s, count, size, large ? CACHE_LINE_BYTES : _Alignof(max_align_t));
+}
+
+void *scratch_take(struct scratch *s, uint64_t count, size_t size)
+{
+    void *p = scratch_take_raw(s, count, size);
+    if (p != NULL)
+        memset(p, 0, count * size);
+    return p;
 }
 
 struct slice scratch_copy(struct scratch *s, struct slice text)

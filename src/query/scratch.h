@@ -22,6 +22,9 @@ void scratch_fini(struct scratch *s);
 /* count x size bytes, cleared, aligned for anything. NULL: see s->error. */
 MUST_USE void *scratch_take(struct scratch *s, uint64_t count, size_t size);
 
+/* The same, not cleared. */
+MUST_USE void *scratch_take_raw(struct scratch *s, uint64_t count, size_t size);
+
 /* A copy; p is NULL on failure. */
 struct slice scratch_copy(struct scratch *s, struct slice text);
 
