@@ -6,13 +6,16 @@
 #include <cmocka.h>
 
 #include "base/arena.h"
+#include "base/attr.h"
 #include "base/ascending.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/number.h"
+#include "base/sum.h"
 #include "base/vec.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -240,6 +243,86 @@ static void test_ascending_finds_as_a_walk_does(void **state)
     }
 }
 
+static double random_double(int magnitude)
+{
+    double x = (rand() - RAND_MAX / 2) / 7.0 * (rand() % 1000 + 1);
+    return ldexp(x, rand() % (2 * magnitude + 1) - magnitude);
+}
+
+/* As the paper has it, with its branch. */
+static void neumaier_add(struct sum *s, double x)
+{
+    double t = s->value + x;
+    s->lost += fabs(s->value) >= fabs(x) ? (s->value - t) + x : (x - t) + s->value;
+    s->value = t;
+}
+
+static void test_sum_is_the_paper_s(void **state)
+{
+    (void)state;
+    srand(2);
+    for (int round = 0; round < 2000; round++) {
+        struct sum sum = {0}, want = {0};
+        int magnitude = round % 500;
+        for (int i = 0; i < 50; i++) {
+            double x = rand() % 10 == 0 ? 0 : random_double(magnitude);
+            sum_add(&sum, x);
+            neumaier_add(&want, x);
+            assert_memory_equal(&sum, &want, sizeof(sum));
+        }
+    }
+}
+
+/* Whatever the order, and whoever merges: integers to the bit, others to the last digit or so. */
+static void test_sum_is_the_same_in_any_order(void **state)
+{
+    (void)state;
+    enum { VALUES = 1000, PARTS = 4 };
+    srand(3);
+    for (int round = 0; round < 200; round++) {
+        bool integers = round % 2 == 0;
+        double values[VALUES];
+        long double exact = 0;
+        for (int i = 0; i < VALUES; i++) {
+            values[i] = integers ? rand() % 2000001 - 1000000 : random_double(8);
+            exact += values[i];
+        }
+        for (int order = 0; order < 4; order++) {
+            struct sum parts[PARTS] = {0};
+            for (int i = VALUES - 1; i > 0; i--) {
+                int other = rand() % (i + 1);
+                double swap = values[i];
+                values[i] = values[other];
+                values[other] = swap;
+            }
+            for (int i = 0; i < VALUES; i++)
+                sum_add(&parts[rand() % PARTS], values[i]);
+            for (int i = 1; i < PARTS; i++)
+                sum_merge(&parts[0], &parts[i]);
+            double total = sum_total(&parts[0]);
+            if (integers)
+                assert_true(total == (double)exact);
+            else
+                assert_true(fabsl(total - exact) <= 2.3e-16L * fabsl(exact) + 1e-25L);
+        }
+    }
+}
+
+static void test_sum_at_the_edge_of_doubles(void **state)
+{
+    (void)state;
+    static const double edges[] = {DBL_MAX,  -DBL_MAX, DBL_MAX / 2, -DBL_MAX / 2,
+                                   DBL_MIN,  -DBL_MIN, 1,           -1,
+                                   INFINITY, 0,        -0.0,        ldexp(1, 970)};
+    for (unsigned i = 0; i < ARRAY_LEN(edges); i++)
+        for (unsigned j = 0; j < ARRAY_LEN(edges); j++) {
+            struct sum sum = {0};
+            sum_add(&sum, edges[i]);
+            sum_add(&sum, edges[j]);
+            assert_true(sum_total(&sum) == edges[i] + edges[j]);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +333,9 @@ int main(void)
         cmocka_unit_test(test_numbers_agree_with_the_plain_way),
         cmocka_unit_test(test_number_round_trips),
         cmocka_unit_test(test_ascending_finds_as_a_walk_does),
+        cmocka_unit_test(test_sum_is_the_paper_s),
+        cmocka_unit_test(test_sum_is_the_same_in_any_order),
+        cmocka_unit_test(test_sum_at_the_edge_of_doubles),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

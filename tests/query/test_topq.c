@@ -490,9 +490,85 @@ static void test_a_few_rows_are_read(void **state)
     free(s);
 }
 
+/* ---- many points in no run ---- */
+
+enum { LOOSE = 60000, AGAIN = 20000, CUT_S = 3000 };
+
+struct loose {
+    double sums[MANY];
+    bool has[MANY];
+    double last[AGAIN][2]; /* of the host that writes twice */
+    bool written[AGAIN][2];
+};
+
+/* One host writes each point once, the other some of them again; some stand behind the range. */
+static void fill_loose(struct setup *s, struct loose *m)
+{
+    struct world *w = &s->world;
+    char metric[64];
+    for (uint32_t n = 0; n < LOOSE; n++) {
+        bool again = n % 2 == 1;
+        uint32_t item = again ? pick(s, AGAIN) : n / 2 * 7919u % MANY;
+        uint32_t second = again ? pick(s, 2) : n % HOUR_S;
+        double value = pick(s, 1u << 20);
+        sprintf(metric, "host.queries.c.%08x.time_us", item);
+        world_point(w, hosts[again], metric, (BASE_S + second) * INT64_C(1000), value, POLICY_LAST);
+        w->points.v[w->points.n - 1].fresh = !again || !m->written[item][second];
+        if (again) {
+            m->last[item][second] = value;
+            m->written[item][second] = true;
+        } else if (second < CUT_S) {
+            m->sums[item] += value;
+            m->has[item] = true;
+        }
+    }
+    for (uint32_t item = 0; item < AGAIN; item++)
+        for (int i = 0; i < 2; i++)
+            if (m->written[item][i]) {
+                m->sums[item] += m->last[item][i];
+                m->has[item] = true;
+            }
+    w->flush_records = 240;
+}
+
+/* Enough of them that other workers help: in the head, in rows, and in both. */
+static void test_many_points_in_no_run(void **state)
+{
+    (void)state;
+    struct setup *s = calloc(1, sizeof(*s));
+    struct loose *m = calloc(1, sizeof(*m));
+    setup_open(s, 11);
+    fill_loose(s, m);
+    double total = 0, best = 0;
+    uint64_t items = 0;
+    for (uint32_t item = 0; item < MANY; item++) {
+        total += m->sums[item];
+        items += m->has[item];
+        best = m->sums[item] > best ? m->sums[item] : best;
+    }
+    for (uint64_t next = 0; next <= LOOSE; next += LOOSE / 3) {
+        s->world.next = s->world.lo = next;
+        struct query_spec spec = {.pattern = SLICE_LIT("host.queries.c.*.time_us"),
+                                  .rank = AGGREGATE_SUM,
+                                  .limit = 10,
+                                  .from_ms = BASE_S * INT64_C(1000),
+                                  .to_ms = (BASE_S + CUT_S) * INT64_C(1000)};
+        union query_result *result = ask(s, &spec);
+        assert_string_equal(result->topq.plan, "fold");
+        assert_int_equal(result->topq.total_items, items);
+        assert_true(result->topq.total.value == total);
+        assert_true(result->topq.rows[0].value == best);
+        query_result_free(&result);
+    }
+    setup_fini(s);
+    free(m);
+    free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_many_points_in_no_run),
         cmocka_unit_test(test_answers_do_not_depend_on_where_points_stand),
         cmocka_unit_test(test_an_item_without_points_left_is_no_row),
         cmocka_unit_test(test_a_few_rows_are_read),
