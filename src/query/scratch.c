@@ -1,6 +1,6 @@
 #include "query/scratch.h"
 
-enum { LARGE_BYTES_MIN = 4096, CACHE_LINE_BYTES = 64 };
+enum { LARGE_BYTES_MIN = 1024, CACHE_LINE_BYTES = 64 };
 
 void scratch_init(struct scratch *s, struct read_guard *guard)
 {
