@@ -131,8 +131,10 @@ static int add_chunk(struct bins *bins, uint32_t member, uint32_t bin, uint32_t 
     return 0;
 }
 
-/* All that `of` has in one bin; its chunks are spare then. */
-static int empty_bin(struct bins *bins, struct member *of, uint32_t bin, uint32_t member)
+/* All that `of` has in one bin. Its chunks are spare then where it does so itself: others, at the
+ * end, empty several of its bins at once, and nobody fills them again. */
+static int empty_bin(struct bins *bins, struct member *of, uint32_t bin, uint32_t member,
+                     bool is_own)
 {
     int err = 0;
     pthread_mutex_lock(&bins->locks[bin]);
@@ -142,6 +144,8 @@ static int empty_bin(struct bins *bins, struct member *of, uint32_t bin, uint32_
             struct chunk *chunk = *newest;
             err = add_chunk(bins, member, bin, column, chunk);
             *newest = chunk->next;
+            if (!is_own)
+                continue;
             chunk->next = of->spare;
             of->spare = chunk;
         }
@@ -159,7 +163,7 @@ static int empty_member(struct bins *bins, uint32_t member, struct read_guard *g
     for (uint32_t i = 0; i < bins->count && err == 0; i++) {
         err = read_guard_check(guard);
         if (err == 0)
-            err = empty_bin(bins, m, (first + i) % bins->count, member);
+            err = empty_bin(bins, m, (first + i) % bins->count, member, true);
     }
     m->points = 0;
     return err;
@@ -171,7 +175,7 @@ static int drain_bin(void *arg, const struct crew_member *member, uint32_t bin)
     int err = 0;
     for (uint32_t i = 0; i < CREW_MAX && err == 0; i++)
         if (bins->members[i].newest != NULL)
-            err = empty_bin(bins, &bins->members[i], bin, member->number);
+            err = empty_bin(bins, &bins->members[i], bin, member->number, false);
     return err;
 }
 
