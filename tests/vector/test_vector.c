@@ -86,6 +86,36 @@ static void test_arrival_gives_back_every_point(void **state)
     arrival_codec_destroy(&codec);
 }
 
+/* Offsets of each width, from bases at which short cuts begin and end. */
+static void test_arrival_of_every_width(void **state)
+{
+    (void)state;
+    static const int64_t bases[] = {
+        0, -5, 1, INT64_C(1) << 31, INT64_C(1) << 52, -(INT64_C(1) << 52)};
+    struct arrival_codec *codec;
+    assert_int_equal(arrival_codec_create(&codec), 0);
+    struct columns *c = malloc(sizeof(*c));
+    assert_non_null(c);
+    struct buffer body;
+    buffer_init(&body, SIZE_MAX);
+    for (unsigned bits = 0; bits <= 52; bits++)
+        for (unsigned b = 0; b < 2 * ARRAY_LEN(bases); b++) {
+            int64_t reach = (INT64_C(1) << bits) - 1, base = bases[b / 2];
+            base += b % 2 == 0 ? 0 : base > 0 ? -1 : 1; /* on one side and on the other */
+            for (uint32_t i = 0; i < 100; i++) {
+                int64_t r = (int64_t)(random_u64() & (uint64_t)reach);
+                r = i == 0 ? 0 : i == 1 ? reach : r;
+                c->values[i] = (double)(base + r);
+                c->times_ms[i] = base * 1000 + r;
+                c->items[i] = (uint32_t)base + (uint32_t)r;
+            }
+            assert_round_trip(codec, c, 100, false, &body);
+        }
+    buffer_fini(&body);
+    free(c);
+    arrival_codec_destroy(&codec);
+}
+
 /* Bodies that were once written: they stand in tables and must stay readable. What is inside the
  * small one's frame is pinned too, byte by byte and by hand (the frame itself may change with
  * zstd). */
@@ -218,6 +248,12 @@ static void test_arrival_survives_malformed_bodies(void **state)
     }
     buffer_reset(&forged, SIZE_MAX);
     struct arrival_points out;
+    /* One point, whose item is 2^31 - 1 + 2^32 - 1: past 2^32. */
+    static const uint8_t beyond[4 + 14 + 3 * 10] = {1,    0, 0, 0, 0, 4,    0xff, 0xff, 0xff,
+                                                    0x7f, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff};
+    assert_int_equal(frame_seal(frame, 1, slice_make(beyond, sizeof(beyond)), &forged), 0);
+    assert_int_equal(arrival_decode(codec, buffer_slice(&forged), &out), LT_ECORRUPT);
+    buffer_reset(&forged, SIZE_MAX);
     assert_int_equal(frame_seal(frame, 2, SLICE_LIT("of another time"), &forged), 0);
     assert_int_equal(arrival_decode(codec, buffer_slice(&forged), &out), LT_EVERSION);
     buffer_fini(&body);
@@ -302,6 +338,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arrival_gives_back_every_point),
+        cmocka_unit_test(test_arrival_of_every_width),
         cmocka_unit_test(test_arrival_golden),
         cmocka_unit_test(test_arrival_survives_malformed_bodies),
         cmocka_unit_test(test_frame_refuses_to_inflate_beyond_its_limit),
