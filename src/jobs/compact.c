@@ -9,6 +9,7 @@
 #include "jobs/compact_gather.h"
 #include "jobs/compact_inputs.h"
 #include "jobs/compact_keep.h"
+#include "jobs/compact_minutes.h"
 #include "jobs/compact_tally.h"
 #include "jobs/compact_write.h"
 #include "jobs/job.h"
@@ -29,6 +30,7 @@
  *     write    series -> observation rows (compact_write.h)
  *     tally    series -> what their (category, dimension) adds up to (compact_tally.h), written
  *              when its last host is done
+ *   minutes  of the best items, from the new run's own rows (compact_minutes.h)
  *   beats    the union of all heartbeats (compact_beats.h)
  *   publish  all of it is in force, at once, or nothing */
 
@@ -376,6 +378,8 @@ static int build(struct compact *c, bool *empty_out)
     int err = run_writer_init(&c->writer, x, &c->run);
     if (err == 0)
         err = run_batches(c);
+    if (err == 0)
+        err = compact_minutes(x, &c->writer);
     uint32_t hours = 0;
     if (err == 0)
         err = run_beats(c, &hours);

@@ -41,9 +41,9 @@ void best_finish(struct best *b)
     b->worst = b->entries.v[RANK_TOP_MAX - 1];
 }
 
-int best_add(struct best *b, uint32_t item, double value)
+int best_add(struct best *b, uint32_t item, double value, uint64_t count)
 {
-    const struct rank_entry entry = {item, value};
+    const struct rank_entry entry = {item, value, count};
     if (b->full && !rank_entry_before(&entry, &b->worst))
         return 0;
     if (b->entries.n == ENTRIES_MAX)

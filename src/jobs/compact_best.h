@@ -23,7 +23,7 @@ void best_fini(struct best *b);
 void best_reset(struct best *b);
 
 /* LT_ENOMEM. */
-MUST_USE int best_add(struct best *b, uint32_t item, double value);
+MUST_USE int best_add(struct best *b, uint32_t item, double value, uint64_t count);
 
 /* Sorts what is left; entries.n <= RANK_TOP_MAX. */
 void best_finish(struct best *b);

@@ -149,7 +149,7 @@ static int series_add(struct tally *t, uint32_t item, const struct summary *summ
     if (err == 0 && t->host_ranked)
         err = itemset_add(t->host_set, item);
     if (err == 0 && t->host_ranked)
-        err = best_add(&t->host_best, item, total);
+        err = best_add(&t->host_best, item, total, summary->count);
     return err;
 }
 

@@ -19,6 +19,7 @@ void run_writer_fini(struct run_writer *w)
 {
     pack_writer_destroy(&w->pack);
     buffer_fini(&w->body);
+    VEC_FINI(&w->lists);
 }
 
 static int count_row(struct run_writer *w, uint64_t bytes)
@@ -202,12 +203,27 @@ static int put_page(struct run_writer *w, const struct rank_page *page, uint32_t
     int err = itemset_add_many(all->set, page->items, page->count);
     for (uint32_t i = 0; i < page->count && err == 0; i++) {
         all->negative = all->negative || page->sums[i] < 0;
-        err = best_add(&all->best, page->items[i], page->sums[i]);
+        err = best_add(&all->best, page->items[i], page->sums[i], page->counts[i]);
     }
     all->items += page->count;
     if (err == 0)
         err = rank_page_encode(number, page, &w->body);
     return err != 0 ? err : put_rank(w, STORAGE_ALL_HOSTS, STORAGE_RANK_PAGE, number);
+}
+
+static int keep_list(struct run_writer *w, const struct best *best)
+{
+    if (w->run->resolution_s != 1)
+        return 0;
+    if (!VEC_RESERVE(&w->lists, 1))
+        return LT_ENOMEM;
+    struct run_writer_list *list = &w->lists.v[w->lists.n++];
+    list->category = w->group.category;
+    list->dimension = w->group.dimension;
+    for (list->count = 0; list->count < best->entries.n && list->count < ARRAY_LEN(list->items);
+         list->count++)
+        list->items[list->count] = best->entries.v[list->count].item;
+    return 0;
 }
 
 static int put_all(struct run_writer *w, const struct tally *tally, struct rank_page *page,
@@ -220,6 +236,9 @@ static int put_all(struct run_writer *w, const struct tally *tally, struct rank_
     if (err != 0)
         return err;
     best_finish(&all->best);
+    err = keep_list(w, &all->best);
+    if (err != 0)
+        return err;
     struct rank_total total = {
         .items = all->items,
         .summary = tally->all,
@@ -244,6 +263,15 @@ static int put_ranks(struct run_writer *w, const struct tally *tally)
     itemset_destroy(&all.set);
     best_fini(&all.best);
     return err;
+}
+
+int run_writer_minutes(struct run_writer *w, const struct run_writer_list *list, uint32_t number,
+                       const struct rank_minutes *minutes)
+{
+    w->group.category = list->category;
+    w->group.dimension = list->dimension;
+    int err = rank_minutes_encode(minutes, &w->body);
+    return err != 0 ? err : put_rank(w, STORAGE_ALL_HOSTS, STORAGE_RANK_MINUTES, number);
 }
 
 /* ---- minute totals ---- */

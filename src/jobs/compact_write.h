@@ -6,6 +6,7 @@
 #include "jobs/compact_tally.h"
 #include "jobs/job.h"
 #include "vector/pack.h"
+#include "vector/rank_minutes.h"
 
 #include <stdint.h>
 
@@ -25,14 +26,22 @@ enum {
     WRITE_RANKED_HOST_ITEMS = 4096,
 };
 
+/* The best items over all hosts of a (category, dimension) with rank rows, best first. */
+struct run_writer_list {
+    uint32_t category, dimension;
+    uint32_t count;
+    uint32_t items[RANK_MINUTES_ROWS * RANK_MINUTES_ENTRIES];
+};
+
 struct run_writer {
     struct job_context *context;
     struct storage_run *run;
     struct pack_writer *pack;
     struct buffer body;
-    struct storage_pack group; /* the one in hand: category, dimension, host; else 0 */
-    bool begun;                /* the pack has been begun, and may hold series */
-    uint64_t unpaced;          /* bytes written that job_pace has not seen */
+    struct storage_pack group;         /* the one in hand: category, dimension, host; else 0 */
+    bool begun;                        /* the pack has been begun, and may hold series */
+    uint64_t unpaced;                  /* bytes written that job_pace has not seen */
+    VEC(struct run_writer_list) lists; /* so far; at 1 second only */
 };
 
 /* run: BUILDING; its counts are kept up to date. Both live as long. */
@@ -56,6 +65,10 @@ MUST_USE int run_writer_host(struct run_writer *w, const struct tally *tally);
 MUST_USE int run_writer_tally(struct run_writer *w, const struct tally *tally);
 /* Totals alone, of so many minutes each, for a run that has no rank rows of its own. */
 MUST_USE int run_writer_totals(struct run_writer *w, const struct tally *tally, uint32_t minutes);
+
+/* What items of a list have, minute by minute. */
+MUST_USE int run_writer_minutes(struct run_writer *w, const struct run_writer_list *list,
+                                uint32_t number, const struct rank_minutes *minutes);
 
 MUST_USE int run_writer_beats(struct run_writer *w, const struct storage_beats *beats);
 MUST_USE int run_writer_finish(struct run_writer *w);

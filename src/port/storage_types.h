@@ -99,12 +99,17 @@ struct storage_pack { /* an observation row: vector/pack.h, rollup.h */
 enum storage_want { STORAGE_SUMMARIES = 1, STORAGE_VECTORS = 2 };
 typedef int storage_pack_visit(void *arg, const struct storage_pack *pack);
 
-enum storage_rank_kind { STORAGE_RANK_TOTAL = 1, STORAGE_RANK_TOP = 2, STORAGE_RANK_PAGE = 3 };
-struct storage_rank { /* vector/rank.h */
+enum storage_rank_kind {
+    STORAGE_RANK_TOTAL = 1,
+    STORAGE_RANK_TOP = 2,
+    STORAGE_RANK_PAGE = 3,
+    STORAGE_RANK_MINUTES = 4,
+};
+struct storage_rank { /* vector/rank.h, rank_minutes.h */
     uint32_t category, dimension;
     uint32_t host; /* or STORAGE_ALL_HOSTS */
     enum storage_rank_kind kind;
-    uint32_t number; /* of the chunk or page; 0 for totals */
+    uint32_t number; /* of the chunk, page or row; 0 for totals */
     struct slice body;
 };
 struct storage_rank_filter { /* borrowed */

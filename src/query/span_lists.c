@@ -388,7 +388,7 @@ static int list_memory(struct span *span, uint32_t category, struct sorted *list
     list->cut = best.n < all;
     list->buffer = calloc(best.n + 1, sizeof(*list->buffer));
     for (uint32_t i = 0; list->buffer != NULL && i < best.n; i++)
-        list->buffer[i] = (struct rank_entry){best.rows[i].item, best.rows[i].value};
+        list->buffer[i] = (struct rank_entry){best.rows[i].item, best.rows[i].value, 0};
     free(best.rows);
     return list->buffer != NULL ? 0 : LT_ENOMEM;
 }

@@ -17,11 +17,12 @@
  *
  *          flags: bit 0 negative, others 0                         item set: itemset.h, to the end
  *
- *   top    | varint count - 1 | u8 form | patched x | patched steps | patched items |
+ *   top    | varint count - 1 | u8 form | patched x | patched steps | patched items | patched
+ * counts |
  *
  *          form: of the values (numbers.h); x is the first and then what each is less than the one
  *          before it; steps only where the form is near                   patched: patched.h */
-enum { TOTAL_VERSION = 1, TOP_VERSION = 1 };
+enum { TOTAL_VERSION = 1, TOP_VERSION = 2 };
 enum { FLAG_NEGATIVE = 1 };
 enum { DOUBLES = 4 };
 
@@ -127,11 +128,12 @@ int rank_total_decode(struct slice body, struct rank_total *out)
 
 /* ---- top ---- */
 
-/* Columns of a chunk: 100 KB, too much for a thread's stack to be sure of. */
+/* Columns of a chunk: 130 KB, too much for a thread's stack to be sure of. */
 struct chunk {
     double values[RANK_CHUNK_MAX];
     uint64_t x[RANK_CHUNK_MAX];
     uint64_t steps[RANK_CHUNK_MAX];
+    uint64_t counts[RANK_CHUNK_MAX];
 };
 
 /* From values to differences and back: where the best are sums in the millions, their neighbours'
@@ -173,6 +175,9 @@ int rank_top_encode(const struct rank_entry *entries, uint32_t count, struct buf
     for (uint32_t i = 0; i < count; i++)
         c->x[i] = entries[i].item;
     patched_put(c->x, count, out);
+    for (uint32_t i = 0; i < count; i++)
+        c->x[i] = entries[i].count;
+    patched_put(c->x, count, out);
     free(c);
     return frame_end(TOP_VERSION, start, out);
 }
@@ -199,6 +204,8 @@ static int chunk_get(struct slice *in, uint32_t count, struct chunk *c, struct r
     int err = chunk_values_get(in, count, c);
     if (err == 0)
         err = patched_get(in, count, c->x);
+    if (err == 0)
+        err = patched_get(in, count, c->counts);
     if (err != 0)
         return err;
     if (in->n != 0)
@@ -206,7 +213,7 @@ static int chunk_get(struct slice *in, uint32_t count, struct chunk *c, struct r
     for (uint32_t i = 0; i < count; i++) {
         if (c->x[i] > UINT32_MAX)
             return LT_ECORRUPT;
-        out[i] = (struct rank_entry){(uint32_t)c->x[i], c->values[i]};
+        out[i] = (struct rank_entry){(uint32_t)c->x[i], c->values[i], c->counts[i]};
         if (i > 0 && !rank_entry_before(&out[i - 1], &out[i]))
             return LT_ECORRUPT;
     }

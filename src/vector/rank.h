@@ -51,6 +51,8 @@ MUST_USE int rank_total_decode(struct slice body, struct rank_total *out);
 struct rank_entry {
     uint32_t item;
     double value; /* summary_total of its sum */
+    uint64_t
+        count; /* points that are numbers: with the value, all that a reader of sums asks for */
 };
 
 /* Does a stand before b? By value descending, then item ascending: the order of answers. NaN, the

@@ -10,6 +10,7 @@
 #include "jobs/compact_write.h"
 #include "vector/pack.h"
 #include "vector/rank.h"
+#include "vector/rank_minutes.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -147,6 +148,7 @@ static uint32_t sums_of(const struct check *c, struct item_sum *out)
 
 struct ranks {
     unsigned rows;
+    const struct check *check;
     struct item_sum sums[WORLD_ITEMS];
     uint32_t items;
 };
@@ -208,6 +210,7 @@ static int check_top(void *arg, const struct storage_rank *rank)
     assert_int_equal(count, r->items); /* at most 100: one chunk */
     for (uint32_t i = 0; i < count; i++) {
         assert_true(entries[i].value == r->sums[entries[i].item].sum);
+        assert_true(entries[i].count == r->sums[entries[i].item].count);
         assert_true(
             i == 0 || entries[i - 1].value > entries[i].value ||
             (entries[i - 1].value == entries[i].value && entries[i - 1].item < entries[i].item));
@@ -217,22 +220,59 @@ static int check_top(void *arg, const struct storage_rank *rank)
     return 0;
 }
 
+/* Every item is among the best here: all their points, by item and minute. */
+static int check_best_minutes(void *arg, const struct storage_rank *rank)
+{
+    struct ranks *r = arg;
+    const struct check *c = r->check;
+    struct rank_minutes *m = malloc(sizeof(*m));
+    uint32_t at = 0;
+    assert_non_null(m);
+    assert_int_equal(rank_minutes_decode(rank->body, m), 0);
+    for (uint32_t item = 0; item < WORLD_ITEMS; item++) {
+        struct summary minutes[RANK_MINUTES_PARTS];
+        for (uint32_t i = 0; i < RANK_MINUTES_PARTS; i++)
+            summary_init(&minutes[i]);
+        for (uint32_t h = 0; h < WORLD_HOSTS; h++)
+            for (uint32_t t = 0; t < WORLD_TIMES; t++) {
+                const struct world_cell *cell =
+                    &c->world->series[c->category][c->dimension][h][item].cells[c->hour][t];
+                if (cell->present)
+                    summary_add(&minutes[(time_at(c, t) - time_at(c, 0)) / 60000], time_at(c, t),
+                                cell->value);
+            }
+        for (uint32_t i = 0; i < RANK_MINUTES_PARTS; i++) {
+            if (minutes[i].count == 0)
+                continue;
+            assert_true(at < m->count && m->items[at] == item && m->minutes[at] == i);
+            assert_int_equal(m->counts[at], minutes[i].count);
+            assert_true(m->sums[at] == summary_total(&minutes[i]));
+            at++;
+        }
+    }
+    assert_int_equal(at, m->count);
+    free(m);
+    r->rows++;
+    return 0;
+}
+
 static bool check_ranks(struct check *c)
 {
     static struct ranks r;
-    r = (struct ranks){0};
+    r = (struct ranks){.check = c};
     r.items = sums_of(c, r.sums);
     static storage_rank_visit *const visits[] = {[STORAGE_RANK_TOTAL] = check_total,
                                                  [STORAGE_RANK_TOP] = check_top,
-                                                 [STORAGE_RANK_PAGE] = check_page};
-    for (unsigned kind = STORAGE_RANK_TOTAL; kind <= STORAGE_RANK_PAGE; kind++) {
+                                                 [STORAGE_RANK_PAGE] = check_page,
+                                                 [STORAGE_RANK_MINUTES] = check_best_minutes};
+    for (unsigned kind = STORAGE_RANK_TOTAL; kind <= STORAGE_RANK_MINUTES; kind++) {
         const struct storage_rank_filter filter = {.category = c->category,
                                                    .dimension = c->dimension,
                                                    .kind = (enum storage_rank_kind)kind,
                                                    .last = UINT32_MAX};
         assert_int_equal(storage_run_ranks(c->rig->reader, c->run, &filter, visits[kind], &r), 0);
     }
-    assert_int_equal(r.rows, r.items >= WRITE_RANKED_ITEMS ? 3 : 0);
+    assert_int_equal(r.rows, r.items >= WRITE_RANKED_ITEMS ? 4 : 0);
     return r.rows > 0;
 }
 

@@ -444,8 +444,8 @@ static void test_the_best_are_kept(void **state)
             double value = shape == 0 ? i : shape == 1 ? -(double)i : random_below(5000);
             if (shape == 3 && i % 3 == 0)
                 value = (double)NAN;
-            all[i] = (struct rank_entry){i * 2, value};
-            assert_int_equal(best_add(&b, all[i].item, value), 0);
+            all[i] = (struct rank_entry){i * 2, value, i};
+            assert_int_equal(best_add(&b, all[i].item, value, i), 0);
         }
         best_finish(&b);
         qsort(all, n, sizeof(*all), best_order);

@@ -124,7 +124,7 @@ static void put_hour(struct bench *b, uint32_t hour)
     for (uint32_t i = 0; i < count; i++) {
         uint32_t item = first + i, n = page->count++;
         double value = value_of(item, hour, b->items);
-        entries[i] = (struct rank_entry){item, value};
+        entries[i] = (struct rank_entry){item, value, 1};
         page->items[n] = item;
         page->sums[n] = value;
         page->counts[n] = 1 + item % 20;

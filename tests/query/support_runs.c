@@ -230,7 +230,8 @@ static uint32_t put_top(struct ranked *r, uint32_t top_max, struct buffer *body)
 {
     struct rank_entry *entries = calloc(r->items.n, sizeof(*entries));
     for (uint32_t i = 0; i < r->items.n; i++)
-        entries[i] = (struct rank_entry){r->items.v[i].item, summary_total(&r->items.v[i].summary)};
+        entries[i] = (struct rank_entry){r->items.v[i].item, summary_total(&r->items.v[i].summary),
+                                         r->items.v[i].summary.count};
     qsort(entries, r->items.n, sizeof(*entries), compare_entries);
     uint32_t count = r->items.n < top_max ? r->items.n : top_max;
     for (uint32_t number = 0; rank_chunk_count(number, count) > 0; number++) {

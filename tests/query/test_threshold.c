@@ -86,7 +86,7 @@ static void make_lists(struct lists *l, uint32_t seed)
                 in = item % l->count == i;
             l->values[i][item] = in ? random_value(l, shape, item) : NAN;
             if (in)
-                l->entries[i][n++] = (struct rank_entry){item, l->values[i][item]};
+                l->entries[i][n++] = (struct rank_entry){item, l->values[i][item], 1};
         }
         qsort(l->entries[i], n, sizeof(l->entries[i][0]), compare_entries);
         l->entries_count[i] = n;
@@ -204,7 +204,7 @@ static void test_reads_little_of_lists_that_resemble_each_other(void **state)
     for (uint32_t i = 0; i < LISTS; i++) {
         for (uint32_t item = 0; item < ITEMS; item++) {
             l->values[i][item] = floor(100000.0 / (item + 1));
-            l->entries[i][item] = (struct rank_entry){item, l->values[i][item]};
+            l->entries[i][item] = (struct rank_entry){item, l->values[i][item], 1};
         }
         l->entries_count[i] = l->readable[i] = ITEMS;
     }

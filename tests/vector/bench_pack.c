@@ -130,7 +130,7 @@ static void bench_top(enum shape shape)
         double sum = 0;
         for (uint32_t k = 0; k < POINTS; k++)
             sum += item_value(&item, shape);
-        entries[i] = (struct rank_entry){i, sum};
+        entries[i] = (struct rank_entry){i, sum, 12};
     }
     qsort(entries, ITEMS, sizeof(entries[0]), entry_order);
     for (uint32_t number = 0; number < 6; number += 5) {

@@ -27,11 +27,11 @@ static void check(bool good)
         abort();
 }
 
-static void frame(struct slice raw, struct buffer *body)
+static void frame(uint8_t version, struct slice raw, struct buffer *body)
 {
     size_t start = frame_begin(body);
     buffer_append_slice(body, raw);
-    check(frame_end(1, start, body) == 0);
+    check(frame_end(version, start, body) == 0);
 }
 
 static void fuzz_rank(uint8_t kind, struct slice body)
@@ -117,12 +117,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buffer_init(&one, SIZE_MAX);
     buffer_init(&two, SIZE_MAX);
     if (kind < 3) {
-        frame(rest, &one);
+        frame(kind == 1 ? 2 : 1, rest, &one);
         fuzz_rank(kind, buffer_slice(&one));
     } else {
         first = first < rest.n ? first : rest.n;
-        frame(slice_upto(rest, first), &one);
-        frame(slice_from(rest, first), &two);
+        frame(1, slice_upto(rest, first), &one);
+        frame(1, slice_from(rest, first), &two);
         fuzz_row(kind, buffer_slice(&one), buffer_slice(&two));
     }
     buffer_fini(&one);

@@ -48,6 +48,22 @@ int show_bytes(struct inspect *in);
 int show_csv(struct inspect *in);
 int verify(struct inspect *in);
 
+/* Sums of integers agree bit for bit; others nearly, because they depend on the order of addition.
+ */
+bool verify_same(double a, double b);
+
+/* The best items over all hosts, best first, of which a run should say what they have by minute
+ * (vector/rank_minutes.h). complain is told what is wrong. */
+struct verify_list {
+    uint32_t category, dimension;
+    const uint32_t *items;
+    uint32_t count;
+    void (*complain)(void *arg, const char *text);
+    void *arg;
+};
+int verify_minutes(struct inspect *in, const struct storage_run *run,
+                   const struct verify_list *list, uint64_t *rows_out);
+
 /* Each group of a run, with a filter for it alone. */
 typedef int inspect_group_visit(struct inspect *in, const struct storage_run *run,
                                 const struct storage_group *group, void *arg);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "vector/rank.h"
+#include "vector/rank_minutes.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -15,7 +16,8 @@
  * is, and compared.
  *
  *   rows     key order; item, count, sum, min, max, first, last of each series against its points
- *   ranks    pages, top list, total, item set of all hosts and of each host against the rows
+ *   ranks    pages, top list, total, item set of all hosts and of each host against the rows; the
+ *            best items' minutes against the points (verify_minutes.c)
  *   totals   minutes of each host and of all hosts against the points
  *
  * Sums of integers have to agree bit for bit; others within RELATIVE_MAX, because they depend on
@@ -62,6 +64,7 @@ struct check {
     struct rank_total total;
     uint32_t entries, last_item;
     double last_value;
+    uint32_t best[RANK_MINUTES_ROWS * RANK_MINUTES_ENTRIES]; /* its first entries' items */
 };
 
 static void complain(struct check *c, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -78,7 +81,7 @@ static void complain(struct check *c, const char *format, ...)
            inspect_group_name(c->in, c->category, c->dimension), text);
 }
 
-static bool same(double a, double b)
+bool verify_same(double a, double b)
 {
     if (isnan(a) || isnan(b))
         return isnan(a) && isnan(b);
@@ -203,10 +206,10 @@ static void compare_series(struct check *c, const struct pack_summaries *stored,
              (stored->nans != NULL ? stored->nans[i] : 0) != s->nans)
         complain(c, "item %" PRIu32 ": count %" PRIu64 ", its points %" PRIu64, item,
                  stored->count[i], s->count);
-    else if (!same(sum, summary_total(s)))
+    else if (!verify_same(sum, summary_total(s)))
         complain(c, "item %" PRIu32 ": sum %.17g, its points %.17g", item, sum, summary_total(s));
-    else if (!same(stored->min[i], s->min) || !same(stored->max[i], s->max) ||
-             !same(stored->first[i], s->first) || !same(stored->last[i], s->last))
+    else if (!verify_same(stored->min[i], s->min) || !verify_same(stored->max[i], s->max) ||
+             !verify_same(stored->first[i], s->first) || !verify_same(stored->last[i], s->last))
         complain(c, "item %" PRIu32 ": min, max, first, last %g %g %g %g, its points %g %g %g %g",
                  item, stored->min[i], stored->max[i], stored->first[i], stored->last[i], s->min,
                  s->max, s->first, s->last);
@@ -317,7 +320,7 @@ static int check_total(void *arg, const struct storage_rank *rank)
         return err;
     sum_cells(r->cells, r->n, &want, &items);
     if (c->total.items != items || c->total.summary.count != want.count ||
-        !same(summary_total(&c->total.summary), summary_total(&want)))
+        !verify_same(summary_total(&c->total.summary), summary_total(&want)))
         complain(c,
                  "total of host '%s' is %" PRIu64 " items, %" PRIu64 " points, sum %.17g; its "
                  "rows have %" PRIu64 ", %" PRIu64 ", %.17g",
@@ -354,14 +357,19 @@ static int check_top(void *arg, const struct storage_rank *rank)
     for (uint32_t i = 0; i < count; i++, c->entries++) {
         const struct rank_entry *e = &entries[i];
         const struct cell *cell = e->item < r->n ? &r->cells[e->item] : NULL;
-        if (cell == NULL || cell->count == 0 || !same(cell->sum, e->value))
-            complain(c, "top of host '%s': item %" PRIu32 " has %.17g, its rows %.17g",
-                     inspect_host_name(c->in, r->host), e->item, e->value,
-                     cell != NULL ? cell->sum : NAN);
+        if (cell == NULL || cell->count == 0 || cell->count != e->count ||
+            !verify_same(cell->sum, e->value))
+            complain(c,
+                     "top of host '%s': item %" PRIu32 " has count %" PRIu64
+                     ", sum %.17g, its rows %" PRIu64 ", %.17g",
+                     inspect_host_name(c->in, r->host), e->item, e->count, e->value,
+                     cell != NULL ? cell->count : 0, cell != NULL ? cell->sum : NAN);
         if (c->entries > 0 &&
             (e->value > c->last_value || (e->value == c->last_value && e->item < c->last_item)))
             complain(c, "top of host '%s': entry %" PRIu32 " is out of order",
                      inspect_host_name(c->in, r->host), c->entries);
+        if (c->entries < ARRAY_LEN(c->best))
+            c->best[c->entries] = e->item;
         c->last_item = e->item;
         c->last_value = e->value;
     }
@@ -404,8 +412,8 @@ static int check_page(void *arg, const struct storage_rank *rank)
     for (uint32_t i = 0; err == 0 && i < page.count; i++) {
         uint32_t item = page.items[i];
         const struct cell *cell = item < r->n ? &r->cells[item] : NULL;
-        if (cell == NULL || cell->count != page.counts[i] || !same(cell->sum, page.sums[i]) ||
-            !same(cell->max, page.maxs[i]))
+        if (cell == NULL || cell->count != page.counts[i] ||
+            !verify_same(cell->sum, page.sums[i]) || !verify_same(cell->max, page.maxs[i]))
             complain(c,
                      "page %" PRIu32 ": item %" PRIu32 " has count %" PRIu64
                      ", sum %.17g, max %g; its rows %" PRIu64 ", %.17g, %g",
@@ -414,6 +422,29 @@ static int check_page(void *arg, const struct storage_rank *rank)
                      cell != NULL ? cell->max : 0);
         r->paged++;
     }
+    return err;
+}
+
+static void complain_text(void *arg, const char *text)
+{
+    complain(arg, "%s", text);
+}
+
+/* Coarser runs have none. */
+static int check_minutes(struct check *c)
+{
+    struct verify_list list = {.category = c->category,
+                               .dimension = c->dimension,
+                               .items = c->best,
+                               .count = c->entries < ARRAY_LEN(c->best) ? c->entries
+                                                                        : ARRAY_LEN(c->best),
+                               .complain = complain_text,
+                               .arg = c};
+    if (c->run->resolution_s != 1)
+        return 0;
+    uint64_t rows = 0;
+    int err = verify_minutes(c->in, c->run, &list, &rows);
+    c->ranks += rows;
     return err;
 }
 
@@ -442,6 +473,8 @@ static int check_ranks(struct check *c, uint32_t host, const struct cell *cells,
         if (err == 0 && r.paged != c->total.items)
             complain(c, "pages have %" PRIu64 " items, the total %" PRIu64, r.paged,
                      c->total.items);
+        if (err == 0)
+            err = check_minutes(c);
     }
     return err;
 }
@@ -458,8 +491,8 @@ static int check_minute(void *arg, const struct storage_total *total)
     c->totals++;
     r->paged++;
     const struct summary *s = i != HASH_NONE ? &c->minutes.v[i].summary : NULL;
-    if (s == NULL || s->count != total->count || !same(summary_total(s), total->sum) ||
-        !same(s->min, total->min) || !same(s->max, total->max))
+    if (s == NULL || s->count != total->count || !verify_same(summary_total(s), total->sum) ||
+        !verify_same(s->min, total->min) || !verify_same(s->max, total->max))
         complain(c,
                  "minute %" PRId64 " of host '%s' has count %" PRIu64
                  ", sum %.17g; its points %" PRIu64 ", %.17g",
