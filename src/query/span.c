@@ -198,7 +198,8 @@ static int sum_row(void *arg, const struct storage_pack *pack)
     return err;
 }
 
-static int fill_summaries(struct filler *f, uint32_t run)
+/* Of the columns whose list is in that state. */
+static int fill_summaries(struct filler *f, uint32_t run, enum span_state state)
 {
     struct span *span = f->span;
     uint32_t *dimensions = scratch_take(&span->scratch, span->columns, sizeof(*dimensions));
@@ -208,13 +209,47 @@ static int fill_summaries(struct filler *f, uint32_t run)
     filter.dimensions = dimensions;
     filter.dimensions_count = 0;
     for (uint32_t c = 0; c < span->columns; c++)
-        if (span_list_at(span, f->category, run, c)->state == SPAN_SUMMED)
+        if (span_list_at(span, f->category, run, c)->state == state)
             dimensions[filter.dimensions_count++] = span->topq->columns[c];
     if (filter.dimensions_count == 0)
         return 0;
     span->summed++;
     return storage_run_packs(read_of(span)->source.session, span->plan.whole.v[run].run, &filter,
                              STORAGE_SUMMARIES, sum_row, f);
+}
+
+static int sum_own(struct filler *f, uint32_t run)
+{
+    struct span *span = f->span;
+    for (uint32_t c = 0; c < span->columns; c++) {
+        struct span_list *list = span_list_at(span, f->category, run, c);
+        if (list->state != SPAN_LIST || list->host == STORAGE_ALL_HOSTS)
+            continue;
+        list->state = SPAN_SUMMING;
+        span_drop_top(span, list);
+        span->lists--;
+        span->own--;
+    }
+    int err = fill_summaries(f, run, SPAN_SUMMING);
+    for (uint32_t c = 0; c < span->columns; c++) {
+        struct span_list *list = span_list_at(span, f->category, run, c);
+        if (list->state == SPAN_SUMMING)
+            list->state = SPAN_SUMMED;
+    }
+    return err;
+}
+
+int span_sum_own(struct span *span)
+{
+    struct filler f = {.span = span};
+    int err = span->own == 0 ? 0 : pack_codec_create(&f.packs);
+    for (uint32_t c = 0; c < span->topq->categories_count && span->own > 0 && err == 0; c++) {
+        f.category = c;
+        for (uint32_t r = 0; r < span->plan.whole.n && err == 0; r++)
+            err = sum_own(&f, r);
+    }
+    pack_codec_destroy(&f.packs);
+    return err;
 }
 
 /* ---- buckets ---- */
@@ -265,7 +300,7 @@ static int fill_category(struct filler *f)
     if (err == 0 && span->plan.whole.n > 0)
         err = span_read_totals(span, f->category);
     for (uint32_t r = 0; r < span->plan.whole.n && err == 0; r++)
-        err = fill_summaries(f, r);
+        err = fill_summaries(f, r, SPAN_SUMMED);
     for (uint32_t e = 0; e < span->plan.edges.n && err == 0; e++)
         err = fill_edge(f, &span->plan.edges.v[e]);
     return err;
@@ -352,8 +387,12 @@ void span_close(struct span **span_ref)
     struct span *span = *span_ref;
     if (span == NULL)
         return;
-    for (uint32_t c = 0; span->categories != NULL && c < span->topq->categories_count; c++)
+    for (uint32_t c = 0; span->categories != NULL && c < span->topq->categories_count; c++) {
         itemset_destroy(&span->categories[c].items);
+        uint64_t lists = (uint64_t)span->plan.whole.n * span->columns;
+        for (uint64_t i = 0; span->categories[c].lists != NULL && i < lists; i++)
+            span_drop_top(span, &span->categories[c].lists[i]);
+    }
     span_plan_fini(&span->plan);
     pthread_mutex_destroy(&span->lock);
     for (uint32_t i = 0; i < CREW_MAX; i++) {

@@ -21,19 +21,29 @@
  * Which items have how much is the sum of both. Filled once, then read only, by any thread. */
 
 enum span_state {
-    SPAN_NONE,   /* it holds nothing of this */
-    SPAN_LIST,   /* the only one that is no memory */
-    SPAN_SUMMED, /* in memory, from its observation rows' summaries */
-    SPAN_FOLDED, /* in memory, point by point */
+    SPAN_NONE,    /* it holds nothing of this */
+    SPAN_LIST,    /* the only one that is no memory */
+    SPAN_SUMMED,  /* in memory, from its observation rows' summaries */
+    SPAN_SUMMING, /* on the way there */
+    SPAN_FOLDED,  /* in memory, point by point */
+};
+
+/* The best items of a list that have been read so far, best first. */
+struct span_top {
+    VEC(struct rank_entry) entries;
+    uint32_t chunks;
 };
 
 /* A run's part of one (category, column). */
 struct span_list {
     enum span_state state;
-    bool has_totals;   /* there are sums by minute, and they are finite */
-    struct cell total; /* SPAN_LIST; finite */
+    bool has_totals;    /* there are sums by minute, and they are finite */
+    uint32_t host;      /* whose list it is; STORAGE_ALL_HOSTS: of all together */
+    uint32_t only_host; /* that has points of it; CATALOG_NONE: several have */
+    struct cell total;  /* SPAN_LIST; finite */
     uint64_t items;
     uint32_t entries; /* of the list of the best ones */
+    struct span_top top;
 };
 
 struct span_category {
@@ -51,6 +61,7 @@ struct span {
     struct scratch shares[CREW_MAX]; /* ... those that a member has filled */
     pthread_mutex_t lock;            /* item sets, while helpers fill them */
     uint32_t lists;                  /* how many SPAN_LIST there are */
+    uint32_t own;                    /* of these, of the one host that was asked for */
     uint32_t summed;
 };
 
@@ -68,25 +79,40 @@ static inline struct span_list *span_list_at(const struct span *span, uint32_t c
 /* Is the host one of those asked for? */
 bool span_wants_host(const struct topq *t, uint32_t host);
 
+/* A host's own lists have no pages: what they have goes to memory, before all items are scanned. */
+MUST_USE int span_sum_own(struct span *span);
+
 /* Of all items of all categories. finite: no sum on the way was not, so that rows may be taken away
  * from it. */
 struct cells_total span_total(const struct span *span, uint32_t column);
 
-/* ---- span_lists.c: rank rows ---- */
+/* ---- span_lists.c: totals, and sorted access ---- */
 
 /* Fills lists: SPAN_LIST where the run has rank rows that hold what is asked for; SPAN_SUMMED or
  * SPAN_NONE where not. */
 MUST_USE int span_read_totals(struct span *span, uint32_t category);
-
-/* An item's cell over lists and memory; items ascending, cells: count of them. */
-MUST_USE int span_look_up(struct span *span, uint32_t category, uint32_t column,
-                          const uint32_t *items, uint32_t count, struct cell *cells);
 
 /* The best by sum of column 0. 0, THRESHOLD_GIVES_UP or an error. All sums must be finite. */
 MUST_USE int span_threshold(struct span *span, struct best *best);
 
 /* How many items have points of column 0. */
 MUST_USE int span_count_items(struct span *span, uint64_t *out);
+
+/* ---- span_look_up.c: random access ---- */
+
+/* Reads on until the first so many chunks of a list are in its top, if it has so many. */
+MUST_USE int span_read_top(struct span *span, const struct crew_member *member, uint32_t category,
+                           uint32_t run, uint32_t column, uint32_t chunks);
+void span_drop_top(struct span *span, struct span_list *list);
+
+/* An item's cell over lists and memory; items ascending, cells: count of them. */
+MUST_USE int span_look_up(struct span *span, uint32_t category, uint32_t column,
+                          const uint32_t *items, uint32_t count, struct cell *cells);
+
+/* The same of one run's list of column 0 alone: SPAN_LIST. Thread: any, one a run. */
+MUST_USE int span_look_up_run(struct span *span, const struct crew_member *member,
+                              uint32_t category, uint32_t run, const uint32_t *items,
+                              uint32_t count, struct cell *cells);
 
 /* ---- span_scan.c: all items, a window of ascending ids at a time ---- */
 

@@ -1,6 +1,7 @@
 #include "query/span.h"
 
 #include "port/storage_reads.h"
+#include "catalog/catalog.h"
 #include "vector/rank.h"
 
 #include <math.h>
@@ -36,56 +37,87 @@ static struct cell cell_of(const struct summary *s)
     return (struct cell){.sum = {s->sum, s->lost}, .max = s->max, .count = s->count};
 }
 
+static bool is_finite(const struct rank_total *total)
+{
+    return isfinite(total->summary.sum + total->summary.lost);
+}
+
 /* Is the total of all hosts what was asked for? */
 static enum span_state state_of(const struct topq *t, const struct rank_total *total)
 {
-    if (!isfinite(total->summary.sum + total->summary.lost))
+    if (!is_finite(total))
         return SPAN_SUMMED; /* nothing can be taken away from such a total */
     if (t->hosts == NULL)
         return SPAN_LIST;
     if (total->hosts != 1)
         return SPAN_SUMMED;
-    for (uint32_t i = 0; i < t->hosts_count; i++)
-        if (t->hosts[i] == total->only_host)
-            return SPAN_LIST;
-    return SPAN_NONE;
+    return span_wants_host(t, total->only_host) ? SPAN_LIST : SPAN_NONE;
 }
 
+/* A host with many items has lists of its own, but no pages: they answer what is best by sum. */
+static bool wants_own(const struct topq *t)
+{
+    return t->hosts != NULL && t->hosts_count == 1 && t->rank == AGGREGATE_SUM && !t->filtered;
+}
+
+static int take_total(const struct totals_row *row, uint32_t host, const struct rank_total *total)
+{
+    struct span *span = row->totals->span;
+    struct span_list *list = row->list;
+    list->state = SPAN_LIST;
+    list->host = host;
+    list->only_host = total->hosts == 1 ? total->only_host : CATALOG_NONE;
+    if (host != STORAGE_ALL_HOSTS)
+        list->only_host = host;
+    list->total = cell_of(&total->summary);
+    list->items = total->items;
+    list->entries = total->entries;
+    if (!row->counts_items)
+        return 0;
+    pthread_mutex_lock(&span->lock);
+    int err = itemset_merge(span->categories[row->totals->category].items, total->set);
+    pthread_mutex_unlock(&span->lock);
+    return err;
+}
+
+/* That of the host alone comes first, where it is asked for. That of all hosts says the same where
+ * it is the only one, and has pages. */
 static int total_row(void *arg, const struct storage_rank *rank)
 {
     const struct totals_row *row = arg;
-    struct span *span = row->totals->span;
+    struct span_list *list = row->list;
     struct rank_total total;
     int err = rank_total_decode(rank->body, &total);
     if (err != 0)
         return err;
-    row->list->has_totals = isfinite(total.summary.sum + total.summary.lost);
-    row->list->state = state_of(span->topq, &total);
-    if (row->list->state != SPAN_LIST)
-        return 0;
-    row->list->total = cell_of(&total.summary);
-    row->list->items = total.items;
-    row->list->entries = total.entries;
-    if (!row->counts_items)
-        return 0;
-    pthread_mutex_lock(&span->lock);
-    err = itemset_merge(span->categories[row->totals->category].items, total.set);
-    pthread_mutex_unlock(&span->lock);
-    return err;
+    bool all = rank->host == STORAGE_ALL_HOSTS;
+    enum span_state state = all                 ? state_of(row->totals->span->topq, &total)
+                            : is_finite(&total) ? SPAN_LIST
+                                                : SPAN_SUMMED;
+    if (all)
+        list->has_totals = is_finite(&total);
+    if (state == SPAN_LIST)
+        return take_total(row, rank->host, &total);
+    if (list->state != SPAN_LIST)
+        list->state = state;
+    return 0;
 }
 
 static int read_run_totals(void *arg, const struct crew_member *member, uint32_t run)
 {
     struct totals *totals = arg;
     struct span *span = totals->span;
+    const struct topq *t = span->topq;
+    const uint32_t hosts[] = {wants_own(t) ? t->hosts[0] : STORAGE_ALL_HOSTS, STORAGE_ALL_HOSTS};
     int err = 0;
     for (uint32_t c = 0; c < span->columns && err == 0; c++) {
         struct totals_row row = {.totals = totals,
                                  .list = span_list_at(span, totals->category, run, c),
                                  .counts_items = c == 0};
-        struct storage_rank_filter filter = {.category =
-                                                 span->topq->categories[totals->category].info.id,
-                                             .dimension = span->topq->columns[c],
+        struct storage_rank_filter filter = {.category = t->categories[totals->category].info.id,
+                                             .dimension = t->columns[c],
+                                             .hosts = hosts,
+                                             .hosts_count = wants_own(t) ? 2 : 1,
                                              .kind = STORAGE_RANK_TOTAL};
         if (row.list->state == SPAN_FOLDED || filter.dimension == CATALOG_NONE)
             continue;
@@ -101,115 +133,11 @@ int span_read_totals(struct span *span, uint32_t category)
     struct totals totals = {.span = span, .category = category};
     int err = crew_run(span->topq->read, span->plan.whole.n, read_run_totals, &totals);
     for (uint32_t r = 0; r < span->plan.whole.n && err == 0; r++)
-        for (uint32_t c = 0; c < span->columns; c++)
-            span->lists += span_list_at(span, category, r, c)->state == SPAN_LIST;
-    return err;
-}
-
-/* ---- pages: random access ---- */
-
-struct lookup {
-    struct span *span;
-    uint32_t category, column;
-    const uint32_t *items;
-    uint32_t count;
-    const uint32_t *pages; /* that hold them */
-    uint32_t pages_count;
-    struct cell *cells; /* run x count + item */
-};
-
-struct lookup_page {
-    const struct lookup *lookup;
-    struct cell *cells;
-    uint32_t at; /* items below this belong to earlier pages */
-};
-
-static int lookup_page(void *arg, const struct storage_rank *rank)
-{
-    struct lookup_page *p = arg;
-    const struct lookup *l = p->lookup;
-    bool by_max = l->span->topq->rank == AGGREGATE_MAX;
-    struct rank_page page;
-    int err = rank_page_decode(rank->number, rank->body,
-                               RANK_SUMS | RANK_COUNTS | (by_max ? RANK_MAXS : 0), &page);
-    if (err != 0)
-        return err;
-    while (p->at < l->count && l->items[p->at] / RANK_PAGE_ITEMS < rank->number)
-        p->at++;
-    uint32_t at = p->at;
-    for (uint32_t i = 0; i < page.count && at < l->count; i++) {
-        while (at < l->count && l->items[at] < page.items[i])
-            at++;
-        if (at < l->count && l->items[at] == page.items[i])
-            p->cells[at] = (struct cell){.sum = {page.sums[i], 0},
-                                         .max = by_max ? page.maxs[i] : 0,
-                                         .count = page.counts[i]};
-    }
-    return 0;
-}
-
-static int look_up_run(void *arg, const struct crew_member *member, uint32_t run)
-{
-    const struct lookup *l = arg;
-    const struct topq *t = l->span->topq;
-    if (span_list_at(l->span, l->category, run, l->column)->state != SPAN_LIST)
-        return 0;
-    struct storage_rank_filter filter = {.category = t->categories[l->category].info.id,
-                                         .dimension = t->columns[l->column],
-                                         .kind = STORAGE_RANK_PAGE,
-                                         .numbers = l->pages,
-                                         .numbers_count = l->pages_count};
-    struct lookup_page page = {.lookup = l, .cells = &l->cells[(size_t)run * l->count]};
-    return storage_run_ranks(member->session, run_at(l->span, run), &filter, lookup_page, &page);
-}
-
-static uint32_t list_pages(const uint32_t *items, uint32_t count, uint32_t *pages)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < count; i++)
-        if (n == 0 || pages[n - 1] != items[i] / RANK_PAGE_ITEMS)
-            pages[n++] = items[i] / RANK_PAGE_ITEMS;
-    return n;
-}
-
-/* Run by run, then memory: in the order in which a scan adds them up. */
-static void merge_runs(const struct lookup *l, struct cell *cells)
-{
-    const struct cells *memory = &l->span->categories[l->category].cells;
-    for (uint32_t i = 0; i < l->count; i++) {
-        cells[i] = (struct cell){0};
-        for (uint32_t r = 0; r < l->span->plan.whole.n; r++)
-            cell_merge(&cells[i], &l->cells[(size_t)r * l->count + i]);
-        const struct cell *own = cells_find(memory, l->items[i]);
-        if (own != NULL)
-            cell_merge(&cells[i], &own[l->column]);
-    }
-}
-
-int span_look_up(struct span *span, uint32_t category, uint32_t column, const uint32_t *items,
-                 uint32_t count, struct cell *cells)
-{
-    struct read_guard *guard = span->scratch.guard;
-    uint64_t runs = span->plan.whole.n;
-    struct lookup l = {
-        .span = span, .category = category, .column = column, .items = items, .count = count};
-    size_t bytes = (size_t)(runs * count) * sizeof(struct cell) + count * sizeof(uint32_t) + 1;
-    int err = read_guard_charge(guard, bytes);
-    if (err != 0)
-        return err;
-    l.cells = calloc(runs * count + 1, sizeof(struct cell));
-    uint32_t *pages = calloc(count + 1, sizeof(*pages));
-    err = l.cells == NULL || pages == NULL ? LT_ENOMEM : 0;
-    if (err == 0) {
-        l.pages = pages;
-        l.pages_count = list_pages(items, count, pages);
-        err = crew_run(span->topq->read, count > 0 ? (uint32_t)runs : 0, look_up_run, &l);
-    }
-    if (err == 0)
-        merge_runs(&l, cells);
-    free(l.cells);
-    free(pages);
-    read_guard_release(guard, bytes);
+        for (uint32_t c = 0; c < span->columns; c++) {
+            const struct span_list *list = span_list_at(span, category, r, c);
+            span->lists += list->state == SPAN_LIST;
+            span->own += list->state == SPAN_LIST && list->host != STORAGE_ALL_HOSTS;
+        }
     return err;
 }
 
@@ -272,9 +200,7 @@ struct sorted {
     uint32_t next; /* chunk */
     uint32_t entries;
     bool cut;                  /* there are more items than entries */
-    struct rank_entry *buffer; /* of a run: the chunk; of memory: all entries */
-    uint32_t buffer_max;
-    uint32_t count; /* of the chunk in hand */
+    struct rank_entry *memory; /* all entries, where there is no run */
 };
 
 enum { OF_MEMORY = UINT32_MAX };
@@ -288,46 +214,18 @@ struct search {
     const uint32_t *wanted; /* of the round in hand */
 };
 
-static int keep_chunk(void *arg, const struct storage_rank *rank)
+static struct span_top *top_of(const struct search *s, const struct sorted *list)
 {
-    struct sorted *list = arg;
-    struct rank_entry entries[RANK_CHUNK_MAX];
-    uint32_t count;
-    int err = rank_top_decode(rank->body, entries, &count);
-    if (err != 0)
-        return err;
-    if (count > list->buffer_max)
-        return LT_ECORRUPT;
-    memcpy(list->buffer, entries, count * sizeof(entries[0]));
-    list->count = count;
-    return 0;
+    return &span_list_at(s->span, list->category, list->run, 0)->top;
 }
 
 static int read_chunk(void *arg, const struct crew_member *member, uint32_t part)
 {
     const struct search *s = arg;
-    struct sorted *list = &s->lists[s->wanted[part]];
-    const struct topq *t = s->span->topq;
-    list->count = rank_chunk_count(list->next, list->entries);
-    if (list->run == OF_MEMORY || list->count == 0)
+    const struct sorted *list = &s->lists[s->wanted[part]];
+    if (list->run == OF_MEMORY)
         return 0;
-    if (list->count > list->buffer_max) {
-        struct rank_entry *buffer = realloc(list->buffer, list->count * sizeof(*buffer));
-        if (buffer == NULL)
-            return LT_ENOMEM;
-        list->buffer = buffer;
-        list->buffer_max = list->count;
-    }
-    uint32_t expected = list->count;
-    struct storage_rank_filter filter = {.category = t->categories[list->category].info.id,
-                                         .dimension = t->columns[0],
-                                         .kind = STORAGE_RANK_TOP,
-                                         .first = list->next,
-                                         .last = list->next};
-    list->count = 0;
-    int err =
-        storage_run_ranks(member->session, run_at(s->span, list->run), &filter, keep_chunk, list);
-    return err != 0 ? err : list->count == expected ? 0 : LT_ECORRUPT;
+    return span_read_top(s->span, member, list->category, list->run, 0, list->next + 1);
 }
 
 static int read_chunks(void *arg, const uint32_t *lists, uint32_t count,
@@ -338,12 +236,13 @@ static int read_chunks(void *arg, const uint32_t *lists, uint32_t count,
     int err = crew_run(s->span->topq->read, count, read_chunk, s);
     for (uint32_t i = 0; i < count && err == 0; i++) {
         struct sorted *list = &s->lists[lists[i]];
-        uint32_t begin = rank_chunk_begin(list->next++);
-        out[i] = (struct threshold_chunk){.entries = list->run == OF_MEMORY ? list->buffer + begin
-                                                                            : list->buffer,
-                                          .count = list->count,
-                                          .end = THRESHOLD_MORE};
-        if (begin + list->count >= list->entries)
+        const struct rank_entry *entries =
+            list->run == OF_MEMORY ? list->memory : top_of(s, list)->entries.v;
+        uint32_t begin = rank_chunk_begin(list->next);
+        uint32_t more = rank_chunk_count(list->next++, list->entries);
+        out[i] = (struct threshold_chunk){
+            .entries = more > 0 ? entries + begin : NULL, .count = more, .end = THRESHOLD_MORE};
+        if (begin + more >= list->entries)
             out[i].end = list->cut ? THRESHOLD_CUT : THRESHOLD_END;
     }
     return err;
@@ -386,11 +285,11 @@ static int list_memory(struct span *span, uint32_t category, struct sorted *list
     best_sort(&best);
     list->entries = best.n;
     list->cut = best.n < all;
-    list->buffer = calloc(best.n + 1, sizeof(*list->buffer));
-    for (uint32_t i = 0; list->buffer != NULL && i < best.n; i++)
-        list->buffer[i] = (struct rank_entry){best.rows[i].item, best.rows[i].value, 0};
+    list->memory = calloc(best.n + 1, sizeof(*list->memory));
+    for (uint32_t i = 0; list->memory != NULL && i < best.n; i++)
+        list->memory[i] = (struct rank_entry){best.rows[i].item, best.rows[i].value, 0};
     free(best.rows);
-    return list->buffer != NULL ? 0 : LT_ENOMEM;
+    return list->memory != NULL ? 0 : LT_ENOMEM;
 }
 
 static int search_add(struct search *s, struct sorted list)
@@ -420,7 +319,7 @@ static int make_lists(struct search *s)
         if (err == 0 && memory.entries > 0)
             err = search_add(s, memory);
         else if (err == 0)
-            free(memory.buffer);
+            free(memory.memory);
     }
     return err;
 }
@@ -432,6 +331,8 @@ int span_threshold(struct span *span, struct best *best)
     uint64_t lists = ((uint64_t)span->plan.whole.n + 1) * t->categories_count, pages = 0;
     for (uint32_t c = 0; c < t->categories_count; c++)
         pages += t->categories[c].info.items / RANK_PAGE_ITEMS + 1;
+    if (span->own > 0) /* lookups read an observation row for each item, of the few of a host */
+        pages = 0;
     if (best->max > LOOKUPS_MIN && best->max > pages / PAGES_PER_LOOKUP)
         return THRESHOLD_GIVES_UP; /* the rows alone are looked up on so many */
     s.lists = calloc(lists + 1, sizeof(*s.lists));
@@ -452,7 +353,7 @@ int span_threshold(struct span *span, struct best *best)
         err = threshold_run(&config, best);
     }
     for (uint32_t i = 0; s.lists != NULL && i < s.count; i++)
-        free(s.lists[i].buffer);
+        free(s.lists[i].memory);
     free(s.lists);
     free(s.categories);
     free(s.certain);

@@ -325,7 +325,9 @@ int span_scan(struct span *span, uint32_t columns, span_visit *visit, void *arg)
     struct scan s = {.span = span, .columns = columns, .visit = visit, .arg = arg};
     for (uint32_t i = 0; i < CREW_MAX; i++)
         scratch_init(&s.memory[i], span->scratch.guard);
-    int err = plan_places(&s);
+    int err = span_sum_own(span);
+    if (err == 0)
+        err = plan_places(&s);
     if (err == 0)
         err = crew_run(span->topq->read, s.places.n, scan_place, &s);
     for (uint32_t i = 0; i < CREW_MAX; i++) {

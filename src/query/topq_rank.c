@@ -407,6 +407,10 @@ int topq_rank(struct topq *t, struct span *span, struct topq_ranking *out)
     int err = read_totals(t, span, &totals);
     if (err == 0)
         err = rank_by_threshold(t, span, totals, out);
-    out->plan = err == 0 ? "threshold" : scan_plan(span);
-    return err == THRESHOLD_GIVES_UP ? rank_by_scan(t, span, totals, out) : err;
+    out->plan = "threshold";
+    if (err != THRESHOLD_GIVES_UP)
+        return err;
+    err = span_sum_own(span);
+    out->plan = scan_plan(span);
+    return err != 0 ? err : rank_by_scan(t, span, totals, out);
 }

@@ -4,23 +4,30 @@
 #include "base/ascending.h"
 #include "port/storage_reads.h"
 #include "vector/pack.h"
+#include "vector/rank_minutes.h"
 #include "vector/rollup.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-/* SPARKLINE: the rows' values in equal parts of the range. Rows of runs come from observation rows,
- * by item; what all items together have, from sums by minute; memory, as ever, point by point. So
+/* SPARKLINE: the rows' values in equal parts of the range. Rows of runs come from what the best of
+ * each run have by minute, else from observation rows, by item; what all items together have, from
+ * sums by minute; memory, as ever, point by point. So
  * parts that can be made of whole minutes are cut there: those of a whole number of minutes, and
  * those of 10 minutes or more. A minute counts in the part that holds its start. */
 
-enum { MINUTE_MS = 60 * 1000, PART_COARSE_MS = 10 * MINUTE_MS };
+enum {
+    MINUTE_MS = 60 * 1000,
+    PART_COARSE_MS = 10 * MINUTE_MS,
+    ENTRIES_PER_ITEM = 8, /* of the best of a run, so many times as many are read as are wanted */
+};
 
 /* What one member adds up: [row x parts + part], everything else after the last row. */
 struct spark_share {
     struct cell *cells;
     struct pack_codec *packs;
     struct rollup_codec *rollups;
+    struct rank_minutes *minutes; /* made when it is first needed */
 };
 
 struct spark {
@@ -49,6 +56,9 @@ struct spark_run {
     int64_t from_ms, to_ms; /* what counts: all points, or buckets that start there */
     uint32_t part;          /* the only one, or parts: it has several */
     bool takes_away;        /* the rest holds the rows' values too */
+    uint32_t *items;        /* with takes_away: what is to be read of observation rows, ascending */
+    uint32_t items_count;
+    bool *found; /* by position in the spark's items */
 };
 
 /* ---- parts ---- */
@@ -77,11 +87,18 @@ static bool cut_at_minutes(int64_t length_ms, uint32_t parts)
     return part_ms >= PART_COARSE_MS || (length_ms % parts == 0 && part_ms % MINUTE_MS == 0);
 }
 
+/* The item's position among those of rows; items_count: it is none. */
+static uint32_t position_of(const struct spark *s, uint32_t item)
+{
+    uint32_t at = ascending_find(s->items, s->items_count, item);
+    return at < s->items_count && s->items[at] == item ? at : s->items_count;
+}
+
 /* The slot of a row's item, or that of everything else. */
 static uint32_t slot_of(const struct spark *s, uint32_t item)
 {
-    uint32_t at = ascending_find(s->items, s->items_count, item);
-    return at < s->items_count && s->items[at] == item ? s->order[s->items_from + at] : s->rows;
+    uint32_t at = position_of(s, item);
+    return at < s->items_count ? s->order[s->items_from + at] : s->rows;
 }
 
 static struct cell *cell_at(const struct spark *s, const struct spark_share *share, uint32_t slot,
@@ -234,10 +251,10 @@ static int add_summaries(struct spark_run *r, const struct storage_pack *pack)
     uint32_t at = 0;
     int err = pack_open_summaries(r->share->packs, pack->summaries,
                                   PACK_COUNT | PACK_SUM | PACK_MAX, &rows);
-    for (uint32_t i = 0; err == 0 && i < s->items_count; i++) {
-        while (at < rows.items && rows.item[at] < s->items[i])
+    for (uint32_t i = 0; err == 0 && i < r->items_count; i++) {
+        while (at < rows.items && rows.item[at] < r->items[i])
             at++;
-        if (at == rows.items || rows.item[at] != s->items[i] || rows.count[at] == 0)
+        if (at == rows.items || rows.item[at] != r->items[i] || rows.count[at] == 0)
             continue;
         const struct cell cell = {
             .sum = {rows.sum[at], 0}, .max = rows.max[at], .count = rows.count[at]};
@@ -251,7 +268,7 @@ static int add_points(struct spark_run *r, const struct storage_pack *pack)
     const struct spark *s = r->spark;
     struct pack_points points;
     int err = pack_open_points(r->share->packs, r->run->range.from_s * 1000, pack->summaries,
-                               pack->vectors, s->items, s->items_count, &points);
+                               pack->vectors, r->items, r->items_count, &points);
     for (uint32_t i = 0; err == 0 && i < points.count; i++) {
         struct cell cell = {0};
         if (isnan(points.values[i]))
@@ -292,25 +309,109 @@ static int add_pack(void *arg, const struct storage_pack *pack)
         return add_points(r, pack);
     return rollup_open(r->share->rollups, r->run->range.from_s * 1000,
                        (int64_t)r->run->resolution_s * 1000, pack->summaries, pack->vectors,
-                       r->takes_away ? s->items : NULL, s->items_count, add_bucket, r);
+                       r->takes_away ? r->items : NULL, r->items_count, add_bucket, r);
 }
 
 /* takes_away: only the rows' items are read. */
-static int read_packs(struct spark_run *r, struct storage_session *session)
+static int read_packs(struct spark_run *r, struct storage_session *session, const uint32_t *hosts,
+                      uint32_t hosts_count)
 {
     const struct spark *s = r->spark;
     struct block_filter filter = {.category = s->topq->categories[s->category].info.id,
                                   .dimensions = s->topq->columns,
                                   .dimensions_count = 1,
-                                  .hosts = s->topq->hosts,
-                                  .hosts_count = s->topq->hosts_count,
-                                  .items = r->takes_away ? s->items : NULL,
-                                  .items_count = r->takes_away ? s->items_count : 0,
+                                  .hosts = hosts,
+                                  .hosts_count = hosts_count,
+                                  .items = r->takes_away ? r->items : NULL,
+                                  .items_count = r->takes_away ? r->items_count : 0,
                                   .from_ms = r->from_ms,
                                   .to_ms = r->to_ms};
     bool vectors = !r->takes_away || r->part == s->parts;
     return storage_run_packs(session, r->run, &filter,
                              STORAGE_SUMMARIES | (vectors ? STORAGE_VECTORS : 0), add_pack, r);
+}
+
+/* ---- a run's best, by minute ---- */
+
+static int add_minutes(void *arg, const struct storage_rank *rank)
+{
+    struct spark_run *r = arg;
+    const struct spark *s = r->spark;
+    const struct rank_minutes *m = r->share->minutes;
+    int err = rank_minutes_decode(rank->body, r->share->minutes);
+    for (uint32_t i = 0; err == 0 && i < m->count; i++) {
+        uint32_t at = position_of(s, m->items[i]);
+        if (at == s->items_count)
+            continue;
+        const struct cell cell = {.sum = {m->sums[i], 0}, .count = m->counts[i]};
+        r->found[at] = true;
+        add_cell(r, m->items[i],
+                 part_of(s, r->run->range.from_s * 1000 + m->minutes[i] * (int64_t)MINUTE_MS),
+                 &cell);
+    }
+    return err;
+}
+
+static int read_minutes(struct spark_run *r, struct storage_session *session)
+{
+    const struct spark *s = r->spark;
+    uint64_t rows = ((uint64_t)s->items_count * ENTRIES_PER_ITEM - 1) / RANK_MINUTES_ENTRIES + 1;
+    if (r->share->minutes == NULL)
+        r->share->minutes = malloc(sizeof(*r->share->minutes));
+    if (r->share->minutes == NULL)
+        return LT_ENOMEM;
+    const struct storage_rank_filter filter = {
+        .category = s->topq->categories[s->category].info.id,
+        .dimension = s->topq->columns[0],
+        .kind = STORAGE_RANK_MINUTES,
+        .last = rows < RANK_MINUTES_ROWS ? (uint32_t)rows - 1 : RANK_MINUTES_ROWS - 1};
+    return storage_run_ranks(session, r->run, &filter, add_minutes, r);
+}
+
+/* Leaves those items that were not found, and that the run has. */
+static int keep_missing(struct spark_run *r, const struct crew_member *member, uint32_t run)
+{
+    const struct spark *s = r->spark;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->items_count; i++)
+        if (!r->found[i])
+            r->items[n++] = s->items[i];
+    r->items_count = 0;
+    struct cell *cells = calloc(n + 1, sizeof(*cells));
+    if (cells == NULL)
+        return LT_ENOMEM;
+    int err = n == 0 ? 0 : span_look_up_run(s->span, member, s->category, run, r->items, n, cells);
+    for (uint32_t i = 0; i < n && err == 0; i++)
+        if (cells[i].count > 0)
+            r->items[r->items_count++] = r->items[i];
+    free(cells);
+    return err;
+}
+
+/* The rows' items: total and all, without the others. */
+static int spark_items(struct spark_run *r, const struct crew_member *member, uint32_t run)
+{
+    const struct spark *s = r->spark;
+    const struct span_list *list = span_list_at(s->span, s->category, run, 0);
+    bool listed = list->state == SPAN_LIST;
+    bool one_host = listed && list->only_host != CATALOG_NONE;
+    r->items = calloc(s->items_count, sizeof(*r->items));
+    r->found = calloc(s->items_count, sizeof(*r->found));
+    int err = r->items == NULL || r->found == NULL ? LT_ENOMEM : 0;
+    if (err == 0) {
+        memcpy(r->items, s->items, s->items_count * sizeof(*r->items));
+        r->items_count = s->items_count;
+    }
+    if (err == 0 && listed && list->host == STORAGE_ALL_HOSTS && r->run->resolution_s == 1)
+        err = read_minutes(r, member->session);
+    if (err == 0 && listed)
+        err = keep_missing(r, member, run);
+    if (err == 0 && r->items_count > 0)
+        err = read_packs(r, member->session, one_host ? &list->only_host : s->topq->hosts,
+                         one_host ? 1 : s->topq->hosts_count);
+    free(r->items);
+    free(r->found);
+    return err;
 }
 
 static int spark_run(void *arg, const struct crew_member *member, uint32_t run)
@@ -327,10 +428,10 @@ static int spark_run(void *arg, const struct crew_member *member, uint32_t run)
     if (by_points(s, run) ||
         (span_list_at(s->span, s->category, run, 0)->state == SPAN_NONE && r.takes_away))
         return 0;
-    int err = r.takes_away ? add_totals(&r, member->session) : 0;
-    if (err == 0 && (!r.takes_away || s->items_count > 0))
-        err = read_packs(&r, member->session);
-    return err;
+    if (!r.takes_away)
+        return read_packs(&r, member->session, s->topq->hosts, s->topq->hosts_count);
+    int err = add_totals(&r, member->session);
+    return err != 0 || s->items_count == 0 ? err : spark_items(&r, member, run);
 }
 
 /* ---- all of it ---- */
@@ -375,7 +476,7 @@ static int spark_category(struct spark *s)
                               .part = s->parts,
                               .from_ms = plan->edges.v[e].from_ms,
                               .to_ms = plan->edges.v[e].to_ms};
-        err = read_packs(&r, s->topq->read->source.session);
+        err = read_packs(&r, s->topq->read->source.session, s->topq->hosts, s->topq->hosts_count);
     }
     return err;
 }
@@ -407,6 +508,7 @@ static void spark_fini(struct spark *s)
     for (uint32_t i = 0; i < CREW_MAX; i++) {
         pack_codec_destroy(&s->shares[i].packs);
         rollup_codec_destroy(&s->shares[i].rollups);
+        free(s->shares[i].minutes);
     }
     buffer_fini(&s->label);
 }

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "vector/pack.h"
 #include "vector/rank.h"
+#include "vector/rank_minutes.h"
 #include "vector/rollup.h"
 
 #include <assert.h>
@@ -201,6 +202,7 @@ struct ranked_item {
 struct ranked {
     struct world_run *run;
     uint32_t category, dimension;
+    uint32_t host;                 /* or STORAGE_ALL_HOSTS */
     VEC(struct ranked_item) items; /* ascending */
     struct summary all;
     uint32_t hosts, only_host;
@@ -211,7 +213,7 @@ static void put_rank(struct ranked *r, enum storage_rank_kind kind, uint32_t num
 {
     PUSH(&r->run->ranks, ((struct storage_rank){.category = r->category,
                                                 .dimension = r->dimension,
-                                                .host = STORAGE_ALL_HOSTS,
+                                                .host = r->host,
                                                 .kind = kind,
                                                 .number = number,
                                                 .body = keep(buffer_slice(body))}));
@@ -226,19 +228,68 @@ static int compare_entries(const void *a, const void *b)
     return (x->item > y->item) - (x->item < y->item);
 }
 
-static uint32_t put_top(struct ranked *r, uint32_t top_max, struct buffer *body)
+/* Of one item, over all hosts. */
+static void add_minutes(const struct ranked *r, uint32_t item, struct rank_minutes *m)
+{
+    struct summary minutes[RANK_MINUTES_PARTS];
+    for (uint32_t i = 0; i < RANK_MINUTES_PARTS; i++)
+        summary_init(&minutes[i]);
+    for (uint32_t i = 0; i < r->run->points.n; i++) {
+        const struct run_point *p = &r->run->points.v[i];
+        if (p->category == r->category && p->dimension == r->dimension && p->item == item)
+            summary_add(&minutes[(p->time_ms - r->run->run.range.from_s * 1000) / 60000],
+                        p->time_ms, p->value);
+    }
+    for (uint32_t i = 0; i < RANK_MINUTES_PARTS; i++) {
+        if (minutes[i].count == 0)
+            continue;
+        m->items[m->count] = item;
+        m->minutes[m->count] = (uint8_t)i;
+        m->sums[m->count] = summary_total(&minutes[i]);
+        m->counts[m->count++] = minutes[i].count;
+    }
+}
+
+static int compare_items(const void *a, const void *b)
+{
+    const struct rank_entry *x = a, *y = b;
+    return (x->item > y->item) - (x->item < y->item);
+}
+
+/* Spoils the order of entries. */
+static void put_minutes(struct ranked *r, struct rank_entry *entries, uint32_t count,
+                        struct buffer *body)
+{
+    struct rank_minutes *m = calloc(1, sizeof(*m));
+    for (uint32_t k = 0; k < RANK_MINUTES_ROWS && k * RANK_MINUTES_ENTRIES < count; k++) {
+        struct rank_entry *part = entries + k * RANK_MINUTES_ENTRIES;
+        uint32_t left = count - k * RANK_MINUTES_ENTRIES;
+        uint32_t n = left < RANK_MINUTES_ENTRIES ? left : RANK_MINUTES_ENTRIES;
+        qsort(part, n, sizeof(*part), compare_items);
+        m->count = 0;
+        for (uint32_t i = 0; i < n; i++)
+            add_minutes(r, part[i].item, m);
+        MUST(rank_minutes_encode(m, body));
+        put_rank(r, STORAGE_RANK_MINUTES, k, body);
+    }
+    free(m);
+}
+
+static uint32_t put_top(struct ranked *r, const struct compact_style *style, struct buffer *body)
 {
     struct rank_entry *entries = calloc(r->items.n, sizeof(*entries));
     for (uint32_t i = 0; i < r->items.n; i++)
         entries[i] = (struct rank_entry){r->items.v[i].item, summary_total(&r->items.v[i].summary),
                                          r->items.v[i].summary.count};
     qsort(entries, r->items.n, sizeof(*entries), compare_entries);
-    uint32_t count = r->items.n < top_max ? r->items.n : top_max;
+    uint32_t count = r->items.n < style->top_max ? r->items.n : style->top_max;
     for (uint32_t number = 0; rank_chunk_count(number, count) > 0; number++) {
         MUST(rank_top_encode(&entries[rank_chunk_begin(number)], rank_chunk_count(number, count),
                              body));
         put_rank(r, STORAGE_RANK_TOP, number, body);
     }
+    if (r->run->run.resolution_s == 1 && !style->no_minutes && r->host == STORAGE_ALL_HOSTS)
+        put_minutes(r, entries, count, body);
     free(entries);
     return count;
 }
@@ -277,8 +328,9 @@ static void put_ranks(struct ranked *r, const struct compact_style *style)
     total.summary = r->all;
     MUST(itemset_encode(set, &set_bytes));
     total.set = buffer_slice(&set_bytes);
-    total.entries = put_top(r, style->top_max, &body);
-    put_pages(r, &body);
+    total.entries = put_top(r, style, &body);
+    if (r->host == STORAGE_ALL_HOSTS)
+        put_pages(r, &body);
     MUST(rank_total_encode(&total, &body));
     put_rank(r, STORAGE_RANK_TOTAL, 0, &body);
     itemset_destroy(&set);
@@ -324,7 +376,10 @@ static void add_item(struct ranked *r, const struct run_point *p)
 static void rank_group(struct world_run *run, uint32_t from, const struct compact_style *style)
 {
     const struct run_point *first = &run->points.v[from];
-    struct ranked r = {.run = run, .category = first->category, .dimension = first->dimension};
+    struct ranked r = {.run = run,
+                       .category = first->category,
+                       .dimension = first->dimension,
+                       .host = STORAGE_ALL_HOSTS};
     summary_init(&r.all);
     uint32_t host = UINT32_MAX - 1;
     for (uint32_t i = 0; i < run->points.n; i++) {
@@ -347,6 +402,25 @@ static void rank_group(struct world_run *run, uint32_t from, const struct compac
     VEC_FINI(&r.items);
 }
 
+/* Points of one (category, dimension, host). */
+static void rank_host(struct world_run *run, uint32_t from, uint32_t to,
+                      const struct compact_style *style)
+{
+    const struct run_point *first = &run->points.v[from];
+    struct ranked r = {.run = run,
+                       .category = first->category,
+                       .dimension = first->dimension,
+                       .host = first->host,
+                       .hosts = 1};
+    summary_init(&r.all);
+    for (uint32_t i = from; i < to; i++)
+        if (!isnan(run->points.v[i].value))
+            add_item(&r, &run->points.v[i]);
+    if (r.items.n >= style->own_items_min && r.items.n > 0)
+        put_ranks(&r, style);
+    VEC_FINI(&r.items);
+}
+
 static void write_rows(struct world_run *run, const struct compact_style *style)
 {
     for (uint32_t i = 0, end; i < run->points.n; i = end) {
@@ -355,6 +429,8 @@ static void write_rows(struct world_run *run, const struct compact_style *style)
             pack_group(run, i, end, style->row_items_max);
         else
             roll_group(run, i, end, style->row_items_max);
+        if (style->own_items_min > 0 && run->run.resolution_s < 3600)
+            rank_host(run, i, end, style);
         const struct run_point *a = &run->points.v[i], *b = i > 0 ? a - 1 : NULL;
         if ((b == NULL || a->category != b->category || a->dimension != b->dimension) &&
             run->run.resolution_s < 3600)
@@ -599,11 +675,12 @@ static int run_ranks(struct storage_session *s, const struct storage_run *run,
     struct world *w = world_of(s);
     const struct world_run *r = find_run(w, run);
     int err = 0;
-    assert(filter->hosts == NULL);
     for (uint32_t i = 0; i < r->ranks.n && err == 0; i++) {
         const struct storage_rank *rank = &r->ranks.v[i];
         if (rank->category != filter->category || rank->dimension != filter->dimension ||
-            rank->kind != filter->kind)
+            rank->kind != filter->kind ||
+            (filter->hosts != NULL ? !listed(filter->hosts, filter->hosts_count, rank->host)
+                                   : rank->host != STORAGE_ALL_HOSTS))
             continue;
         if (filter->numbers != NULL ? !listed(filter->numbers, filter->numbers_count, rank->number)
                                     : rank->number < filter->first || rank->number > filter->last)

@@ -25,6 +25,8 @@ struct compact_style {
     uint32_t rank_items_min; /* groups of fewer have no rank rows and totals */
     uint32_t top_max;        /* lists are cut there */
     uint32_t row_items_max;
+    bool no_minutes;        /* the best have no rows by minute */
+    uint32_t own_items_min; /* hosts with so many items have lists of their own; 0: none has */
 };
 
 /* Points of offsets below `upto` (at most the world's next) move from arrival rows into a run of

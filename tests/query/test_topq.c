@@ -145,7 +145,9 @@ static void setup_init(struct setup *s, uint32_t seed)
     fill(s);
     s->style = (struct compact_style){.rank_items_min = pick(s, 3) == 0 ? 1 + pick(s, 80) : 1,
                                       .top_max = pick(s, 4) == 0 ? 1 + pick(s, 200) : 1 << 14,
-                                      .row_items_max = 1 + pick(s, 100)};
+                                      .row_items_max = 1 + pick(s, 100),
+                                      .no_minutes = pick(s, 4) == 0,
+                                      .own_items_min = pick(s, 2) == 0 ? 1 + pick(s, 30) : 0};
 }
 
 static void setup_fini(struct setup *s)
@@ -260,7 +262,9 @@ static void random_question(struct setup *s, struct question *q)
     if (pick(s, 3) == 0)
         random_range(s, &spec->compare_from_ms, &spec->compare_to_ms);
     spec->hosts = q->hosts;
-    if (pick(s, 4) == 0)
+    if (s->style.own_items_min > 0 && pick(s, 2) == 0)
+        q->hosts[spec->hosts_count++] = slice_str(hosts[pick(s, HOSTS)]);
+    else if (pick(s, 4) == 0)
         for (uint32_t h = 0; h < HOSTS; h++)
             if (pick(s, 2) == 0)
                 q->hosts[spec->hosts_count++] = slice_str(hosts[h]);
@@ -406,7 +410,7 @@ static void test_an_item_without_points_left_is_no_row(void **state)
     struct setup *s = calloc(1, sizeof(*s));
     struct world *w = &s->world;
     setup_open(s, 8);
-    s->style = (struct compact_style){1, 1 << 14, 100};
+    s->style = (struct compact_style){1, 1 << 14, 100, false, 0};
     const int64_t time_ms = (BASE_S + 5) * INT64_C(1000);
     world_point(w, "db1", "host.queries.c.00000001.time_us", time_ms, 5, POLICY_LAST);
     world_point(w, "db1", "host.queries.c.00000002.time_us", time_ms, 7, POLICY_LAST);
@@ -433,21 +437,27 @@ static void test_an_item_without_points_left_is_no_row(void **state)
 
 enum { MANY = 40000, MANY_HOURS = 3 };
 
-/* Hours that resemble each other: 40 pages of items in each. */
-static void fill_many(struct setup *s)
+/* Hours that resemble each other: 40 pages of items in each, each item on one of so many hosts. */
+static void fill_many(struct setup *s, uint32_t hosts_count)
 {
     struct world *w = &s->world;
     char metric[64];
     for (uint32_t item = 0; item < MANY; item++) {
         sprintf(metric, "host.queries.c.%08x.time_us", item);
         for (int64_t hour = 0; hour < MANY_HOURS; hour++)
-            world_point(w, hosts[0], metric, (BASE_S + hour * HOUR_S + item % 3600) * INT64_C(1000),
+            world_point(w, hosts[item % hosts_count], metric,
+                        (BASE_S + hour * HOUR_S + item % 3600) * INT64_C(1000),
                         floor(1e9 / (item * 7919u % MANY + 1)) + (double)(item + hour) / 8, 0);
     }
     for (uint32_t i = 0; i < w->points.n; i++)
         w->points.v[i].fresh = true;
     w->next = w->lo = w->applied;
     w->flush_records = 500;
+}
+
+static void compact_many(struct setup *s)
+{
+    struct world *w = &s->world;
     for (int64_t hour = 0; hour < MANY_HOURS; hour++)
         world_compact(w, BASE_S + hour * HOUR_S, BASE_S + (hour + 1) * HOUR_S, w->next, &s->style);
 }
@@ -471,15 +481,19 @@ static void test_a_few_rows_are_read(void **state)
     (void)state;
     struct setup *s = calloc(1, sizeof(*s));
     setup_open(s, 7);
-    s->style = (struct compact_style){1, 1 << 14, 1 << 13};
-    fill_many(s);
+    s->style = (struct compact_style){1, 1 << 14, 1 << 13, false, 0};
+    fill_many(s, 1);
+    compact_many(s);
     uint64_t pages = (MANY + 1023) / 1024;
     struct query_spec top = {.limit = 5, .rank = AGGREGATE_SUM};
-    /* A total, a chunk and a page for each row, of each hour; and what the snapshot's scans count.
-     */
-    assert_true(rows_of(s, top, "threshold") <= MANY_HOURS * (1 + 1 + 5) + 8);
-    top.sparkline = 3; /* and an observation row for each row, and a sum */
-    assert_true(rows_of(s, top, "threshold") <= MANY_HOURS * (1 + 1 + 5 + 5 + 1) + 12);
+    /* A total and a chunk of each hour, as the rows stand in all of these; and what the snapshot's
+     * scans count. */
+    assert_true(rows_of(s, top, "threshold") <= MANY_HOURS * (1 + 1) + 8);
+    top.sparkline = 3; /* and what the best have by minute, and a sum */
+    assert_true(rows_of(s, top, "threshold") <= MANY_HOURS * (1 + 1 + 1 + 1) + 8);
+    top.compare_from_ms = BASE_S * INT64_C(1000); /* and a total and a chunk again */
+    top.compare_to_ms = top.compare_from_ms + MANY_HOURS * HOUR_S * INT64_C(1000);
+    assert_true(rows_of(s, top, "threshold") <= MANY_HOURS * (1 + 1 + 1 + 1 + 1 + 1) + 16);
     struct query_spec avg = {.limit = 5, .rank = AGGREGATE_AVG};
     uint64_t rows = rows_of(s, avg, "scan");
     assert_true(rows >= MANY_HOURS * pages && rows <= MANY_HOURS * (pages + 1 + 5) + 8);
@@ -565,6 +579,46 @@ static void test_many_points_in_no_run(void **state)
     free(s);
 }
 
+/* One host of two, with many items: its own lists, and rows of its own for what these lack. */
+static void test_one_host_reads_its_own_lists(void **state)
+{
+    (void)state;
+    static const struct slice one[] = {SLICE_LIT("db2")};
+    struct setup *s = calloc(1, sizeof(*s));
+    setup_open(s, 9);
+    s->style = (struct compact_style){1, 1 << 10, 1 << 11, false, 100};
+    fill_many(s, 2);
+    struct query_spec spec = {.pattern = SLICE_LIT("host.queries.c.*.time_us"),
+                              .rank = AGGREGATE_SUM,
+                              .limit = 5,
+                              .hosts = one,
+                              .hosts_count = 1,
+                              .from_ms = BASE_S * INT64_C(1000),
+                              .to_ms = (BASE_S + MANY_HOURS * HOUR_S) * INT64_C(1000),
+                              .sparkline = 3};
+    spec.compare_from_ms = spec.from_ms;
+    spec.compare_to_ms = spec.from_ms + HOUR_S * INT64_C(1000);
+    union query_result *before = ask(s, &spec);
+    struct query_spec many = spec;
+    many.limit = 2000; /* more than there is in a list: a scan, of memory */
+    union query_result *many_before = ask(s, &many);
+    compact_many(s);
+    union query_result *after = ask(s, &spec), *many_after = ask(s, &many);
+    assert_string_equal(after->topq.plan, "threshold");
+    assert_string_equal(many_after->topq.plan, "summaries");
+    assert_answers(s, &spec, &before->topq, &after->topq);
+    assert_answers(s, &many, &many_before->topq, &many_after->topq);
+    spec.sparkline = 0;
+    spec.compare_to_ms = 0;
+    assert_true(rows_of(s, spec, "threshold") <= MANY_HOURS * (2 + 1) + 8);
+    query_result_free(&before);
+    query_result_free(&after);
+    query_result_free(&many_before);
+    query_result_free(&many_after);
+    setup_fini(s);
+    free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -572,6 +626,7 @@ int main(void)
         cmocka_unit_test(test_answers_do_not_depend_on_where_points_stand),
         cmocka_unit_test(test_an_item_without_points_left_is_no_row),
         cmocka_unit_test(test_a_few_rows_are_read),
+        cmocka_unit_test(test_one_host_reads_its_own_lists),
     };
     return cmocka_run_group_tests_name("query/topq", tests, NULL, NULL);
 }
