@@ -64,7 +64,7 @@ static inline bool short_digits(const char *p, size_t n, uint64_t *out)
     return true;
 }
 
-int number_parse_u64(struct slice s, uint64_t *out)
+static inline int parse_u64(struct slice s, uint64_t *out)
 {
     uint64_t x = 0;
     if (short_digits(s.p, s.n, &x)) {
@@ -83,11 +83,16 @@ int number_parse_u64(struct slice s, uint64_t *out)
     return 0;
 }
 
+int number_parse_u64(struct slice s, uint64_t *out)
+{
+    return parse_u64(s, out);
+}
+
 int number_parse_i64(struct slice s, int64_t *out)
 {
     bool negative = s.n > 0 && s.p[0] == '-';
     uint64_t x;
-    if (number_parse_u64(negative ? slice_from(s, 1) : s, &x) != 0)
+    if (parse_u64(negative ? slice_from(s, 1) : s, &x) != 0)
         return LT_EPARSE;
     if (x > (uint64_t)INT64_MAX + (negative ? 1 : 0))
         return LT_EPARSE;
@@ -142,7 +147,9 @@ static bool f64_fast(struct slice s, double *out)
     size_t i = s.n > 0 && s.p[0] == '-' ? 1 : 0;
     uint64_t x = 0;
     if (s.n - i <= 15 && short_digits(s.p + i, s.n - i, &x)) {
-        *out = i > 0 ? -(double)x : (double)x;
+        /* Signs are hard to foretell: no branch, but for the zero that has one. */
+        int64_t k = i > 0 ? -(int64_t)x : (int64_t)x;
+        *out = LIKELY(x > 0) ? (double)k : i > 0 ? -0.0 : 0.0;
         return true;
     }
     x = 0;

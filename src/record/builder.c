@@ -110,7 +110,7 @@ void record_builder_rollback(struct record_builder *b, struct record_mark mark)
 
 /* ---- adding ---- */
 
-static struct slice host_at(const struct record_builder *b, uint32_t number)
+static inline struct slice host_at(const struct record_builder *b, uint32_t number)
 {
     struct slice packed = texts_at(&b->hosts, number);
     return slice_from(packed, (unsigned char)packed.p[0] == 0xc4 ? 2 : 3); /* bin8, bin16 */
@@ -127,7 +127,7 @@ COLD static int find_host(struct record_builder *b, struct slice host, uint32_t 
 }
 
 /* Mostly the host of the point before. */
-static int number_host(struct record_builder *b, struct slice host, uint32_t *out)
+static inline int number_host(struct record_builder *b, struct slice host, uint32_t *out)
 {
     if (LIKELY(b->runs.n > 0)) {
         uint32_t last = b->runs.v[b->runs.n - 1].host;

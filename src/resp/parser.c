@@ -44,7 +44,6 @@ void resp_parser_init(struct resp_parser *parser)
 
 void resp_parser_fini(struct resp_parser *parser)
 {
-    free(parser->spans);
     free(parser->argv);
     free(parser->scratch);
     resp_parser_init(parser);
@@ -104,22 +103,15 @@ malformed:
     return NULL;
 }
 
-static int spans_grow(struct resp_parser *parser)
-{
-    uint32_t cap = parser->spans_cap == 0 ? ARGS_CAP_MIN : parser->spans_cap * 2;
-    struct resp_span *spans = realloc(parser->spans, cap * sizeof(*spans));
-    if (spans == NULL)
-        return LT_ENOMEM;
-    parser->spans = spans;
-    parser->spans_cap = cap;
-    return 0;
-}
-
 static int argv_reserve(struct resp_parser *parser, uint32_t count)
 {
     if (count <= parser->argv_cap)
         return 0;
-    uint32_t cap = count < ARGS_CAP_MIN ? ARGS_CAP_MIN : count;
+    uint32_t cap = parser->argv_cap * 2;
+    if (cap < ARGS_CAP_MIN)
+        cap = ARGS_CAP_MIN;
+    if (cap < count)
+        cap = count;
     struct slice *argv = realloc(parser->argv, cap * sizeof(*argv));
     if (argv == NULL)
         return LT_ENOMEM;
@@ -131,11 +123,6 @@ static int argv_reserve(struct resp_parser *parser, uint32_t count)
 /* Between commands: argv of the last one is no longer in use. */
 static void trim_memory(struct resp_parser *parser)
 {
-    if (parser->spans_cap > ARGS_CAP_KEPT) {
-        free(parser->spans);
-        parser->spans = NULL;
-        parser->spans_cap = 0;
-    }
     if (parser->argv_cap > ARGS_CAP_KEPT) {
         free(parser->argv);
         parser->argv = NULL;
@@ -215,10 +202,9 @@ static int parse_bulk_body(struct scan *scan, const char *p)
     if (p[bytes] != '\r' || p[bytes + 1] != '\n')
         return fail(scan, LT_EPARSE,
                     "ERR Protocol error: expected CRLF after a bulk string of %zu bytes", bytes);
-    if (parser->got == parser->spans_cap && spans_grow(parser) != 0)
+    if (argv_reserve(parser, parser->got + 1) != 0)
         return LT_ENOMEM;
-    parser->spans[parser->got++] =
-        (struct resp_span){.at = (uint32_t)parser->offset, .n = (uint32_t)bytes};
+    parser->argv[parser->got++] = slice_make(p, bytes);
     parser->offset += bytes + 2;
     parser->bulk_bytes = -1;
     return 0;
@@ -245,14 +231,22 @@ static int parse_short_bulks(struct scan *scan)
         if (!good || body[-2] != '\r' || body[-1] != '\n' || n > scan->limits->bulk_bytes_max ||
             end - body < (ptrdiff_t)n + 2 || body[n] != '\r' || body[n + 1] != '\n')
             break;
-        if (parser->got == parser->spans_cap && spans_grow(parser) != 0)
+        if (parser->got == parser->argv_cap && argv_reserve(parser, parser->got + 1) != 0)
             return LT_ENOMEM;
-        parser->spans[parser->got++] =
-            (struct resp_span){.at = (uint32_t)(body - scan->start), .n = n};
+        parser->argv[parser->got++] = slice_make(body, n);
         p = body + n + 2;
         parser->offset = (size_t)(p - scan->start);
     }
     return 0;
+}
+
+/* The bytes may stand elsewhere than when the first arguments were found. */
+static void move_argv(struct resp_parser *parser, const char *start)
+{
+    if (parser->argv_base != (uintptr_t)start)
+        for (uint32_t i = 0; i < parser->got; i++)
+            parser->argv[i].p = start + ((uintptr_t)parser->argv[i].p - parser->argv_base);
+    parser->argv_base = (uintptr_t)start;
 }
 
 static int parse_array(struct scan *scan, uint32_t *argc_out)
@@ -265,6 +259,7 @@ static int parse_array(struct scan *scan, uint32_t *argc_out)
             return status;
         }
     }
+    move_argv(parser, scan->start);
     if (parser->bulk_bytes < 0 && parse_short_bulks(scan) != 0)
         return LT_ENOMEM;
     while (parser->got < parser->expected) {
@@ -281,10 +276,6 @@ static int parse_array(struct scan *scan, uint32_t *argc_out)
         if (status != 0)
             return status;
     }
-    if (argv_reserve(parser, parser->got) != 0)
-        return LT_ENOMEM;
-    for (uint32_t i = 0; i < parser->got; i++)
-        parser->argv[i] = slice_make(scan->start + parser->spans[i].at, parser->spans[i].n);
     *argc_out = parser->got;
     return 0;
 }
@@ -317,8 +308,7 @@ static int split_line(struct scan *scan, struct slice line, uint32_t *argc_out)
             return fail(scan, LT_ELIMIT,
                         "ERR Protocol error: too many inline arguments, expected at most %u%s",
                         scan->limits->args_max, scan->limits->trusted ? "" : " before AUTH");
-        uint32_t cap = parser->argv_cap;
-        if (argc == cap && argv_reserve(parser, cap * 2 + 1) != 0)
+        if (argv_reserve(parser, argc + 1) != 0)
             return LT_ENOMEM;
         parser->argv[argc++] = arg;
     }

@@ -29,11 +29,6 @@ struct resp_limits {
 extern const struct resp_limits resp_limits_trusted;   /* after authentication */
 extern const struct resp_limits resp_limits_untrusted; /* before: FAULTS.md 20 */
 
-struct resp_span {
-    uint32_t at; /* from the command's first byte */
-    uint32_t n;
-};
-
 enum { RESP_WHY_BYTES_MAX = 128 };
 
 struct resp_parser {
@@ -42,11 +37,10 @@ struct resp_parser {
         expected; /* arguments in all, 0: the header is not there yet, or the command is inline */
     uint32_t got; /* arguments so far */
     int64_t bulk_bytes; /* of the argument whose body is awaited; negative: none */
-    struct resp_span *spans;
-    uint32_t spans_cap;
+    struct slice *argv; /* the arguments so far; handed out */
     uint32_t argv_cap;
-    struct slice *argv; /* handed out */
-    char *scratch;      /* an inline command's arguments, unescaped */
+    uintptr_t argv_base; /* where the command's first byte was when they were made */
+    char *scratch;       /* an inline command's arguments, unescaped */
     size_t scratch_cap;
     char why[RESP_WHY_BYTES_MAX];
 };

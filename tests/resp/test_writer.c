@@ -69,6 +69,31 @@ static void expect_golden(uint8_t version, const char *golden, size_t n)
     buffer_fini(&out);
 }
 
+static void test_equal_integers_are_as_if_written_one_by_one(void **state)
+{
+    (void)state;
+    static const int64_t numbers[] = {0, -1, 1700000000000, INT64_MIN};
+    for (uint32_t count = 0; count < 300; count++) {
+        struct buffer at_once, one_by_one;
+        buffer_init(&at_once, 1 << 20);
+        buffer_init(&one_by_one, 1 << 20);
+        for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+            resp_integers((struct resp_writer){&at_once, 2}, numbers[i], count);
+            for (uint32_t j = 0; j < count; j++)
+                resp_integer((struct resp_writer){&one_by_one, 2}, numbers[i]);
+        }
+        assert_int_equal(at_once.error, 0);
+        assert_true(slice_eq(buffer_slice(&at_once), buffer_slice(&one_by_one)));
+        buffer_fini(&at_once);
+        buffer_fini(&one_by_one);
+    }
+    struct buffer small;
+    buffer_init(&small, 100);
+    resp_integers((struct resp_writer){&small, 2}, 1700000000000, 7);
+    assert_int_equal(small.error, LT_ELIMIT);
+    buffer_fini(&small);
+}
+
 static void test_resp2_golden(void **state)
 {
     (void)state;
@@ -118,6 +143,7 @@ static void test_beyond_the_limit_no_half_element_is_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_equal_integers_are_as_if_written_one_by_one),
         cmocka_unit_test(test_resp2_golden),
         cmocka_unit_test(test_resp3_golden),
         cmocka_unit_test(test_a_long_error_is_cut_and_still_one_line),
