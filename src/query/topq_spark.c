@@ -246,7 +246,6 @@ static int add_totals(const struct spark_run *r, struct storage_session *session
 
 static int add_summaries(struct spark_run *r, const struct storage_pack *pack)
 {
-    const struct spark *s = r->spark;
     struct pack_summaries rows;
     uint32_t at = 0;
     int err = pack_open_summaries(r->share->packs, pack->summaries,
@@ -345,9 +344,8 @@ static int add_minutes(void *arg, const struct storage_rank *rank)
             continue;
         const struct cell cell = {.sum = {m->sums[i], 0}, .count = m->counts[i]};
         r->found[at] = true;
-        add_cell(r, m->items[i],
-                 part_of(s, r->run->range.from_s * 1000 + m->minutes[i] * (int64_t)MINUTE_MS),
-                 &cell);
+        int64_t minute_ms = r->run->range.from_s * 1000 + m->minutes[i] * (int64_t)MINUTE_MS;
+        add_cell(r, m->items[i], r->part < s->parts ? r->part : part_of(s, minute_ms), &cell);
     }
     return err;
 }

@@ -390,7 +390,7 @@ static void check_cut(struct rank_check *r)
         double sum = r->cells[i].sum;
         if (sum == c->last_value)
             better += i <= c->last_item;
-        else if (same(sum, c->last_value))
+        else if (verify_same(sum, c->last_value))
             as_good++;
         else
             better += sum > c->last_value;
