@@ -143,8 +143,8 @@ def plot_text(results, title, unit, labels):
 def render(results, docs):
     versions = sorted({result["version"] for result in results["scenarios"].values()})
     lines = [f"Measured on {results['date']}, commit {', '.join(versions)}: {results['machine']}. "
-             f"{results['rounds']} runs of {results['seconds']} s each, {results['series']:,} series; Longtail and peer in turn. *others* is what processes outside the benchmark took "
-             "of the cores, at worst.", "", *bars_table(results), "", *runs_table(results), ""]
+             f"{results['rounds']} runs of {results['seconds']} s each, {results['series']:,} series; Longtail and peer in "
+             "turn. *others* is what processes outside the benchmark took of the cores, at worst.", "", *bars_table(results), "", *runs_table(results), ""]
     for file, (title, unit, labels) in PLOTS.items():
         text = plot_text(results, title, unit, labels)
         if text is not None:
