@@ -317,6 +317,38 @@ static void test_names_take_what_they_should(void **state)
     assert_in_range(bytes_of_usual(COUNT, 5), COUNT * (4 + 4), COUNT * (4 + 4) + FIXED);
 }
 
+static size_t bytes_around(const char *before, const char *behind)
+{
+    enum { COUNT = 200 };
+    struct record_builder *b;
+    struct slice bytes;
+    assert_int_equal(record_builder_create(1000 * 1000, &b), 0);
+    for (unsigned n = 0; n < COUNT; n++) {
+        struct text name = {.n = 0};
+        append(&name, before);
+        append_number(&name, 0xaaa + n % 6 + n / 6 % 6 * 0x10 + n / 36 * 0x100, 16, 3);
+        append(&name, behind);
+        assert_int_equal(record_builder_point(b, false, SLICE_LIT("h"),
+                                              slice_make(name.bytes, name.n), 5, 1, POLICY_LAST),
+                         0);
+    }
+    assert_int_equal(record_builder_finish(b, 1, 1, &bytes), 0);
+    size_t n = bytes.n / COUNT;
+    record_builder_destroy(&b);
+    return n;
+}
+
+/* Runs of four digits with a decimal one anywhere among them, or of eight. */
+static void test_what_is_taken_for_digits(void **state)
+{
+    (void)state;
+    assert_in_range(bytes_around("host.procs.1", ".cpu_and_memory"), 4, 5);
+    assert_in_range(bytes_around("host.procs.", "1.cpu_and_memory"), 4, 5);
+    assert_in_range(bytes_around("host.procs.x", "7/cpu_and_memory"), 4, 5);
+    assert_in_range(bytes_around("host.procs.fffff", ".cpu_and_memory"), 6, 7);
+    assert_in_range(bytes_around("host.procs.", ".cpu_and_memory"), 20, 30);
+}
+
 /* Names of half a kilobyte for a byte or two each: neither side makes much of them. */
 static void test_texts_are_bounded(void **state)
 {
@@ -357,6 +389,7 @@ int main(void)
         cmocka_unit_test(test_what_is_no_value),
         cmocka_unit_test(test_names_come_back_to_the_byte),
         cmocka_unit_test(test_names_take_what_they_should),
+        cmocka_unit_test(test_what_is_taken_for_digits),
         cmocka_unit_test(test_texts_are_bounded),
     };
     return cmocka_run_group_tests_name("columns", tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 /* Tests run in the tree's root. GOLDEN=write makes the files anew: only when a new version is due.
  */
@@ -568,6 +569,24 @@ static void test_broken_promises_of_version_2_are_refused(void **state)
     }
 }
 
+#ifndef __SANITIZE_ADDRESS__ /* which needs all the addresses there are */
+/* Four thousand million points of one name in one run: refused, and no memory asked for. */
+static void test_counts_that_are_only_claimed_ask_for_no_memory(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit before, small = {512 << 20, 512 << 20};
+    struct slice bytes =
+        SLICE_LIT(HEAD2 HOST SHAPED SHAPE DIGITS "\xc4\x06\xfc\xff\xff\xff\x3f\x00" NONE VALUE2);
+    struct record record;
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    small.rlim_max = before.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_AS, &small), 0);
+    int err = read_copy(f, bytes.p, bytes.n, &record);
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+    assert_int_equal(err, LT_EPARSE);
+}
+#endif
+
 static void test_control_records_check_their_input(void **state)
 {
     struct buffer out;
@@ -600,6 +619,9 @@ int main(void)
         TEST(test_both_versions_hold_the_same_points),
         TEST(test_broken_promises_are_refused),
         TEST(test_broken_promises_of_version_2_are_refused),
+#ifndef __SANITIZE_ADDRESS__
+        TEST(test_counts_that_are_only_claimed_ask_for_no_memory),
+#endif
         TEST(test_control_records_check_their_input),
     };
     return cmocka_run_group_tests_name("record", tests, NULL, NULL);
