@@ -27,10 +27,8 @@ const struct option_spec kafka_options[] = {
      .section = "log"},
     {.name = "kafka-compression",
      .type = OPTION_TEXT,
-     .default_text = "none",
-     .help =
-         "codec of the records on the wire: none, lz4, zstd, snappy or gzip. Records are compact "
-         "already: it pays where names are words and the network is dear",
+     .default_text = "lz4",
+     .help = "codec of the records on the wire: none, lz4, zstd, snappy or gzip",
      .section = "log"},
     {.name = "kafka-partition-queue-bytes-max",
      .type = OPTION_BYTES,
