@@ -6,6 +6,7 @@
 #include "model/name.h"
 #include "record/format.h"
 #include "record/pack.h"
+#include "record/varint.h"
 
 static void pack_versioned(struct buffer *out, uint32_t version, uint32_t fields,
                            enum record_what what, uint32_t environment, int64_t append_ms)
@@ -56,4 +57,48 @@ int record_write_noop(struct buffer *out, uint32_t environment, int64_t append_m
 {
     pack_head(out, RECORD_NOOP_FIELDS, RECORD_NOOP, environment, append_ms);
     return out->error;
+}
+
+static void put_varint(struct buffer *out, uint32_t x)
+{
+    char bytes[VARINT_ROOM];
+    buffer_append(out, bytes, varint_write(bytes, x));
+}
+
+/* False: they do not ascend strictly. */
+static bool put_items(struct buffer *out, const uint32_t *items, uint32_t count)
+{
+    uint64_t next = 0; /* behind the run before */
+    for (uint32_t i = 0, end; i < count; i = end) {
+        for (end = i + 1; end < count && items[end] == (uint64_t)items[end - 1] + 1; end++)
+            ;
+        if (items[i] < next || (i > 0 && items[i] == next))
+            return false;
+        put_varint(out, (uint32_t)(items[i] - next));
+        put_varint(out, end - i - 1);
+        next = (uint64_t)items[end - 1] + 1;
+    }
+    return true;
+}
+
+int record_write_items(struct buffer *out, enum record_what what, uint32_t environment,
+                       int64_t append_ms, uint64_t round, uint32_t category, const uint32_t *items,
+                       uint32_t count)
+{
+    struct buffer bytes;
+    if ((what != RECORD_DOOM && what != RECORD_FORGET) || count == 0 || count > RECORD_ITEMS_MAX ||
+        round > INT64_MAX)
+        return LT_EINVALID;
+    buffer_init(&bytes, RECORD_ITEMS_MAX * 2 * VARINT_ROOM);
+    int err = put_items(&bytes, items, count) ? bytes.error : LT_EINVALID;
+    if (err == 0) {
+        pack_versioned(out, RECORD_ITEMS_VERSION, RECORD_ITEMS_FIELDS, what, environment,
+                       append_ms);
+        pack_uint(out, round);
+        pack_uint(out, category);
+        pack_bytes(out, buffer_slice(&bytes));
+        err = out->error;
+    }
+    buffer_fini(&bytes);
+    return err;
 }

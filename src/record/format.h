@@ -29,19 +29,26 @@
  *                      on; the points that are left have such names, too
  *   values           bin: value.h, one a point
  *
+ * Doom and forget:
+ *
+ *   items            bin, varints, two for each run of consecutive ids, in rising order: how many
+ *                      ids are left out before it, and how many it has, less one
+ *
  *   way: policy | 16 if observed.  Before the first run: way 0, host 0, time 0. */
 
 enum {
     RECORD_VERSION = 1, /* of what holds no points */
     RECORD_POINTS_VERSION = 2,
     RECORD_RULE_VERSION = 2, /* of one that says a precision */
-    RECORD_HEAD_FIELDS = 4,  /* version, what, environment, append_ms */
+    RECORD_ITEMS_VERSION = 2,
+    RECORD_HEAD_FIELDS = 4, /* version, what, environment, append_ms */
     RECORD_POINTS_1_FIELDS = 9,
     RECORD_POINTS_FIELDS = 11,
     RECORD_RULE_FIELDS = 6,
     RECORD_PRECISION_FIELDS = 7,
     RECORD_TEXT_FIELDS = 6,
     RECORD_NOOP_FIELDS = 4,
+    RECORD_ITEMS_FIELDS = 7,
 
     RUN_1_FIELDS = 4,
     RUN_OBSERVED = 16,

@@ -41,8 +41,9 @@ struct record_reader {
     VEC(uint32_t) metric_index;
     VEC(double) values;
     VEC(struct points_template) templates; /* of version 2 */
-    VEC(char) images; /* of templates: names whose digits are missing, or none */
-    VEC(char) texts;  /* of names, put together again */
+    VEC(char) images;    /* of templates: names whose digits are missing, or none */
+    VEC(char) texts;     /* of names, put together again */
+    VEC(uint32_t) items; /* of doom and forget */
 };
 
 /* LT_EPARSE, LT_ENOMEM. */

@@ -28,6 +28,7 @@ void record_reader_destroy(struct record_reader **reader)
     VEC_FINI(&r->templates);
     VEC_FINI(&r->images);
     VEC_FINI(&r->texts);
+    VEC_FINI(&r->items);
     free(r);
     *reader = NULL;
 }
@@ -53,6 +54,45 @@ static int read_text(struct unpack *in, struct record *out)
         !unpack_bytes(in, &out->text.text) || out->text.text.n > RECORD_TEXT_BYTES_MAX)
         return LT_EPARSE;
     return 0;
+}
+
+/* One run of ids. `next`: behind the run before; a run that touches it would be a second form of
+ * the same set. */
+static int read_item_run(struct record_reader *r, struct varint_input *in, uint64_t *next)
+{
+    uint64_t skipped, more;
+    if (!varint_read(in, &skipped) || !varint_read(in, &more) || skipped > UINT32_MAX ||
+        more >= RECORD_ITEMS_MAX - r->items.n || (r->items.n > 0 && skipped == 0))
+        return LT_EPARSE;
+    uint64_t first = *next + skipped;
+    if (first + more > UINT32_MAX)
+        return LT_EPARSE;
+    if (!VEC_RESERVE(&r->items, more + 1))
+        return LT_ENOMEM;
+    for (uint64_t i = 0; i <= more; i++)
+        r->items.v[r->items.n++] = (uint32_t)(first + i);
+    *next = first + more + 1;
+    return 0;
+}
+
+static int read_items(struct record_reader *r, struct unpack *in, struct record *out)
+{
+    int64_t round;
+    struct slice bytes;
+    if (!unpack_int(in, &round) || round < 0 || !unpack_u32(in, &out->items.category) ||
+        !unpack_bytes(in, &bytes) || bytes.n == 0)
+        return LT_EPARSE;
+    struct varint_input column = {(const unsigned char *)bytes.p,
+                                  (const unsigned char *)bytes.p + bytes.n};
+    uint64_t next = 0;
+    int err = 0;
+    r->items.n = 0;
+    while (err == 0 && column.at < column.end)
+        err = read_item_run(r, &column, &next);
+    out->items.round = (uint64_t)round;
+    out->items.items = r->items.v;
+    out->items.count = r->items.n;
+    return err;
 }
 
 /* The points behind the head, of either version. */
@@ -84,22 +124,44 @@ static int read_body(struct record_reader *r, struct unpack *in, bool second, ui
     if (out->what == RECORD_POINTS)
         return read_points(r, in, second, fields, out);
     static const uint32_t expected[] = {
-        [RECORD_RULE] = RECORD_RULE_FIELDS,
-        [RECORD_TEXT] = RECORD_TEXT_FIELDS,
-        [RECORD_NOOP] = RECORD_NOOP_FIELDS,
+        [RECORD_RULE] = RECORD_RULE_FIELDS,    [RECORD_TEXT] = RECORD_TEXT_FIELDS,
+        [RECORD_NOOP] = RECORD_NOOP_FIELDS,    [RECORD_DOOM] = RECORD_ITEMS_FIELDS,
+        [RECORD_FORGET] = RECORD_ITEMS_FIELDS,
     };
-    if (fields != (second ? RECORD_PRECISION_FIELDS : expected[out->what]))
+    bool precise = second && out->what == RECORD_RULE;
+    if (fields != (precise ? RECORD_PRECISION_FIELDS : expected[out->what]))
         return LT_EPARSE;
     switch (out->what) {
     case RECORD_RULE:
-        return read_rule(in, second, out);
+        return read_rule(in, precise, out);
     case RECORD_TEXT:
         return read_text(in, out);
+    case RECORD_DOOM:
+    case RECORD_FORGET:
+        return read_items(r, in, out);
     case RECORD_NOOP:
     case RECORD_POINTS:
         break;
     }
     return 0;
+}
+
+static bool is_known(uint32_t version, uint32_t what)
+{
+    switch (what) {
+    case RECORD_POINTS:
+        return version == RECORD_VERSION || version == RECORD_POINTS_VERSION;
+    case RECORD_RULE:
+        return version == RECORD_VERSION || version == RECORD_RULE_VERSION;
+    case RECORD_TEXT:
+    case RECORD_NOOP:
+        return version == RECORD_VERSION;
+    case RECORD_DOOM:
+    case RECORD_FORGET:
+        return version == RECORD_ITEMS_VERSION;
+    default:
+        return false;
+    }
 }
 
 int record_read(struct record_reader *reader, struct slice bytes, struct record *out)
@@ -110,14 +172,13 @@ int record_read(struct record_reader *reader, struct slice bytes, struct record 
     if (!unpack_array(&in, &fields) || fields < 2 || !unpack_u32(&in, &version) ||
         !unpack_u32(&in, &what))
         return LT_EPARSE;
-    bool second = (version == RECORD_POINTS_VERSION && what == RECORD_POINTS) ||
-                  (version == RECORD_RULE_VERSION && what == RECORD_RULE);
-    if ((version != RECORD_VERSION && !second) || what < RECORD_POINTS || what > RECORD_NOOP)
-        return LT_EVERSION;
     record.what = (enum record_what)what;
     if (fields < RECORD_HEAD_FIELDS || !unpack_u32(&in, &record.environment) ||
         !unpack_int(&in, &record.append_ms) || record.append_ms < 0)
         return LT_EPARSE;
+    if (!is_known(version, what))
+        return LT_EVERSION;
+    bool second = version != RECORD_VERSION;
     int err = read_body(reader, &in, second, fields, &record);
     if (err != 0)
         return err;

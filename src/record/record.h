@@ -20,6 +20,9 @@
  *            [2, 2, environment, append_ms, pattern, kind, precision]
  *   text     [1, 3, environment, append_ms, stem, text]
  *   noop     [1, 4, environment, append_ms] (READY's probe)
+ *   doom     [2, 5, environment, append_ms, round, category, items]
+ *   forget   [2, 6, environment, append_ms, round, category, items]
+ *            what these two mean: docs/adr/0016-items-are-forgotten.md
  *
  * A run is the consecutive points of one host and time that came in one way. */
 enum record_what {
@@ -27,6 +30,8 @@ enum record_what {
     RECORD_RULE = 2,
     RECORD_TEXT = 3,
     RECORD_NOOP = 4,
+    RECORD_DOOM = 5,
+    RECORD_FORGET = 6,
 };
 
 /* ---- writing: the open batch ---- */
@@ -93,6 +98,11 @@ MUST_USE int record_write_rule(struct buffer *out, uint32_t environment, int64_t
 MUST_USE int record_write_text(struct buffer *out, uint32_t environment, int64_t append_ms,
                                struct slice stem, struct slice text);
 MUST_USE int record_write_noop(struct buffer *out, uint32_t environment, int64_t append_ms);
+/* doom or forget. items: 1 … RECORD_ITEMS_MAX, ascending strictly. */
+enum { RECORD_ITEMS_MAX = 65536 };
+MUST_USE int record_write_items(struct buffer *out, enum record_what what, uint32_t environment,
+                                int64_t append_ms, uint64_t round, uint32_t category,
+                                const uint32_t *items, uint32_t count);
 
 /* ---- reading ---- */
 
@@ -130,6 +140,12 @@ struct record {
             struct slice stem;
             struct slice text;
         } text;
+        struct { /* doom and forget */
+            uint64_t round;
+            uint32_t category;
+            const uint32_t *items; /* ascending strictly */
+            uint32_t count;        /* at least 1 */
+        } items;
     };
 };
 
@@ -141,7 +157,8 @@ void record_reader_destroy(struct record_reader **reader);
 /* Decodes and checks everything that a record promises: indexes in range, counts that add up, names
  * within limits, finite times, known enums, nothing behind the end. Slices point into bytes or
  * the reader, columns into the reader: valid until the next call. LT_EPARSE: no such record.
- * LT_EVERSION: a version or a kind that this program does not know. LT_ENOMEM. */
+ * LT_EVERSION: a version or a kind that this program does not know, with a head as all have: a
+ * newer one wrote it. LT_ENOMEM. */
 MUST_USE int record_read(struct record_reader *reader, struct slice bytes, struct record *out);
 
 #endif

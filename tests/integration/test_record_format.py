@@ -127,6 +127,14 @@ def decode_points_2(record):
     return environment, append_ms, points
 
 
+def item_ids(data):
+    numbers, ids, following = list(varints(data)), [], 0
+    for skipped, more in zip(*[iter(numbers)] * 2, strict=True):
+        ids += range(following + skipped, following + skipped + more + 1)
+        following = ids[-1] + 1
+    return ids
+
+
 def golden(name):
     return msgpack.unpackb((GOLDEN / name).read_bytes(), raw=False)
 
@@ -152,3 +160,12 @@ def test_control_records():
     assert golden("rule-2.bin") == [2, 2, 2, 1000, b"host.procs.*", 1, 1000000]
     assert golden("text-1.bin") == [1, 3, 2, 1000, b"host.queries.q.17", b"SELECT ?"]
     assert golden("noop-1.bin") == [1, 4, 2**32 - 1, 2**63 - 1]
+
+
+def test_doom_and_forget():
+    *head, items = golden("doom-2.bin")
+    assert head == [2, 5, 2, 1000, 17, 3]
+    assert item_ids(items) == [0, 1, 2, 7, 300, 301, 70000, 2**32 - 2, 2**32 - 1]
+    *head, items = golden("forget-2.bin")
+    assert head == [2, 6, 2, 1000, 2**63 - 1, 2**32 - 1]
+    assert item_ids(items) == [7]

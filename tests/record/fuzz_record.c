@@ -50,6 +50,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(record_read(again, bytes, &second) == 0);
         compare(&record, &second);
     }
+    if (err == 0 && (record.what == RECORD_DOOM || record.what == RECORD_FORGET)) {
+        struct buffer out;
+        buffer_init(&out, 64 * size + 4096 + RECORD_ITEMS_MAX);
+        check(record_write_items(&out, record.what, record.environment, record.append_ms,
+                                 record.items.round, record.items.category, record.items.items,
+                                 record.items.count) == 0);
+        check(record_read(again, buffer_slice(&out), &second) == 0);
+        check(second.items.count == record.items.count &&
+              memcmp(second.items.items, record.items.items,
+                     record.items.count * sizeof(record.items.items[0])) == 0);
+        buffer_fini(&out);
+    }
     record_builder_destroy(&builder);
     record_reader_destroy(&again);
     record_reader_destroy(&reader);

@@ -310,6 +310,14 @@ static void test_golden_files(void **state)
     buffer_reset(&out, 65536);
     assert_int_equal(record_write_noop(&out, UINT32_MAX, INT64_MAX), 0);
     expect_golden(f, GOLDEN "noop-1.bin", buffer_slice(&out));
+    static const uint32_t items[] = {0, 1, 2, 7, 300, 301, 70000, UINT32_MAX - 1, UINT32_MAX};
+    buffer_reset(&out, 65536);
+    assert_int_equal(record_write_items(&out, RECORD_DOOM, 2, 1000, 17, 3, items, 9), 0);
+    expect_golden(f, GOLDEN "doom-2.bin", buffer_slice(&out));
+    buffer_reset(&out, 65536);
+    assert_int_equal(
+        record_write_items(&out, RECORD_FORGET, 2, 1000, INT64_MAX, UINT32_MAX, items + 3, 1), 0);
+    expect_golden(f, GOLDEN "forget-2.bin", buffer_slice(&out));
     buffer_fini(&out);
 }
 
@@ -342,6 +350,66 @@ static void test_both_versions_hold_the_same_points(void **state)
                              b.points.metrics[b.points.metric_index[i]]));
     assert_memory_equal(a.points.values, b.points.values, 6 * sizeof(double));
     record_reader_destroy(&other);
+}
+
+/* ---- items ---- */
+
+static void round_trip_items(struct fixture *f, const uint32_t *items, uint32_t count)
+{
+    struct buffer out;
+    struct record r;
+    enum record_what what = below(f, 2) == 0 ? RECORD_DOOM : RECORD_FORGET;
+    buffer_init(&out, RECORD_MAX);
+    assert_int_equal(record_write_items(&out, what, 9, 5, 1u << 20, 8, items, count), 0);
+    assert_int_equal(record_read(f->reader, buffer_slice(&out), &r), 0);
+    assert_int_equal(r.what, what);
+    assert_int_equal(r.environment, 9);
+    assert_int_equal(r.items.round, 1u << 20);
+    assert_int_equal(r.items.category, 8);
+    assert_int_equal(r.items.count, count);
+    assert_memory_equal(r.items.items, items, count * sizeof(items[0]));
+    /* Cut anywhere, or one byte longer: refused. */
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(
+            record_read(f->reader, slice_make(out.data, below(f, (unsigned)out.len)), &r),
+            LT_EPARSE);
+    buffer_append(&out, "", 1);
+    assert_int_equal(record_read(f->reader, buffer_slice(&out), &r), LT_EPARSE);
+    buffer_fini(&out);
+}
+
+static void test_items_round_trip(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t *items = malloc(RECORD_ITEMS_MAX * sizeof(*items));
+    assert_non_null(items);
+    for (unsigned round = 0; round < 200; round++) {
+        static const unsigned steps[] = {1, 2, 40, 65000};
+        unsigned step = steps[below(f, 4)];
+        uint32_t count = 1 + below(f, round % 20 == 0 ? RECORD_ITEMS_MAX : 300);
+        uint64_t at = below(f, 1000), n = 0;
+        for (; n < count && at <= UINT32_MAX; n++) {
+            items[n] = (uint32_t)at;
+            at += 1 + below(f, step);
+        }
+        round_trip_items(f, items, (uint32_t)n);
+    }
+    for (uint32_t i = 0; i < RECORD_ITEMS_MAX; i++)
+        items[i] = UINT32_MAX - 2 * (RECORD_ITEMS_MAX - 1 - i);
+    round_trip_items(f, items, RECORD_ITEMS_MAX);
+    items[1] = items[0];
+    struct buffer out;
+    buffer_init(&out, RECORD_MAX);
+    assert_int_equal(record_write_items(&out, RECORD_DOOM, 1, 1, 1, 1, items, 2), LT_EINVALID);
+    items[1] = items[0] - 1;
+    assert_int_equal(record_write_items(&out, RECORD_DOOM, 1, 1, 1, 1, items, 2), LT_EINVALID);
+    assert_int_equal(record_write_items(&out, RECORD_DOOM, 1, 1, 1, 1, items, 0), LT_EINVALID);
+    assert_int_equal(record_write_items(&out, RECORD_NOOP, 1, 1, 1, 1, items, 1), LT_EINVALID);
+    assert_int_equal(record_write_items(&out, RECORD_DOOM, 1, 1, 1, 1, items, RECORD_ITEMS_MAX + 1),
+                     LT_EINVALID);
+    assert_int_equal(out.len, 0);
+    buffer_fini(&out);
+    free(items);
 }
 
 /* ---- hostile bytes ---- */
@@ -433,7 +501,9 @@ static void test_broken_promises_are_refused(void **state)
         CASE(LT_EVERSION, "\x99\x03\x01\x01\x05" NAMES RUN INDEX VALUE),
         CASE(LT_EVERSION, "\x95\x02\x04\x01\x05"),
         CASE(LT_EVERSION, "\x99\x01\x05\x01\x05" NAMES RUN INDEX VALUE),
-        CASE(LT_EVERSION, "\x92\x03\x00"),
+        CASE(LT_EPARSE, "\x92\x03\x00"), /* nobody's */
+        CASE(LT_EVERSION, "\x94\x63\x07\x01\x05"),
+        CASE(LT_EPARSE, "\x94\x63\x07\x01\xff"),
         CASE(LT_EPARSE, "\x98\x01\x01\x01\x05" NAMES RUN INDEX VALUE),
         CASE(LT_EPARSE, "\x99\x01\x01\xff\x05" NAMES RUN INDEX VALUE),
         CASE(LT_EPARSE, "\x99\x01\x01\x01\xff" NAMES RUN INDEX VALUE),
@@ -481,6 +551,18 @@ static void test_broken_promises_are_refused(void **state)
         CASE(LT_EPARSE, "\x96\x01\x02\x01\x05\xc4\x03"
                         "a**\x01"),
         CASE(LT_EPARSE, "\x95\x01\x04\x01\x05\x00"),
+        CASE(0, "\x97\x02\x05\x01\x05\x01\x02\xc4\x02\x00\x01"),
+        CASE(LT_EVERSION, "\x97\x01\x05\x01\x05\x01\x02\xc4\x02\x00\x01"),
+        CASE(LT_EVERSION, "\x97\x02\x07\x01\x05\x01\x02\xc4\x02\x00\x01"),
+        CASE(LT_EVERSION, "\x97\x03\x05\x01\x05\x01\x02\xc4\x02\x00\x01"),
+        CASE(LT_EPARSE, "\x97\x02\x05\x01\x05\xff\x02\xc4\x02\x00\x01"),
+        CASE(LT_EPARSE, "\x97\x02\x05\x01\x05\x01\x02\xc4\x00"),
+        CASE(LT_EPARSE, "\x97\x02\x05\x01\x05\x01\x02\xc4\x01\x00"),
+        CASE(LT_EPARSE, "\x97\x02\x05\x01\x05\x01\x02\xc4\x04\x00\x01\x00\x01"), /* runs touch */
+        CASE(LT_EPARSE, "\x97\x02\x05\x01\x05\x01\x02\xc4\x06\xff\xff\xff\xff\x0f\x01"),
+        CASE(0, "\x97\x02\x05\x01\x05\x01\x02\xc4\x06\xff\xff\xff\xff\x0f\x00"),
+        CASE(0, "\x97\x02\x05\x01\x05\x01\x02\xc4\x04\x00\xff\xff\x03"), /* 65,536 items */
+        CASE(LT_EPARSE, "\x97\x02\x05\x01\x05\x01\x02\xc4\x04\x00\x80\x80\x04"),
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct record record;
@@ -614,6 +696,7 @@ int main(void)
         TEST(test_the_limit_is_kept),
         TEST(test_what_no_record_may_hold_is_refused),
         TEST(test_golden_files),
+        TEST(test_items_round_trip),
         TEST(test_every_truncation_and_any_extra_byte_is_refused),
         TEST(test_flipped_bits_never_break_a_promise),
         TEST(test_both_versions_hold_the_same_points),
