@@ -61,9 +61,16 @@ void catalog_unref(struct catalog **catalog)
         item_list_fini(&c->categories.v[i].items);
     VEC_FINI(&c->categories);
     VEC_FINI(&c->rules);
+    for (uint32_t i = 0; i < c->texts.n; i++)
+        free((char *)(uintptr_t)c->texts.v[i].text.p);
     VEC_FINI(&c->texts);
+    VEC_FINI(&c->texts_free);
     VEC_FINI(&c->changes);
     VEC_FINI(&c->text_changes);
+    forget_free_changes(c->dooms.v, c->dooms.n);
+    forget_free_changes(c->drops.v, c->drops.n);
+    VEC_FINI(&c->dooms);
+    VEC_FINI(&c->drops);
     name_list_fini(&c->hosts);
     name_list_fini(&c->dimensions);
     name_list_fini(&c->collectors);
@@ -168,8 +175,7 @@ int catalog_resolve(struct catalog *c, struct slice metric, struct catalog_serie
     if (err != 0)
         return err;
     uint64_t item = entries_find_stem(c, parts.stem);
-    if (item == ITEMS_NONE)
-        err = locked_add_stem(c, parts.stem, &item);
+    err = item == ITEMS_NONE ? locked_add_stem(c, parts.stem, &item) : forget_spare(c, item);
     if (err == 0)
         *out = entries_series(c, item, dimension);
     return err;
@@ -202,9 +208,7 @@ int catalog_add_rule(struct catalog *c, struct slice pattern, enum kind kind, ui
 int catalog_set_text(struct catalog *c, struct slice stem, struct slice text, bool *changed_out)
 {
     uint64_t item = entries_find_stem(c, stem);
-    int err = 0;
-    if (item == ITEMS_NONE)
-        err = locked_add_stem(c, stem, &item);
+    int err = item == ITEMS_NONE ? locked_add_stem(c, stem, &item) : forget_spare(c, item);
     if (err != 0)
         return err;
     struct catalog_series s = entries_series(c, item, DIMENSION_NONE);

@@ -2,6 +2,7 @@
 #define CATALOG_CATALOG_H
 
 #include "base/attr.h"
+#include "base/buffer.h"
 #include "base/slice.h"
 #include "model/kind.h"
 #include "model/name.h"
@@ -18,10 +19,12 @@
  *
  * Thread: one writer (the consumer) resolves and adds; any thread reads. Readers take a shared lock
  * for the length of one call (catalog_match: for a millisecond at a time); the writer takes the
- * exclusive one only to add a name, for microseconds, and goes first. Slices that are handed out
- * live as long as the catalog: names are never changed or freed. Items' names alone, of which there
- * are tens of millions, are packed, and are copied to whoever asks. Reference counted, because
- * views outlive a reload.
+ * exclusive one only to change something, for microseconds (what is forgotten: a millisecond at a
+ * time), and goes first. Slices that are handed out live as long as the catalog: those names are
+ * never changed or freed. Items' names and texts, of which there are tens of millions, are packed
+ * or go, and are copied to whoever asks. Reference counted, because views outlive a reload.
+ *
+ * Items alone can be forgotten (forget.h). Their ids are never given again: they stay as holes.
  *
  * Memory: about 30 bytes an item whose name is 16 hex digits (items.h). Limits: 2^32 - 1 items a
  * category, 2^24 categories or blocks of 4096 items in all. */
@@ -65,10 +68,11 @@ MUST_USE int catalog_set_text(struct catalog *catalog, struct slice stem, struct
  * is one that the item was seen in. */
 void catalog_seen(struct catalog *catalog, uint32_t category, uint32_t item, int64_t time_ms);
 
-/* Puts back a stored entry, or items first … first + count - 1 of a category; ids must come in
- * order. LT_ECORRUPT: they do not. After an error the catalog is good for nothing but
- * catalog_unref. */
+/* Puts back a stored entry, or items first … first + count - 1 of a category (names whose p is NULL
+ * are forgotten); ids must come in order. LT_ECORRUPT: they do not. Marks come after the items.
+ * After an error the catalog is good for nothing but catalog_unref. */
 struct storage_name;
+struct storage_doom; /* catalog/forget.h */
 MUST_USE int catalog_restore(struct catalog *catalog, const struct storage_name *name);
 MUST_USE int catalog_restore_items(struct catalog *catalog, uint32_t category, uint32_t first,
                                    const struct slice *names, uint32_t count);
@@ -82,14 +86,18 @@ struct storage_loader catalog_loader(struct catalog *catalog);
 struct catalog_mark {
     uint64_t names; /* of all kinds, in order of appearance */
     uint64_t texts;
+    uint64_t dooms;
 };
 struct catalog_mark catalog_mark(struct catalog *catalog);
 struct storage_item_text;
+struct catalog_changes { /* in this order; all are told; return 0 to go on */
+    int (*name)(void *arg, const struct storage_name *name);
+    int (*text)(void *arg, const struct storage_item_text *text);
+    int (*doom)(void *arg, const struct storage_doom *doom); /* in order of the log */
+    void *arg;
+};
 MUST_USE int catalog_changes(struct catalog *catalog, struct catalog_mark from,
-                             struct catalog_mark to,
-                             int (*name)(void *arg, const struct storage_name *name),
-                             int (*text)(void *arg, const struct storage_item_text *text),
-                             void *arg);
+                             struct catalog_mark to, const struct catalog_changes *changes);
 /* Storage has them: drops the journal below upto. */
 void catalog_forget_changes(struct catalog *catalog, struct catalog_mark upto);
 
@@ -110,6 +118,11 @@ void catalog_seen_again(struct catalog *catalog, uint32_t category, uint32_t pag
 void catalog_seen_restore(struct catalog *catalog, uint32_t category, uint32_t page, uint32_t count,
                           const uint32_t *first_h, const uint32_t *last_h);
 
+/* The items were seen in this hour, or later: what is known already and says more stays. Forgotten
+ * ones are left out. Thread: any. */
+void catalog_seen_since(struct catalog *catalog, uint32_t category, const uint32_t *items,
+                        uint32_t count, uint32_t hour);
+
 /* ---- readers ---- */
 
 uint32_t catalog_find_host(struct catalog *catalog, struct slice host);
@@ -121,17 +134,27 @@ bool catalog_find_series(struct catalog *catalog, struct slice metric, struct ca
 /* Empty where there is none. */
 struct slice catalog_host_name(struct catalog *catalog, uint32_t host);
 struct slice catalog_dimension_name(struct catalog *catalog, uint32_t dimension);
-/* Stands in out; empty where there is no such item. */
+/* Is there such an item, in whatever dimension? */
+bool catalog_has_item(struct catalog *catalog, struct slice metric);
+bool catalog_has_stem(struct catalog *catalog, struct slice stem);
+/* Stands in out; empty where there is no such item, or it is forgotten. */
 struct slice catalog_item_name(struct catalog *catalog, uint32_t category, uint32_t item,
                                char out[NAME_BYTES_MAX]);
-struct slice catalog_item_text(struct catalog *catalog, uint32_t category, uint32_t item);
+/* Appends it; nothing where it has none. The caller checks out->error. */
+void catalog_item_text(struct catalog *catalog, uint32_t category, uint32_t item,
+                       struct buffer *out);
+/* Does it contain `part`, ASCII case folded? An empty part is in every text, also where there is
+ * none. LT_ENOMEM, else 0 or 1. */
+MUST_USE int catalog_text_has(struct catalog *catalog, uint32_t category, uint32_t item,
+                              struct slice part);
 
 struct catalog_category {
     uint32_t id;
     struct slice name;
     enum kind kind;
     uint32_t precision;
-    uint32_t items; /* how many it has by now */
+    uint32_t items; /* how many ids it has given by now: all items are below */
+    uint32_t live;  /* how many of them are there: the others are forgotten */
     uint32_t collector;
 };
 uint32_t catalog_categories(struct catalog *catalog);
@@ -144,7 +167,8 @@ bool catalog_category_at(struct catalog *catalog, uint32_t category, struct cata
 MUST_USE int catalog_match(struct catalog *catalog, uint32_t category, struct slice text,
                            uint32_t items, uint64_t *bits_out);
 
-/* Of all categories; and the memory that the whole catalog takes, about. */
+/* Of all categories, without those that are forgotten; and the memory that the whole catalog takes,
+ * about. */
 uint64_t catalog_items(struct catalog *catalog);
 size_t catalog_bytes(struct catalog *catalog);
 

@@ -4,6 +4,9 @@
 #include "base/hash.h"
 #include "model/name.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 /* What the catalog holds, and how it is found and added; the callers lock. */
 
 /* ---- look-ups ---- */
@@ -51,12 +54,12 @@ static bool stem_is(struct slice stem, struct slice category, struct slice item)
 
 /* stem_is for a category with one star, by its place. */
 static bool stem_has(struct slice stem, const struct category *category,
-                     const struct name_block *names, uint32_t position)
+                     const struct name_block *names, uint32_t place)
 {
     size_t before = category->star, after = category->name.n - category->star - 1;
     return stem.n >= before + after && memcmp(stem.p, category->name.p, before) == 0 &&
            memcmp(stem.p + stem.n - after, category->name.p + before + 1, after) == 0 &&
-           name_block_is(names, position, slice_make(stem.p + before, stem.n - before - after));
+           name_block_is(names, place, slice_make(stem.p + before, stem.n - before - after));
 }
 
 static bool stem_eq(const void *context, const void *key, uint64_t number)
@@ -65,11 +68,11 @@ static bool stem_eq(const void *context, const void *key, uint64_t number)
     struct slice stem = *(const struct slice *)key;
     const struct item_block *block = items_block_at(&c->items, number);
     const struct category *category = &c->categories.v[block->category];
-    uint32_t position = (uint32_t)(number % ITEMS_A_BLOCK);
+    uint32_t place = items_place(block, (uint32_t)(number % ITEMS_A_BLOCK));
     if (category->star < category->name.n)
-        return stem_has(stem, category, &block->names, position);
+        return stem_has(stem, category, &block->names, place);
     char name[NAME_BYTES_MAX];
-    return stem_is(stem, category->name, name_block_get(&block->names, position, name));
+    return stem_is(stem, category->name, name_block_get(&block->names, place, name));
 }
 
 uint64_t entries_find_stem(const struct catalog *c, struct slice stem)
@@ -115,6 +118,18 @@ const struct catalog_rule *entries_find_rule(const struct catalog *c, struct sli
         if (slice_eq(c->rules.v[i - 1].pattern, pattern))
             return &c->rules.v[i - 1];
     return NULL;
+}
+
+/* As name_join_stem, which walks component by component; most items' categories have one star. */
+void entries_join_stem(const struct category *category, struct slice item, struct buffer *stem)
+{
+    if (category->star >= category->name.n) {
+        name_join_stem(category->name, item, stem);
+        return;
+    }
+    buffer_append_slice(stem, slice_upto(category->name, category->star));
+    buffer_append_slice(stem, item);
+    buffer_append_slice(stem, slice_from(category->name, category->star + 1));
 }
 
 /* ---- adding ---- */
@@ -200,23 +215,60 @@ int entries_add_rule(struct catalog *c, const struct catalog_rule *rule, bool re
     return record ? journal(c, STORAGE_RULE, 0, c->rules.n - 1) : 0;
 }
 
+static int place_text(struct catalog *c, const struct text *entry, uint64_t *position_out)
+{
+    bool reuse = c->texts_free.n > 0;
+    uint64_t position = reuse ? c->texts_free.v[c->texts_free.n - 1] : c->texts.n;
+    int err = name_index_add(&c->text_index, text_hash(entry->category, entry->item), position);
+    if (err != 0)
+        return err;
+    if (reuse)
+        c->texts_free.n--;
+    else
+        c->texts.n++;
+    c->texts.v[position] = *entry;
+    *position_out = position;
+    return 0;
+}
+
 int entries_add_text(struct catalog *c, uint32_t category, uint32_t item, struct slice text,
                      bool record)
 {
     uint64_t position = entries_find_text(c, category, item);
-    struct text entry = {category, item, arena_copy(&c->arena, text)};
-    if (entry.text.p == NULL || !VEC_RESERVE(&c->texts, 1) || !VEC_RESERVE(&c->text_changes, 1))
+    if (!VEC_RESERVE(&c->texts, 1) || !VEC_RESERVE(&c->text_changes, 1))
         return LT_ENOMEM;
+    char *copy = malloc(text.n + 1);
+    if (copy == NULL)
+        return LT_ENOMEM;
+    if (text.n > 0)
+        memcpy(copy, text.p, text.n);
+    struct text entry = {category, item, slice_make(copy, text.n)};
+    int err = 0;
     if (position == NAME_INDEX_NONE) {
-        position = c->texts.n;
-        int err = name_index_add(&c->text_index, text_hash(category, item), position);
-        if (err != 0)
-            return err;
-        c->texts.v[c->texts.n++] = entry;
+        err = place_text(c, &entry, &position);
     } else {
+        c->text_bytes -= c->texts.v[position].text.n;
+        free((char *)(uintptr_t)c->texts.v[position].text.p);
         c->texts.v[position] = entry;
     }
+    if (err != 0) {
+        free(copy);
+        return err;
+    }
+    c->text_bytes += text.n;
     if (record)
         c->text_changes.v[c->text_changes.n++] = (uint32_t)position;
     return 0;
+}
+
+void entries_drop_text(struct catalog *c, uint32_t category, uint32_t item)
+{
+    uint64_t position = entries_find_text(c, category, item);
+    if (position == NAME_INDEX_NONE || !VEC_RESERVE(&c->texts_free, 1))
+        return;
+    name_index_remove(&c->text_index, text_hash(category, item), position);
+    c->text_bytes -= c->texts.v[position].text.n;
+    free((char *)(uintptr_t)c->texts.v[position].text.p);
+    c->texts.v[position] = (struct text){.category = CATALOG_NONE, .item = CATALOG_NONE};
+    c->texts_free.v[c->texts_free.n++] = (uint32_t)position;
 }

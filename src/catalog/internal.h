@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 #include "base/vec.h"
 #include "catalog/catalog.h"
+#include "catalog/forget.h"
 #include "catalog/items.h"
 #include "catalog/name_index.h"
 #include "catalog/name_list.h"
@@ -33,7 +34,7 @@ struct category {
     struct item_list items;
 };
 
-struct text {
+struct text { /* text.p: malloc'ed; NULL: the slot is free */
     uint32_t category;
     uint32_t item;
     struct slice text;
@@ -43,6 +44,15 @@ struct change { /* one name that storage does not have yet */
     uint8_t what;
     uint32_t scope;
     uint32_t id;
+};
+
+struct doom_change { /* what storage does not know yet; items: ours, ascending */
+    enum storage_doom_what what;
+    uint32_t category;
+    uint32_t count;
+    uint32_t item; /* where there is only one */
+    uint32_t *items;
+    uint64_t round;
 };
 
 struct catalog {
@@ -59,12 +69,19 @@ struct catalog {
     struct items items;
     VEC(struct catalog_rule) rules;
     VEC(struct text) texts;
+    VEC(uint32_t) texts_free;     /* positions */
     struct name_index text_index; /* by (category, item) */
+    size_t text_bytes;
+    uint64_t round; /* of the marks */
 
     VEC(struct change) changes; /* journal entries [changes_base, changes_base + n) */
     uint64_t changes_base;
     VEC(uint32_t) text_changes; /* positions in texts */
     uint64_t text_changes_base;
+    VEC(struct doom_change) dooms;
+    uint64_t dooms_base;
+    VEC(struct doom_change) drops; /* forgotten, and storage knows: for tidy */
+    _Atomic bool untidy;
 
     struct buffer category_text, item_text; /* the writer's scratch */
 };
@@ -80,19 +97,27 @@ const struct catalog_rule *entries_find_rule(const struct catalog *c, struct sli
 /* A position in texts, or NAME_INDEX_NONE. */
 uint64_t entries_find_text(const struct catalog *c, uint32_t category, uint32_t item);
 struct catalog_series entries_series(const struct catalog *c, uint64_t item, uint32_t dimension);
-static inline bool entries_has_item(const struct catalog *c, uint32_t category, uint32_t item)
+static inline bool entries_has_id(const struct catalog *c, uint32_t category, uint32_t item)
 {
     return category < c->categories.n && item < c->categories.v[category].items.count;
 }
+static inline bool entries_is_gone(const struct catalog *c, uint32_t category, uint32_t item)
+{
+    return !entries_has_id(c, category, item) ||
+           items_is_gone(items_block_of(&c->items, &c->categories.v[category].items, item),
+                         item % ITEMS_A_BLOCK);
+}
 
-/* As name_block_get; the item must be there. */
+/* As name_block_get; the item must not be dropped. */
 static inline struct slice entries_item_name(const struct catalog *c, uint32_t category,
                                              uint32_t item, char out[NAME_BYTES_MAX])
 {
     const struct item_block *block =
         items_block_of(&c->items, &c->categories.v[category].items, item);
-    return name_block_get(&block->names, item % ITEMS_A_BLOCK, out);
+    return name_block_get(&block->names, items_place(block, item % ITEMS_A_BLOCK), out);
 }
+/* Appends the stem of a category's item. The caller checks stem->error. */
+void entries_join_stem(const struct category *category, struct slice item, struct buffer *stem);
 
 /* ---- entries.c: adding, under the exclusive lock; record: storage does not have it ---- */
 
@@ -106,5 +131,15 @@ MUST_USE int entries_add_item(struct catalog *c, uint32_t category, struct slice
 MUST_USE int entries_add_rule(struct catalog *c, const struct catalog_rule *rule, bool record);
 MUST_USE int entries_add_text(struct catalog *c, uint32_t category, uint32_t item,
                               struct slice text, bool record);
+
+/* Under the exclusive lock; where it has one. */
+void entries_drop_text(struct catalog *c, uint32_t category, uint32_t item);
+
+/* ---- forget.c ---- */
+
+/* The writer names an item that is there: its mark goes. */
+MUST_USE int forget_spare(struct catalog *c, uint64_t item);
+/* Of a journal. */
+void forget_free_changes(struct doom_change *changes, uint32_t count);
 
 #endif

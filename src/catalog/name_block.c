@@ -174,6 +174,45 @@ int name_block_add(struct name_block *b, struct slice name)
     return 0;
 }
 
+/* ---- closing up ---- */
+
+/* A block that shrank keeps no more than it needs; where that fails, it has it all the same. */
+static void fit(struct name_block *b, uint32_t bytes)
+{
+    char *fewer = bytes > 0 ? realloc(b->bytes, bytes) : NULL;
+    if (fewer != NULL) {
+        b->bytes = fewer;
+        b->bytes_cap = bytes;
+    }
+    uint32_t *ends = b->ends != NULL ? realloc(b->ends, b->count * sizeof(b->ends[0])) : NULL;
+    if (ends != NULL) {
+        b->ends = ends;
+        b->ends_cap = b->count;
+    }
+}
+
+void name_block_keep(struct name_block *b, const uint64_t *keep)
+{
+    uint32_t width = width_of(b->digits), kept = 0, at = 0;
+    for (uint32_t i = 0, from = 0, end; i < b->count; i++, from = end) {
+        end = b->digits != 0 ? from + width : b->ends[i];
+        if ((keep[i / 64] >> i % 64 & 1) == 0)
+            continue;
+        if (end > from)
+            memmove(b->bytes + at, b->bytes + from, end - from);
+        at += end - from;
+        if (b->digits == 0)
+            b->ends[kept] = at;
+        kept++;
+    }
+    if (kept == 0) {
+        name_block_fini(b);
+        return;
+    }
+    b->count = (uint16_t)kept;
+    fit(b, at);
+}
+
 /* ---- reading ---- */
 
 static uint32_t start_of(const struct name_block *b, uint32_t i)

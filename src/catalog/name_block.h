@@ -39,6 +39,10 @@ static inline void name_block_drop_last(struct name_block *block)
     block->count--;
 }
 
+/* Closes up over the names whose bit in keep (by place, a word for each 64) is 0, and gives their
+ * memory back. A block that had 4096 names takes more again. */
+void name_block_keep(struct name_block *block, const uint64_t *keep);
+
 /* The i-th name. It stands in out, or in the block, where the next add may move it. */
 struct slice name_block_get(const struct name_block *block, uint32_t i, char out[NAME_BYTES_MAX]);
 bool name_block_is(const struct name_block *block, uint32_t i, struct slice name);

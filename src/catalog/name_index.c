@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum {
@@ -65,22 +66,27 @@ static void place(struct name_table *t, uint64_t slot)
     t->slots[i] = slot;
 }
 
-static int grow(struct name_index *index, struct name_table *t)
+static int resize(struct name_index *index, struct name_table *t, uint64_t cap)
 {
-    uint64_t cap = t->cap + t->cap / 4 + TABLE_SLOTS_MIN;
     if (cap > 1u << MARK_BITS)
         return LT_ENOMEM;
-    struct name_table bigger = {.cap = (uint32_t)cap, .count = t->count};
-    bigger.slots = calloc(bigger.cap, sizeof(bigger.slots[0]));
-    if (bigger.slots == NULL)
+    struct name_table other = {.cap = (uint32_t)cap, .count = t->count};
+    other.slots = calloc(other.cap, sizeof(other.slots[0]));
+    if (other.slots == NULL)
         return LT_ENOMEM;
     for (uint32_t i = 0; i < t->cap; i++)
         if (t->slots[i] != 0)
-            place(&bigger, t->slots[i]);
-    index->bytes += (bigger.cap - t->cap) * sizeof(bigger.slots[0]);
+            place(&other, t->slots[i]);
+    index->bytes += other.cap * sizeof(other.slots[0]);
+    index->bytes -= t->cap * sizeof(other.slots[0]);
     free(t->slots);
-    *t = bigger;
+    *t = other;
     return 0;
+}
+
+static int grow(struct name_index *index, struct name_table *t)
+{
+    return resize(index, t, (uint64_t)t->cap + t->cap / 4 + TABLE_SLOTS_MIN);
 }
 
 static int begin(struct name_index *index)
@@ -106,4 +112,45 @@ int name_index_add(struct name_index *index, uint64_t hash, uint64_t number)
     place(t, (uint64_t)mark_of(hash) << NUMBER_BITS | (number + 1));
     t->count++;
     return 0;
+}
+
+/* Slots from a hole on, up to the next free one, move back if the hole is on their way: so every
+ * look-up still ends at the first free slot (Knuth, volume 3, 6.4, algorithm R). */
+static void close_hole(struct name_table *t, uint32_t hole)
+{
+    for (uint32_t i = hole + 1 == t->cap ? 0 : hole + 1; t->slots[i] != 0;
+         i = i + 1 == t->cap ? 0 : i + 1) {
+        uint32_t first = first_slot(t, (uint32_t)(t->slots[i] >> NUMBER_BITS));
+        uint32_t way = (i >= first ? 0 : t->cap) + i - first; /* how far it is from its own place */
+        uint32_t back = (i >= hole ? 0 : t->cap) + i - hole;
+        if (back > way)
+            continue;
+        t->slots[hole] = t->slots[i];
+        hole = i;
+    }
+    t->slots[hole] = 0;
+}
+
+void name_index_remove(struct name_index *index, uint64_t hash, uint64_t number)
+{
+    struct name_table *t = &index->tables[hash >> (64 - TABLE_BITS)];
+    uint32_t mark = mark_of(hash);
+    uint64_t wanted = (uint64_t)mark << NUMBER_BITS | (number + 1);
+    uint32_t i = first_slot(t, mark);
+    while (t->slots[i] != wanted) {
+        assert(t->slots[i] != 0);
+        i = i + 1 == t->cap ? 0 : i + 1;
+    }
+    close_hole(t, i);
+    t->count--;
+}
+
+void name_index_shrink(struct name_index *index, uint32_t table)
+{
+    if (index->tables == NULL)
+        return;
+    struct name_table *t = &index->tables[table];
+    uint64_t cap = (uint64_t)t->count + t->count / 2 + TABLE_SLOTS_MIN;
+    if ((uint64_t)t->count * 2 < t->cap && cap < t->cap)
+        (void)resize(index, t, cap); /* without memory for it, it stays large */
 }

@@ -49,4 +49,11 @@ void name_index_prefetch(const struct name_index *index, uint64_t hash);
 /* Adds a number that find did not see. LT_ENOMEM: nothing changed. */
 MUST_USE int name_index_add(struct name_index *index, uint64_t hash, uint64_t number);
 
+/* Takes away a number that was added with this hash. */
+void name_index_remove(struct name_index *index, uint64_t hash, uint64_t number);
+
+/* Gives memory of one of the NAME_INDEX_TABLES back if less than half of it is in use: for the copy
+ * of one table at a time. */
+void name_index_shrink(struct name_index *index, uint32_t table);
+
 #endif

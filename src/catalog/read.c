@@ -45,6 +45,19 @@ bool catalog_find_series(struct catalog *c, struct slice metric, struct catalog_
     return found;
 }
 
+bool catalog_has_stem(struct catalog *c, struct slice stem)
+{
+    pthread_rwlock_rdlock(&c->lock);
+    bool found = entries_find_stem(c, stem) != ITEMS_NONE;
+    pthread_rwlock_unlock(&c->lock);
+    return found;
+}
+
+bool catalog_has_item(struct catalog *c, struct slice metric)
+{
+    return catalog_has_stem(c, name_split_metric(metric).stem);
+}
+
 static struct slice locked_text(struct catalog *c, const struct name_list *names, uint32_t id)
 {
     pthread_rwlock_rdlock(&c->lock);
@@ -68,7 +81,7 @@ struct slice catalog_item_name(struct catalog *c, uint32_t category, uint32_t it
 {
     struct slice name = slice_make(out, 0);
     pthread_rwlock_rdlock(&c->lock);
-    if (entries_has_item(c, category, item))
+    if (!entries_is_gone(c, category, item))
         name = entries_item_name(c, category, item, out);
     if (name.p != out) { /* in its block, which may move when the lock is gone */
         memcpy(out, name.p, name.n);
@@ -78,13 +91,36 @@ struct slice catalog_item_name(struct catalog *c, uint32_t category, uint32_t it
     return name;
 }
 
-struct slice catalog_item_text(struct catalog *c, uint32_t category, uint32_t item)
+/* Under the lock; p NULL: it has none. */
+static struct slice text_of(const struct catalog *c, uint32_t category, uint32_t item)
+{
+    uint64_t position = c->texts.n == 0 || entries_is_gone(c, category, item)
+                            ? NAME_INDEX_NONE
+                            : entries_find_text(c, category, item);
+    return position == NAME_INDEX_NONE ? (struct slice){0} : c->texts.v[position].text;
+}
+
+void catalog_item_text(struct catalog *c, uint32_t category, uint32_t item, struct buffer *out)
 {
     pthread_rwlock_rdlock(&c->lock);
-    uint64_t position = entries_find_text(c, category, item);
-    struct slice text = position == NAME_INDEX_NONE ? SLICE_LIT("") : c->texts.v[position].text;
+    struct slice text = text_of(c, category, item);
+    if (text.n > 0)
+        buffer_append_slice(out, text);
     pthread_rwlock_unlock(&c->lock);
-    return text;
+}
+
+int catalog_text_has(struct catalog *c, uint32_t category, uint32_t item, struct slice part)
+{
+    struct needle needle;
+    int err = needle_init(&needle, part);
+    if (err != 0)
+        return err;
+    pthread_rwlock_rdlock(&c->lock);
+    struct slice text = text_of(c, category, item);
+    bool found = part.n == 0 || (text.n > 0 && needle_is_in(&needle, text));
+    pthread_rwlock_unlock(&c->lock);
+    needle_fini(&needle);
+    return found;
 }
 
 uint32_t catalog_categories(struct catalog *c)
@@ -106,6 +142,7 @@ bool catalog_category_at(struct catalog *c, uint32_t category, struct catalog_ca
                                          .kind = found->kind,
                                          .precision = found->precision,
                                          .items = found->items.count,
+                                         .live = found->items.count - found->items.gone,
                                          .collector = found->collector};
     }
     pthread_rwlock_unlock(&c->lock);
@@ -137,6 +174,25 @@ enum {
     TEXTS_A_TURN = 4096,
 };
 
+/* A block with holes: hits come by place, and go to their positions. */
+static void match_block(const struct item_block *block, uint32_t count, const struct needle *needle,
+                        uint64_t *bits)
+{
+    if (block->holes_words == 0) {
+        name_block_match(&block->names, count, needle, bits);
+        return;
+    }
+    uint64_t hits[ITEMS_A_BLOCK / ITEMS_A_WORD] = {0};
+    name_block_match(&block->names, block->names.count, needle, hits);
+    for (uint32_t position = 0; position < count; position++) {
+        if (items_is_gone(block, position))
+            continue;
+        uint32_t place = items_place(block, position);
+        bits[position / ITEMS_A_WORD] |= (hits[place / ITEMS_A_WORD] >> place % ITEMS_A_WORD & 1)
+                                         << position % ITEMS_A_WORD;
+    }
+}
+
 static void match_names(struct catalog *c, uint32_t category, const struct needle *needle,
                         uint32_t items, uint64_t *bits)
 {
@@ -146,7 +202,7 @@ static void match_names(struct catalog *c, uint32_t category, const struct needl
             const struct item_block *block =
                 items_block_of(&c->items, &c->categories.v[category].items, at);
             uint32_t count = items - at < ITEMS_A_BLOCK ? items - at : ITEMS_A_BLOCK;
-            name_block_match(&block->names, count, needle, bits + at / 64);
+            match_block(block, count, needle, bits + at / 64);
             at += count;
         }
         pthread_rwlock_unlock(&c->lock);
@@ -162,7 +218,8 @@ static void match_texts(struct catalog *c, uint32_t category, const struct needl
         more = c->texts.n - at > TEXTS_A_TURN;
         for (uint32_t i = at; i < at + TEXTS_A_TURN && i < c->texts.n; i++) {
             const struct text *t = &c->texts.v[i];
-            if (t->category == category && t->item < items && needle_is_in(needle, t->text))
+            if (t->category == category && t->item < items && needle_is_in(needle, t->text) &&
+                !entries_is_gone(c, category, t->item))
                 bits[t->item / 64] |= UINT64_C(1) << t->item % 64;
         }
         pthread_rwlock_unlock(&c->lock);
@@ -201,6 +258,8 @@ size_t catalog_bytes(struct catalog *c)
 {
     pthread_rwlock_rdlock(&c->lock);
     size_t bytes = sizeof(*c) + c->arena.bytes + items_bytes(&c->items) + c->category_index.bytes +
+                   c->text_bytes + c->texts_free.cap * sizeof(c->texts_free.v[0]) +
+                   c->dooms.cap * sizeof(c->dooms.v[0]) + c->drops.cap * sizeof(c->drops.v[0]) +
                    c->text_index.bytes + c->categories.cap * sizeof(c->categories.v[0]) +
                    c->texts.cap * sizeof(c->texts.v[0]) + c->changes.cap * sizeof(c->changes.v[0]) +
                    c->text_changes.cap * sizeof(c->text_changes.v[0]);

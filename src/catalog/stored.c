@@ -4,21 +4,12 @@
 #include "base/hash.h"
 #include "model/name.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 /* Between the catalog and storage: what was stored comes back, what is new goes there. */
 
 /* ---- loading ---- */
-
-/* As name_join_stem, which walks component by component; most items' categories have one star. */
-static void join_stem(const struct category *category, struct slice item, struct buffer *stem)
-{
-    if (category->star >= category->name.n) {
-        name_join_stem(category->name, item, stem);
-        return;
-    }
-    buffer_append_slice(stem, slice_upto(category->name, category->star));
-    buffer_append_slice(stem, item);
-    buffer_append_slice(stem, slice_from(category->name, category->star + 1));
-}
 
 /* Items whose place in the index is being fetched. Each would be waited for, a few hundred ns in a
  * large catalog; together they take little longer than one. */
@@ -29,17 +20,22 @@ static int restore_some(struct catalog *c, uint32_t category_id, const struct sl
 {
     struct category *category = &c->categories.v[category_id];
     uint64_t hashes[FETCHES], numbers[FETCHES];
+    uint32_t n = 0;
     int err = 0;
     for (uint32_t i = 0; err == 0 && i < count; i++) {
+        if (names[i].p == NULL) {
+            err = items_append_gone(&c->items, &category->items, category_id);
+            continue;
+        }
         buffer_reset(&c->item_text, SIZE_MAX);
-        join_stem(category, names[i], &c->item_text);
+        entries_join_stem(category, names[i], &c->item_text);
         if (names[i].n > NAME_BYTES_MAX || c->item_text.error != 0)
             return LT_ECORRUPT;
-        hashes[i] = hash_bytes(buffer_slice(&c->item_text));
-        name_index_prefetch(&c->items.index, hashes[i]);
-        err = items_append(&c->items, &category->items, category_id, names[i], &numbers[i]);
+        hashes[n] = hash_bytes(buffer_slice(&c->item_text));
+        name_index_prefetch(&c->items.index, hashes[n]);
+        err = items_append(&c->items, &category->items, category_id, names[i], &numbers[n++]);
     }
-    for (uint32_t i = 0; err == 0 && i < count; i++)
+    for (uint32_t i = 0; err == 0 && i < n; i++)
         err = name_index_add(&c->items.index, hashes[i], numbers[i]);
     return err;
 }
@@ -109,7 +105,7 @@ int catalog_restore_text(struct catalog *c, uint32_t category, uint32_t item, st
 {
     pthread_rwlock_wrlock(&c->lock);
     int err = LT_ECORRUPT;
-    if (entries_has_item(c, category, item))
+    if (!entries_is_gone(c, category, item))
         err = entries_add_text(c, category, item, text, false);
     pthread_rwlock_unlock(&c->lock);
     return err;
@@ -142,9 +138,15 @@ static int load_seen(void *arg, uint32_t environment, const struct storage_seen 
     return 0;
 }
 
+static int load_doom(void *arg, uint32_t environment, const struct storage_doom *doom)
+{
+    return catalog_restore_doom(arg, doom);
+}
+
 struct storage_loader catalog_loader(struct catalog *c)
 {
-    return (struct storage_loader){load_items, load_name, load_watermark, load_text, load_seen, c};
+    return (struct storage_loader){load_items, load_name, load_watermark, load_text,
+                                   load_seen,  load_doom, c};
 }
 
 /* ---- the journal ---- */
@@ -153,7 +155,8 @@ struct catalog_mark catalog_mark(struct catalog *c)
 {
     pthread_rwlock_rdlock(&c->lock);
     struct catalog_mark mark = {c->changes_base + c->changes.n,
-                                c->text_changes_base + c->text_changes.n};
+                                c->text_changes_base + c->text_changes.n,
+                                c->dooms_base + c->dooms.n};
     pthread_rwlock_unlock(&c->lock);
     return mark;
 }
@@ -194,31 +197,134 @@ static struct storage_name describe(const struct catalog *c, struct change chang
     return name;
 }
 
-int catalog_changes(struct catalog *c, struct catalog_mark from, struct catalog_mark to,
-                    int (*name)(void *arg, const struct storage_name *name),
-                    int (*text)(void *arg, const struct storage_item_text *text), void *arg)
+/* The lock is not held over a callback: it may be a round trip to the database. */
+static int tell_names(struct catalog *c, uint64_t from, uint64_t to,
+                      const struct catalog_changes *changes)
 {
     char item[NAME_BYTES_MAX];
     int err = 0;
-    for (uint64_t i = from.names; err == 0 && i < to.names; i++) {
-        /* The lock is not held over the callback: it may be a round trip to the database. */
+    for (uint64_t i = from; err == 0 && i < to; i++) {
         pthread_rwlock_rdlock(&c->lock);
         struct storage_name one = describe(c, c->changes.v[i - c->changes_base], item);
         pthread_rwlock_unlock(&c->lock);
-        err = name(arg, &one);
-    }
-    for (uint64_t i = from.texts; err == 0 && i < to.texts; i++) {
-        pthread_rwlock_rdlock(&c->lock);
-        struct text t = c->texts.v[c->text_changes.v[i - c->text_changes_base]];
-        pthread_rwlock_unlock(&c->lock);
-        struct storage_item_text one = {t.category, t.item, t.text};
-        err = text(arg, &one);
+        err = changes->name(changes->arg, &one);
     }
     return err;
 }
 
+static int tell_texts(struct catalog *c, uint64_t from, uint64_t to,
+                      const struct catalog_changes *changes)
+{
+    struct buffer copy; /* the writer may replace it meanwhile */
+    buffer_init(&copy, SIZE_MAX);
+    int err = 0;
+    for (uint64_t i = from; err == 0 && i < to; i++) {
+        pthread_rwlock_rdlock(&c->lock);
+        struct text t = c->texts.v[c->text_changes.v[i - c->text_changes_base]];
+        buffer_reset(&copy, SIZE_MAX);
+        buffer_append_slice(&copy, t.text);
+        pthread_rwlock_unlock(&c->lock);
+        struct storage_item_text one = {t.category, t.item, buffer_slice(&copy)};
+        err = copy.error != 0 ? copy.error : changes->text(changes->arg, &one);
+    }
+    buffer_fini(&copy);
+    return err;
+}
+
+static int tell_doom(const struct doom_change *d, const struct catalog_changes *changes)
+{
+    struct storage_doom one = {.what = d->what,
+                               .round = d->round,
+                               .category = d->category,
+                               .items = d->items,
+                               .count = d->count};
+    return changes->doom(changes->arg, &one); /* its items stay until forget_changes */
+}
+
+static int spared_order(const void *a, const void *b)
+{
+    const struct doom_change *x = a, *y = b;
+    if (x->category != y->category)
+        return x->category < y->category ? -1 : 1;
+    return (x->item > y->item) - (x->item < y->item);
+}
+
+/* Items are spared one by one; storage is told once for all that follow each other. */
+static int tell_spared(struct doom_change *spared, uint32_t count,
+                       const struct catalog_changes *changes)
+{
+    VEC(uint32_t) items = {0};
+    int err = 0;
+    qsort(spared, count, sizeof(spared[0]), spared_order);
+    for (uint32_t i = 0; err == 0 && i < count; i++) {
+        if (!VEC_PUSH(&items, spared[i].item))
+            err = LT_ENOMEM;
+        if (err != 0 || (i + 1 < count && spared[i + 1].category == spared[i].category))
+            continue;
+        struct doom_change all = spared[i];
+        all.items = items.v;
+        all.count = items.n;
+        err = tell_doom(&all, changes);
+        items.n = 0;
+    }
+    VEC_FINI(&items);
+    return err;
+}
+
+static int tell_dooms(struct catalog *c, uint64_t from, uint64_t to,
+                      const struct catalog_changes *changes)
+{
+    VEC(struct doom_change) some = {0};
+    uint32_t n = (uint32_t)(to - from), at = 0, end;
+    if (n == 0)
+        return 0;
+    if (!VEC_RESERVE(&some, n))
+        return LT_ENOMEM;
+    pthread_rwlock_rdlock(&c->lock);
+    memcpy(some.v, c->dooms.v + (from - c->dooms_base), n * sizeof(some.v[0]));
+    pthread_rwlock_unlock(&c->lock);
+    int err = 0;
+    for (; err == 0 && at < n; at = end) {
+        end = at + 1;
+        if (some.v[at].what != STORAGE_SPARED) {
+            err = tell_doom(&some.v[at], changes);
+            continue;
+        }
+        while (end < n && some.v[end].what == STORAGE_SPARED)
+            end++;
+        err = tell_spared(some.v + at, end - at, changes);
+    }
+    VEC_FINI(&some);
+    return err;
+}
+
+int catalog_changes(struct catalog *c, struct catalog_mark from, struct catalog_mark to,
+                    const struct catalog_changes *changes)
+{
+    int err = tell_names(c, from.names, to.names, changes);
+    if (err == 0)
+        err = tell_texts(c, from.texts, to.texts, changes);
+    return err != 0 ? err : tell_dooms(c, from.dooms, to.dooms, changes);
+}
+
 /* After a burst of new names the journal's memory goes back. */
 enum { JOURNAL_KEEP = 65536 };
+
+/* What was forgotten waits for the writer, who alone may close the gaps. */
+static void forget_dooms(struct catalog *c, uint64_t upto)
+{
+    uint32_t n = (uint32_t)(upto - c->dooms_base);
+    for (uint32_t i = 0; i < n; i++) {
+        if (c->dooms.v[i].what == STORAGE_FORGOTTEN && VEC_PUSH(&c->drops, c->dooms.v[i]))
+            atomic_store_explicit(&c->untidy, true, memory_order_release);
+        else
+            forget_free_changes(&c->dooms.v[i], 1);
+    }
+    c->dooms.n -= n;
+    if (c->dooms.n > 0)
+        memmove(c->dooms.v, c->dooms.v + n, c->dooms.n * sizeof(c->dooms.v[0]));
+    c->dooms_base = upto;
+}
 
 void catalog_forget_changes(struct catalog *c, struct catalog_mark upto)
 {
@@ -238,6 +344,7 @@ void catalog_forget_changes(struct catalog *c, struct catalog_mark upto)
     else if (c->text_changes.cap > JOURNAL_KEEP)
         VEC_FINI(&c->text_changes);
     c->text_changes_base = upto.texts;
+    forget_dooms(c, upto.dooms);
     pthread_rwlock_unlock(&c->lock);
 }
 
@@ -247,7 +354,7 @@ void catalog_forget_changes(struct catalog *c, struct catalog_mark upto)
 static struct item_block *page_block(struct catalog *c, uint32_t category, uint32_t page)
 {
     if (page > UINT32_MAX / CATALOG_SEEN_ITEMS ||
-        !entries_has_item(c, category, page * CATALOG_SEEN_ITEMS))
+        !entries_has_id(c, category, page * CATALOG_SEEN_ITEMS))
         return NULL;
     return items_block_of(&c->items, &c->categories.v[category].items, page * CATALOG_SEEN_ITEMS);
 }
@@ -259,8 +366,9 @@ void catalog_seen_restore(struct catalog *c, uint32_t category, uint32_t page, u
     struct item_block *block = page_block(c, category, page);
     if (block != NULL) {
         bool changed = atomic_load_explicit(&block->changed, memory_order_relaxed);
-        for (uint32_t i = 0; i < count && i < block->names.count; i++)
-            item_hours_widen(block, i, first_h[i], last_h[i]);
+        for (uint32_t i = 0; i < count && i < block->count; i++)
+            if (!items_is_gone(block, i))
+                item_hours_widen(block, i, first_h[i], last_h[i]);
         atomic_store_explicit(&block->changed, changed, memory_order_relaxed);
     }
     pthread_rwlock_unlock(&c->lock);
@@ -288,5 +396,19 @@ void catalog_seen_again(struct catalog *c, uint32_t category, uint32_t page)
     struct item_block *block = page_block(c, category, page);
     if (block != NULL)
         atomic_store_explicit(&block->changed, true, memory_order_release);
+    pthread_rwlock_unlock(&c->lock);
+}
+
+void catalog_seen_since(struct catalog *c, uint32_t category, const uint32_t *items, uint32_t count,
+                        uint32_t hour)
+{
+    pthread_rwlock_rdlock(&c->lock);
+    for (uint32_t i = 0; i < count; i++) {
+        if (entries_is_gone(c, category, items[i]))
+            continue;
+        struct item_block *b =
+            items_block_of(&c->items, &c->categories.v[category].items, items[i]);
+        item_hours_since(b, items[i] % ITEMS_A_BLOCK, hour);
+    }
     pthread_rwlock_unlock(&c->lock);
 }

@@ -32,6 +32,10 @@ static const struct row_layout watermark_layout = {
     " VALUES (?,?,?) ON DUPLICATE KEY UPDATE max_ms = GREATEST(max_ms, VALUES(max_ms))",
     3,
     {BULK_UNSIGNED, BULK_UNSIGNED, BULK_SIGNED}};
+static const struct row_layout doom_layout = {
+    " VALUES (?,?,?,?,?,?)",
+    6,
+    {BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_BYTES}};
 
 static const struct {
     const char *name;
@@ -43,6 +47,7 @@ static const struct {
     [FLUSH_CATALOG] = {"flush.catalog", "catalog_1", &catalog_layout},
     [FLUSH_TEXT] = {"flush.text", "item_text_1", &text_layout},
     [FLUSH_WATERMARK] = {"flush.watermark", "watermark_1", &watermark_layout},
+    [FLUSH_DOOM] = {"flush.doom", "doom_1", &doom_layout},
 };
 
 static int batch_run(struct mysql_session *s, struct flush_batch *batch)
@@ -110,6 +115,12 @@ int flush_relieve(struct mysql_session *s, struct flush_batch *batch)
         err = batch_run(s, batch);
     }
     return err;
+}
+
+int flush_write(struct mysql_session *s, enum flush_what what, uint32_t environment)
+{
+    struct flush_batch *batch = flush_batch(s, what, environment, NULL);
+    return batch == NULL ? LT_ENOMEM : batch_run(s, batch);
 }
 
 int flush_written(struct mysql_session *s, struct flush_batch *batch)

@@ -13,7 +13,10 @@ enum flush_what {
     FLUSH_CATALOG,
     FLUSH_TEXT,
     FLUSH_WATERMARK,
+    FLUSH_DOOM,
 };
+
+enum { FLUSH_NAMES_RAW_BYTES = 256 << 10 }; /* a row of names is closed beyond this */
 
 struct flush_batch { /* of one table */
     enum flush_what what;
@@ -56,6 +59,9 @@ struct flush_batch *flush_batch(struct mysql_session *s, enum flush_what what, u
 MUST_USE int flush_relieve(struct mysql_session *s, struct flush_batch *batch);
 /* The same, and rolls back on error. */
 MUST_USE int flush_written(struct mysql_session *s, struct flush_batch *batch);
+
+/* Writes what waits for a catalog table. */
+MUST_USE int flush_write(struct mysql_session *s, enum flush_what what, uint32_t environment);
 
 /* Rolls back; returns the error that the flush ends with. */
 MUST_USE int flush_fail(struct mysql_session *s, int err);

@@ -10,7 +10,6 @@
  * wait, and are sorted and packed into few rows at the commit, or when many wait. */
 
 enum {
-    ROW_RAW_BYTES = 256 << 10, /* a row is closed beyond this */
     NAMES_BYTES_MAX = 16 << 20,
 };
 
@@ -20,7 +19,7 @@ int mysql_flush_name(struct storage_session *base, uint32_t environment,
     struct mysql_session *s = session_of(base);
     struct flush *f = s->flush;
     assert(s->flushing);
-    if (name->text.n > NAMES_RAW_BYTES_MAX - ROW_RAW_BYTES - 16)
+    if (name->text.n > NAMES_RAW_BYTES_MAX - FLUSH_NAMES_RAW_BYTES - 16)
         return flush_fail(s, LT_ELIMIT);
     struct flush_name pending = {
         .environment = environment,
@@ -60,7 +59,7 @@ static int names_row(struct mysql_session *s, struct buffer *raw, uint32_t at, u
     const struct flush_name *first = &f->names.v[at];
     buffer_reset(raw, SIZE_MAX);
     uint32_t i = at;
-    for (; i < f->names.n && raw->len < ROW_RAW_BYTES; i++) {
+    for (; i < f->names.n && raw->len < FLUSH_NAMES_RAW_BYTES; i++) {
         const struct flush_name *name = &f->names.v[i];
         if (name->environment != first->environment || name->what != first->what ||
             name->scope != first->scope || name->id != first->id + (i - at))

@@ -16,6 +16,7 @@ struct load {
     const struct storage_loader *loader;
     VEC(struct slice) names; /* of the row at hand */
     VEC(uint32_t) details;
+    VEC(uint32_t) ids;                                        /* of the row at hand */
     uint32_t first_h[SEEN_ITEMS_MAX], last_h[SEEN_ITEMS_MAX]; /* of the page at hand */
 };
 
@@ -27,19 +28,40 @@ static int parse_numbers(const struct slice *columns, unsigned count, uint64_t *
     return err != 0 ? LT_ECORRUPT : 0;
 }
 
+static int take_run(struct load *load, struct slice *raw, uint32_t holes, uint32_t names)
+{
+    int err = VEC_RESERVE(&load->names, (uint64_t)holes + names) &&
+                      VEC_RESERVE(&load->details, (uint64_t)holes + names)
+                  ? 0
+                  : LT_ENOMEM;
+    for (uint32_t i = 0; err == 0 && i < holes + names; i++) {
+        struct slice name = {0};
+        uint32_t detail = 0;
+        if (i >= holes)
+            err = names_get(raw, &detail, &name);
+        load->names.v[load->names.n++] = name;
+        load->details.v[load->details.n++] = detail;
+    }
+    return err;
+}
+
 /* All names of a row, before any of them is handed over. */
 static int take_names(struct load *load, struct slice body, uint64_t count)
 {
     struct slice raw;
+    bool with_holes;
     load->names.n = 0;
     load->details.n = 0;
-    int err = frame_open(load->s->frame, NAMES_VERSION, body, NAMES_RAW_BYTES_MAX, &raw);
-    for (uint64_t i = 0; err == 0 && i < count; i++) {
-        struct slice name;
-        uint32_t detail;
-        err = names_get(&raw, &detail, &name);
-        if (err == 0 && (!VEC_PUSH(&load->names, name) || !VEC_PUSH(&load->details, detail)))
-            err = LT_ENOMEM;
+    int err = names_runs_open(load->s->frame, body, &with_holes, &raw);
+    while (err == 0 && load->names.n < count) {
+        uint32_t holes = 0, names = (uint32_t)count;
+        if (with_holes)
+            err = names_get_run(&raw, &holes, &names);
+        if (err == 0 &&
+            ((uint64_t)holes + names == 0 || (uint64_t)holes + names > count - load->names.n))
+            err = LT_ECORRUPT;
+        if (err == 0)
+            err = take_run(load, &raw, holes, names);
     }
     return err == 0 && raw.n != 0 ? LT_ECORRUPT : err;
 }
@@ -129,6 +151,47 @@ static int load_seen_row(void *arg, const struct slice *columns)
     return load->loader->seen(load->loader->arg, load->environment, &seen);
 }
 
+static int take_ids(struct load *load, struct slice body)
+{
+    struct slice raw;
+    uint64_t next = 0;
+    int err = frame_open(load->s->frame, NAMES_HOLES_VERSION, body, NAMES_RAW_BYTES_MAX, &raw);
+    while (err == 0 && raw.n > 0) {
+        uint32_t skipped, count;
+        err = names_get_run(&raw, &skipped, &count);
+        if (err == 0 && (next + skipped + count > (uint64_t)UINT32_MAX + 1 || count == 0))
+            err = LT_ECORRUPT;
+        if (err == 0 && !VEC_RESERVE(&load->ids, count))
+            err = LT_ENOMEM;
+        for (uint32_t i = 0; err == 0 && i < count; i++)
+            load->ids.v[load->ids.n++] = (uint32_t)(next + skipped + i);
+        next += (uint64_t)skipped + count;
+    }
+    return err;
+}
+
+/* what, round, category, body, lo */
+static int load_doom_row(void *arg, const struct slice *columns)
+{
+    struct load *load = arg;
+    uint64_t n[3];
+    int err = parse_numbers(columns, 3, n);
+    load->ids.n = 0;
+    if (err == 0 && columns[3].n > 0)
+        err = take_ids(load, columns[3]);
+    if (err != 0) {
+        log_error("mysql", "environment %" PRIu32 ": doom row of offset %.*s cannot be read: %s",
+                  load->environment, (int)columns[4].n, columns[4].p, error_text(err));
+        return err;
+    }
+    struct storage_doom doom = {.what = (enum storage_doom_what)n[0],
+                                .round = n[1],
+                                .category = (uint32_t)n[2],
+                                .items = load->ids.v,
+                                .count = load->ids.n};
+    return load->loader->doom(load->loader->arg, load->environment, &doom);
+}
+
 static int load_environment(struct mysql_session *s, uint32_t environment,
                             const struct storage_loader *loader)
 {
@@ -145,6 +208,7 @@ static int load_environment(struct mysql_session *s, uint32_t environment,
         {"load.texts", "category, item, text", "item_text_1 ORDER BY category, item",
          load_text_row},
         {"load.seen", "category, page, body", "seen_1 ORDER BY category, page", load_seen_row},
+        {"load.dooms", "what, round, category, body, lo", "doom_1 ORDER BY lo, seq", load_doom_row},
     };
     struct load load = {.s = s, .environment = environment, .loader = loader};
     int err = 0;
@@ -156,6 +220,7 @@ static int load_environment(struct mysql_session *s, uint32_t environment,
     }
     VEC_FINI(&load.names);
     VEC_FINI(&load.details);
+    VEC_FINI(&load.ids);
     return err;
 }
 

@@ -66,6 +66,15 @@ static const char counter_columns[] = " (name VARBINARY(64) NOT NULL PRIMARY KEY
 
 static const char note_columns[] = " (name VARBINARY(255) NOT NULL PRIMARY KEY,"
                                    " text MEDIUMBLOB NOT NULL)" TABLE_OPTIONS;
+/* Items that are to be forgotten: what the log did since the last round began, in its order. body:
+ * a frame of the ids, as runs of vector/names.h without entries; where a round begins, nothing. */
+static const char doom_columns[] = " (lo BIGINT UNSIGNED NOT NULL,"
+                                   " seq INT UNSIGNED NOT NULL,"
+                                   " what TINYINT UNSIGNED NOT NULL,"
+                                   " round BIGINT UNSIGNED NOT NULL,"
+                                   " category INT UNSIGNED NOT NULL,"
+                                   " body MEDIUMBLOB NOT NULL,"
+                                   " PRIMARY KEY (lo, seq))" TABLE_OPTIONS;
 /* First and last hour of 4096 items (vector/seen.h). */
 static const char seen_columns[] = " (category INT UNSIGNED NOT NULL,"
                                    " page INT UNSIGNED NOT NULL,"
@@ -163,7 +172,7 @@ static const struct {
     {"catalog_1", catalog_columns},     {"item_text_1", item_text_columns},
     {"watermark_1", watermark_columns}, {"manifest_3", manifest_columns},
     {"counter_1", counter_columns},     {"note_1", note_columns},
-    {"seen_1", seen_columns},
+    {"seen_1", seen_columns},           {"doom_1", doom_columns},
 };
 
 static const struct {

@@ -108,6 +108,13 @@ MUST_USE static inline int storage_flush_text(struct storage_session *s, uint32_
 {
     return s->ops->flush_text(s, environment, text);
 }
+/* In the order in which they came, after the names and texts of the same flush. Forgetting reads
+ * and writes the rows around: 16 pages of 4096 names for each STORAGE_FORGET_SPAN ids. */
+MUST_USE static inline int storage_flush_doom(struct storage_session *s, uint32_t environment,
+                                              const struct storage_doom *doom)
+{
+    return s->ops->flush_doom(s, environment, doom);
+}
 MUST_USE static inline int storage_flush_watermark(struct storage_session *s, uint32_t environment,
                                                    const struct storage_watermark *watermark)
 {

@@ -2,6 +2,7 @@
 #define PORT_STORAGE_TYPES_H
 
 #include "base/slice.h"
+#include "port/storage_names.h"
 #include "port/storage_run.h"
 
 #include <stdint.h>
@@ -12,62 +13,6 @@ struct storage_progress {
     uint64_t next;     /* the first offset that is not stored */
     uint64_t checksum; /* hash_bytes of record next - 1; 0 while next is 0 */
     uint64_t epoch;
-};
-
-/* One catalog entry. Ids are dense from 0 within (what, scope) and never change. */
-enum storage_name_what {
-    STORAGE_HOST = 1,
-    STORAGE_DIMENSION = 2,
-    STORAGE_COLLECTOR = 3,
-    STORAGE_CATEGORY = 4, /* detail: enum kind */
-    STORAGE_ITEM = 5,     /* scope: the category's id */
-    STORAGE_RULE = 6,     /* a declaration, in order; detail: enum kind | precision << 2 */
-};
-
-struct storage_name {
-    enum storage_name_what what;
-    uint32_t scope;
-    uint32_t id;
-    uint32_t detail;
-    struct slice text;
-};
-
-struct storage_watermark { /* no stored point of (host, collector) is newer than max_ms */
-    uint32_t host;
-    uint32_t collector;
-    int64_t max_ms;
-};
-
-struct storage_item_text {
-    uint32_t category;
-    uint32_t item;
-    struct slice text;
-};
-
-/* When items were seen, as Unix hours of their points' times; first > last: never. Of a category,
- * ids page * STORAGE_SEEN_ITEMS + [0, count). */
-enum { STORAGE_SEEN_ITEMS = 4096 };
-struct storage_seen {
-    uint32_t category;
-    uint32_t page;
-    uint32_t count;
-    const uint32_t *first_h;
-    const uint32_t *last_h;
-};
-
-/* What storage_load hands over, in this order: names (ascending id within (what, scope), a category
- * before its items), watermarks, texts, hours. Return 0 to go on. Slices and arrays are valid
- * during the call. */
-struct storage_loader {
-    /* count items of a category, from id first on. */
-    int (*items)(void *arg, uint32_t environment, uint32_t category, uint32_t first,
-                 const struct slice *names, uint32_t count);
-    /* Everything else that has a name. */
-    int (*name)(void *arg, uint32_t environment, const struct storage_name *name);
-    int (*watermark)(void *arg, uint32_t environment, const struct storage_watermark *watermark);
-    int (*text)(void *arg, uint32_t environment, const struct storage_item_text *text);
-    int (*seen)(void *arg, uint32_t environment, const struct storage_seen *seen);
-    void *arg;
 };
 
 struct storage_flush { /* offsets [lo, hi) of a partition */

@@ -37,7 +37,7 @@ int categories_read(struct read *read)
         if (catalog_category_at(catalog, i, &category))
             err = keep(read, &list[out->count++],
                        &(struct result_category){category.name, category.kind, category.precision,
-                                                 category.items});
+                                                 category.live});
     struct catalog_rule rule;
     for (uint32_t i = 0; err == 0 && i < rules; i++) {
         if (!catalog_rule_at(catalog, i, &rule))

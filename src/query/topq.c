@@ -215,8 +215,9 @@ int topq_passes(const struct topq *t, uint32_t category, uint32_t item, struct b
         !pattern_takes_item(&t->pattern, &c->fit,
                             catalog_item_name(t->catalog, c->info.id, item, name)))
         return 0;
-    if (match.n == 0 || contains_folded(catalog_item_text(t->catalog, c->info.id, item), match))
-        return 1;
+    int found = match.n == 0 ? 1 : catalog_text_has(t->catalog, c->info.id, item, match);
+    if (found != 0)
+        return found;
     int err = topq_label(t, category, item, label);
     return err != 0 ? err : contains_folded(buffer_slice(label), match);
 }

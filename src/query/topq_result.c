@@ -11,7 +11,7 @@ struct filling {
     struct result_topq *out;
     uint32_t rows;
     uint32_t columns; /* cells of a row */
-    struct buffer label;
+    struct buffer label, text;
 };
 
 static struct scratch *memory_of(const struct filling *f)
@@ -42,16 +42,26 @@ static int fill_values(const struct filling *f, uint32_t row, struct result_row 
     return 0;
 }
 
+static int fill_text(struct filling *f, const struct best_row *best, struct result_row *out)
+{
+    struct topq *t = f->topq;
+    buffer_reset(&f->text, SIZE_MAX);
+    catalog_item_text(t->catalog, t->categories[best->category].info.id, best->item, &f->text);
+    out->text = scratch_copy(memory_of(f), buffer_slice(&f->text));
+    return f->text.error;
+}
+
 static int fill_row(struct filling *f, uint32_t row, struct result_row *out)
 {
     struct topq *t = f->topq;
     const struct best_row *best = &f->answer->ranking->best.rows[row];
     const struct catalog_category *category = &t->categories[best->category].info;
     int err = topq_label(t, best->category, best->item, &f->label);
+    if (err == 0)
+        err = fill_text(f, best, out);
     if (err != 0)
         return err;
     out->item = scratch_copy(memory_of(f), buffer_slice(&f->label));
-    out->text = scratch_copy(memory_of(f), catalog_item_text(t->catalog, category->id, best->item));
     out->category = scratch_copy(memory_of(f), category->name);
     if (out->item.p == NULL || out->text.p == NULL || out->category.p == NULL)
         return memory_of(f)->error;
@@ -149,11 +159,13 @@ int topq_fill(struct topq *t, const struct topq_answer *answer)
                         .rows = answer->ranking->best.n,
                         .columns = t->columns_count};
     buffer_init(&f.label, NAME_BYTES_MAX);
+    buffer_init(&f.text, SIZE_MAX);
     int err = fill_names(&f);
     if (err == 0)
         err = fill_rows(&f);
     if (err == 0)
         err = fill_total(&f);
     buffer_fini(&f.label);
+    buffer_fini(&f.text);
     return err;
 }

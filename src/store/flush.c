@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 
 /* One sealed segment -> one transaction. Everything is taken from the segment and the catalog,
  * which do not change, so that a flush can be repeated from its start as often as it takes. */
@@ -65,6 +66,13 @@ static int put_text(void *arg, const struct storage_item_text *text)
     return storage_flush_text(f->session, f->environment, text);
 }
 
+static int put_doom(void *arg, const struct storage_doom *doom)
+{
+    struct flush *f = arg;
+    failpoint("flush.doom");
+    return storage_flush_doom(f->session, f->environment, doom);
+}
+
 static int put_block(void *arg, const struct block *block)
 {
     struct flush *f = arg;
@@ -85,7 +93,8 @@ static int put_group(struct flush *f, const struct segment_group *g)
 static int put_environment(struct flush *f, const struct segment_catalog *names,
                            const struct store_config *config, int64_t now_ms)
 {
-    int err = catalog_changes(names->catalog, names->from, names->to, put_name, put_text, f);
+    const struct catalog_changes changes = {put_name, put_text, put_doom, f};
+    int err = catalog_changes(names->catalog, names->from, names->to, &changes);
     for (uint32_t i = 0; err == 0 && i < f->segment->watermarks.n; i++) {
         const struct segment_watermark *w = &f->segment->watermarks.v[i];
         struct storage_watermark out = {w->host, w->collector, w->max_ms};

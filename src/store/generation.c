@@ -1,6 +1,7 @@
 #include "store/partition.h"
 
 #include "base/error.h"
+#include "catalog/forget.h"
 
 #include <stdlib.h>
 
@@ -71,6 +72,13 @@ static int load_seen(void *arg, uint32_t environment, const struct storage_seen 
     return err;
 }
 
+static int load_doom(void *arg, uint32_t environment, const struct storage_doom *doom)
+{
+    struct catalog *catalog;
+    int err = catalog_of(arg, environment, &catalog);
+    return err != 0 ? err : catalog_restore_doom(catalog, doom);
+}
+
 void generation_fini(struct generation *g)
 {
     for (uint32_t i = 0; g->catalogs != NULL && i < g->environments_count; i++)
@@ -119,8 +127,8 @@ static int load_from(struct load *load, struct partition *p, struct storage_sess
     int err = generation_environments(p->store->config.tenant, p->number, &ids, &count);
     if (err != 0)
         return err;
-    struct storage_loader loader = {load_items, load_name, load_watermark,
-                                    load_text,  load_seen, load};
+    struct storage_loader loader = {load_items, load_name, load_watermark, load_text, load_seen,
+                                    load_doom,  load};
     err = storage_load(session, p->number, ids, count, &loader, &load->g->progress);
     free(ids);
     return err;

@@ -27,6 +27,10 @@ enum {
     "the log does not continue what is stored; nothing is skipped. Restore the log, or the "       \
     "database to where the log begins"
 
+#define NEWER_WHY                                                                                  \
+    "a newer version wrote to the log or the database what this one cannot read; nothing is "      \
+    "skipped. Upgrade this process"
+
 struct owner {
     struct partition *p;
     struct storage_session *session;
@@ -397,6 +401,11 @@ static void explain(struct owner *o, int err)
     case LT_EFENCED:
     case LT_EDIVERGED:
         log_warn("store", "partition %u: %s; loading again", p->number, error_text(err));
+        break;
+    case LT_EVERSION:
+        partition_set_state(p, PARTITION_HALTED, NEWER_WHY);
+        o->retry_ms = HALTED_MS;
+        back_off(o);
         break;
     case LT_ETRIMMED:
     case LT_EGAP:

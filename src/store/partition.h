@@ -34,7 +34,7 @@ struct generation {
 };
 
 struct partition_stats { /* atomics: written by tail and owner, read by STATUS */
-    _Atomic uint64_t records, points, quarantined, quarantined_offset;
+    _Atomic uint64_t records, points, quarantined, quarantined_offset, forgotten;
     _Atomic uint64_t flushes, flushed_points, flush_retries;
     _Atomic int64_t flush_ms, flush_wall_ms;
     _Atomic uint64_t log_start, log_end;
@@ -81,6 +81,7 @@ struct store {
     struct head_wait *waits; /* the loop's */
     struct partition *partitions;
     uint32_t partitions_count;
+    _Atomic bool *items_full; /* by position in the tenant's environments */
 };
 
 /* owner.c. The one way to change the state. */

@@ -61,6 +61,14 @@ const struct option_spec store_options[] = {
      .max = INT64_C(400) * 86400000,
      .help = "retention of 1-second data; older points go to the catch-all table",
      .section = "store"},
+    {.name = "items-max",
+     .type = OPTION_INT,
+     .default_text = "50000000",
+     .min = 0,
+     .max = INT64_C(1) << 40,
+     .help = "items of an environment (0: no limit): above it, a process that knows the catalog "
+             "(roles store, query) refuses to write a new one. 30 bytes of memory each",
+     .section = "store"},
     {.name = "log-keep",
      .type = OPTION_DURATION_MS,
      .default_text = "24h",
@@ -104,6 +112,12 @@ int store_create(const struct store_config *config, struct store **out)
         if (err != 0)
             goto fail_partitions;
     }
+    const struct tenant_environment *environments;
+    uint32_t count = tenant_environments(config->tenant, &environments);
+    store->items_full = calloc(count == 0 ? 1 : count, sizeof(store->items_full[0]));
+    err = LT_ENOMEM;
+    if (store->items_full == NULL)
+        goto fail_partitions;
     *out = store;
     return 0;
 
@@ -171,6 +185,7 @@ void store_destroy(struct store **store)
         pthread_mutex_destroy(&p->lock);
     }
     free(s->partitions);
+    free(s->items_full);
     close(s->event_fd);
     free(s);
 }
@@ -191,6 +206,16 @@ bool store_fence(struct store *store, uint32_t partition, uint64_t *epoch_out)
         *epoch_out = p->epoch;
     pthread_mutex_unlock(&p->lock);
     return owns;
+}
+
+bool store_items_full(const struct store *store, uint32_t environment)
+{
+    const struct tenant_environment *environments;
+    uint32_t count = tenant_environments(store->config.tenant, &environments);
+    for (uint32_t i = 0; i < count; i++)
+        if (environments[i].id == environment)
+            return atomic_load_explicit(&store->items_full[i], memory_order_relaxed);
+    return false;
 }
 
 /* ---- status ---- */
@@ -219,6 +244,7 @@ static void write_state(struct partition *p, struct status_sink *sink)
     sink->number(sink, "head_segments", segments);
     sink->number(sink, "head_bytes", (int64_t)bytes);
     sink->number(sink, "catalog_items", (int64_t)items);
+    sink->number(sink, "catalog_items_max", (int64_t)p->store->config.items_max);
     sink->number(sink, "catalog_bytes", (int64_t)catalogs_bytes);
     sink->number(sink, "novelty_bytes", (int64_t)atomic_load(&p->stats.novelty_bytes));
 }
@@ -237,6 +263,7 @@ static void write_partition(void *arg, struct status_sink *sink)
     sink->number(sink, "complete_until_ms", atomic_load(&p->applied_ms));
     sink->number(sink, "records", (int64_t)atomic_load(&stats->records));
     sink->number(sink, "points", (int64_t)atomic_load(&stats->points));
+    sink->number(sink, "forgotten_items", (int64_t)atomic_load(&stats->forgotten));
     sink->number(sink, "quarantined_records", (int64_t)atomic_load(&stats->quarantined));
     if (atomic_load(&stats->quarantined) > 0)
         sink->number(sink, "quarantined_last_offset",

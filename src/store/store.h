@@ -38,6 +38,7 @@ struct store_config {
     size_t novelty_bytes_max;
     int64_t lease_ms;
     int64_t retention_ms; /* of 1-second data: older points go to the catch-all table */
+    uint64_t items_max;   /* of an environment; 0: no limit. Told by store_items_full, no more */
     int64_t log_keep_ms;  /* trim the log behind what is stored; 0: the log does it by itself */
 };
 
@@ -63,6 +64,9 @@ struct head *store_head(struct store *store);
 bool store_fence(struct store *store, uint32_t partition, uint64_t *epoch_out);
 /* A reference to an environment's catalog, or NULL while it is not loaded. Thread: any. */
 struct catalog *store_catalog(struct store *store, uint32_t environment);
+
+/* Has the environment items_max items, as far as the log was applied here? Thread: any; one load. */
+bool store_items_full(const struct store *store, uint32_t environment);
 
 /* For STATUS: a section for each partition. */
 uint32_t store_providers(struct store *store, struct status_provider *out, uint32_t max);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/logger.h"
+#include "catalog/forget.h"
 
 #include <stdlib.h>
 
@@ -11,8 +12,9 @@
 
 enum {
     RECORDS_A_TURN = 64,
-    IDLE_MS = 200,      /* looks at the clock this often while nothing comes */
-    FULL_PAUSE_MS = 20, /* while the head is at its limit */
+    FORGETS_A_SEGMENT = 8, /* records; each rewrites 65,536 names in the flush's transaction */
+    IDLE_MS = 200,         /* looks at the clock this often while nothing comes */
+    FULL_PAUSE_MS = 20,    /* while the head is at its limit */
     UNAVAILABLE_PAUSE_MS = 50,
     VERIFY_TIMEOUT_MS = 1000,
 };
@@ -33,6 +35,7 @@ struct tail { /* the thread's own */
     VEC(uint32_t) hosts;        /* by the record's index; CATALOG_NONE: not looked up yet */
     struct segment_group *beat; /* the last one, and its second: a run repeats it */
     uint32_t beat_second;
+    uint32_t forgets; /* records in the open segment */
 };
 
 /* ---- one record ---- */
@@ -134,6 +137,19 @@ static int apply_points(struct tail *t, uint64_t offset, const struct record *r)
     return err;
 }
 
+/* Follows docs/adr/0016-items-are-forgotten.md: nothing but the log decides who is forgotten. */
+static int apply_forget(struct tail *t, const struct record *r)
+{
+    uint32_t forgotten;
+    int err = catalog_forget(t->catalog, r->items.round, r->items.category, r->items.items,
+                             r->items.count, &forgotten);
+    if (err != 0)
+        return err;
+    t->forgets++;
+    atomic_fetch_add(&t->p->stats.forgotten, forgotten);
+    return 0;
+}
+
 static int apply_record(struct tail *t, uint64_t offset, const struct record *r)
 {
     bool changed;
@@ -146,6 +162,11 @@ static int apply_record(struct tail *t, uint64_t offset, const struct record *r)
         return err == LT_ENOMEM ? err : 0; /* a rule that stands already is no news */
     case RECORD_TEXT:
         return catalog_set_text(t->catalog, r->text.stem, r->text.text, &changed);
+    case RECORD_DOOM:
+        return catalog_doom(t->catalog, r->items.round, r->items.category, r->items.items,
+                            r->items.count);
+    case RECORD_FORGET:
+        return apply_forget(t, r);
     case RECORD_NOOP:
         return 0;
     }
@@ -165,7 +186,9 @@ static int apply(struct tail *t, const struct log_record *in)
 {
     struct record record;
     int err = record_read(t->p->decoder, in->bytes, &record);
-    if (err == LT_ENOMEM)
+    /* A newer program wrote it, and reads it: who went on without it would give other ids than the
+     * others (docs/adr/0004-ids-follow-the-log.md). */
+    if (err == LT_ENOMEM || err == LT_EVERSION)
         return err;
     if (err != 0) {
         quarantine(t, in->offset, error_text(err));
@@ -210,7 +233,7 @@ static bool seal_due(const struct tail *t)
     const struct store_config *config = &t->p->store->config;
     if (atomic_load(&s->hi) == s->lo)
         return false;
-    return atomic_load(&t->p->seal_now) ||
+    return atomic_load(&t->p->seal_now) || t->forgets >= FORGETS_A_SEGMENT ||
            atomic_load_explicit(&s->bytes, memory_order_relaxed) >= config->flush_bytes ||
            clock_mono_ms() - s->opened_mono_ms >= config->flush_interval_ms;
 }
@@ -228,10 +251,12 @@ static int seal(struct tail *t)
     if (err != 0)
         return err;
     pthread_mutex_lock(&p->lock);
-    if (VEC_PUSH(&p->segments, next))
+    if (VEC_PUSH(&p->segments, next)) {
         t->open = next;
-    else
+        t->forgets = 0;
+    } else {
         err = LT_ENOMEM;
+    }
     pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->lock);
     if (err != 0)
@@ -247,6 +272,21 @@ static void restart_age(struct tail *t)
 }
 
 /* ---- the thread ---- */
+
+/* What was forgotten gives its memory back; and is there room for more? */
+static void look_at_items(struct tail *t)
+{
+    const struct store *store = t->p->store;
+    for (uint32_t i = 0; i < t->g->environments_count; i++) {
+        if (t->g->environments[i].partition != t->p->number)
+            continue;
+        catalog_tidy(t->g->catalogs[i]);
+        bool full = store->config.items_max > 0 &&
+                    catalog_items(t->g->catalogs[i]) >= store->config.items_max;
+        if (full != atomic_load_explicit(&store->items_full[i], memory_order_relaxed))
+            atomic_store_explicit(&store->items_full[i], full, memory_order_relaxed);
+    }
+}
 
 static bool head_is_full(struct tail *t)
 {
@@ -275,6 +315,7 @@ static int tail_turn(struct tail *t)
     int err = seal_due(t) ? seal(t) : 0;
     if (err != 0)
         return err;
+    look_at_items(t);
     if (head_is_full(t)) {
         partition_pause(p, FULL_PAUSE_MS);
         return 0;
@@ -283,6 +324,9 @@ static int tail_turn(struct tail *t)
     int n = log_reader_next(p->store->config.log, p->reader, wait_ms(t), records, RECORDS_A_TURN);
     for (int i = 0; i < n; i++) {
         err = apply(t, &records[i]);
+        /* Replay brings many at once; a flush must not. */
+        if (err == 0 && t->forgets >= FORGETS_A_SEGMENT)
+            err = seal(t);
         if (err != 0)
             return err;
     }

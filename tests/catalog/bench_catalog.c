@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "catalog/catalog.h"
+#include "catalog/forget.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -131,6 +132,58 @@ static void measure_seen(struct catalog *c, uint32_t items)
            (double)(middle - start) / items, (double)(end - middle) / 1e6);
 }
 
+/* Half of them go: every second one, then all of the first half that are left. In records of at
+ * most 65,536 ids, as the log has them. */
+static void forget(struct catalog *c, const char *what, uint32_t from, uint32_t to, uint32_t step,
+                   uint64_t round)
+{
+    enum { RECORD_ITEMS = 65536 };
+    static uint32_t ids[RECORD_ITEMS];
+    int64_t doom_ns = 0, forget_ns = 0, worst_ns = 0, start = 0, end = 0;
+    uint64_t all = 0;
+    for (uint32_t i = from; i < to;) {
+        uint32_t n = 0, forgotten;
+        for (uint32_t stop = i / RECORD_ITEMS * RECORD_ITEMS + RECORD_ITEMS; i < to && i < stop;
+             i += step)
+            ids[n++] = i;
+        start = clock_mono_ns();
+        if (catalog_doom(c, round, 0, ids, n) != 0)
+            abort();
+        end = clock_mono_ns();
+        doom_ns += end - start;
+        if (catalog_forget(c, round, 0, ids, n, &forgotten) != 0)
+            abort();
+        forget_ns += clock_mono_ns() - end;
+        worst_ns = clock_mono_ns() - end > worst_ns ? clock_mono_ns() - end : worst_ns;
+        all += forgotten;
+    }
+    start = clock_mono_ns();
+    catalog_forget_changes(c, catalog_mark(c));
+    catalog_tidy(c);
+    end = clock_mono_ns();
+    malloc_trim(0);
+    printf("  forget %s: %.2f million, doom %.0f ns, forget %.0f ns, tidy %.0f ns an item; the "
+           "longest record %.0f ms\n",
+           what, (double)all / 1e6, (double)doom_ns / (double)all, (double)forget_ns / (double)all,
+           (double)(end - start) / (double)all, (double)worst_ns / 1e6);
+}
+
+static void show_memory(struct catalog *c, size_t before)
+{
+    printf("  memory: %.0f MB resident, %.0f by its own account, %.2f million items\n",
+           (double)(resident_bytes() - before) / 1e6, (double)catalog_bytes(c) / 1e6,
+           (double)catalog_items(c) / 1e6);
+}
+
+static void measure_forget(struct catalog *c, uint32_t items, size_t before)
+{
+    show_memory(c, before);
+    forget(c, "half, every second", 0, items, 2, 1);
+    show_memory(c, before);
+    forget(c, "the rest of the first half", 1, items / 2, 2, 2);
+    show_memory(c, before);
+}
+
 static void measure(uint32_t items)
 {
     struct name name;
@@ -153,6 +206,9 @@ static void measure(uint32_t items)
     measure_match(c, items, "b");
     measure_match(c, items, "select");
     measure_seen(c, items);
+    measure_forget(c, items, before);
+    ns[0] = resolve_ns(c, &name, items); /* three quarters of them come back, with new ids */
+    printf("  resolve, where three quarters are new: %.0f ns\n", ns[0]);
     catalog_unref(&c);
 }
 

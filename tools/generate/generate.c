@@ -248,10 +248,17 @@ static int put_text(void *arg, const struct storage_item_text *text)
     return storage_flush_text(((struct generate *)arg)->session, ENVIRONMENT, text);
 }
 
+/* Who names an item that was doomed spares it. */
+static int put_doom(void *arg, const struct storage_doom *doom)
+{
+    return storage_flush_doom(((struct generate *)arg)->session, ENVIRONMENT, doom);
+}
+
 static int flush_names(struct generate *g)
 {
+    const struct catalog_changes changes = {put_name, put_text, put_doom, g};
     g->naming = catalog_mark(g->catalog);
-    return catalog_changes(g->catalog, g->named, g->naming, put_name, put_text, g);
+    return catalog_changes(g->catalog, g->named, g->naming, &changes);
 }
 
 /* ---- points ---- */
