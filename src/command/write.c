@@ -121,6 +121,14 @@ static void reply_refused(struct resp_writer w, const struct command_call *call,
                           "most %" PRId64 " bytes (command-bytes-max); split it",
                           option_int(call->deps->options, "command-bytes-max"));
         break;
+    case LT_EFULL:
+        resp_error_printf(w,
+                          "ERR a new item is refused, nothing of this command is stored: the "
+                          "environment has the %" PRId64 " items that it may have (items-max), "
+                          "expected one of them; those that are not seen any more are forgotten "
+                          "in time, or raise the limit",
+                          option_int(call->deps->options, "items-max"));
+        break;
     default:
         resp_error_printf(w, "ERR the write is refused, nothing of it is stored: %s",
                           error_text(err));
@@ -368,6 +376,10 @@ static bool note_bad_point(struct command_call *call, struct madd *madd, uint32_
     return true;
 }
 
+static const char madd_full[] =
+    "ERR TSDB: a new item is refused: the environment has all that it may have (items-max); those "
+    "that are not seen any more are forgotten in time, or raise the limit";
+
 /* 0, or why the command as a whole is refused. */
 static int madd_points(struct command_call *call, struct madd *madd)
 {
@@ -384,6 +396,8 @@ static int madd_points(struct command_call *call, struct madd *madd)
         }
         int err = ingest_point(ingest, false, point.host, point.metric, point.time_ms, point.value,
                                POLICY_LAST);
+        if (err == LT_EFULL && note_bad_point(call, madd, i, madd_full))
+            continue;
         if (err != 0)
             return err;
         madd->written++;

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/vec.h"
+#include "catalog/catalog.h"
 #include "record/record.h"
 
 #include <stdlib.h>
@@ -76,6 +77,7 @@ struct ingest {
     bool paused;
     struct ingest_batch *command; /* between begin and end: where the points go */
     const struct tenant_environment *command_environment;
+    struct catalog *command_items; /* only items that it has may be named; NULL: all */
     struct record_mark mark;
 };
 
@@ -302,6 +304,15 @@ static int check_room(struct ingest *g)
     return LT_EBUSY;
 }
 
+/* A reference to what an environment has, where that is all it may have; or NULL. */
+static struct catalog *items_known(const struct ingest *g, const struct tenant_environment *e)
+{
+    const struct ingest_config *c = &g->config;
+    if (c->items_full == NULL || LIKELY(!c->items_full(c->items_arg, e->id)))
+        return NULL;
+    return c->catalog(c->items_arg, e->id);
+}
+
 int ingest_begin(struct ingest *g, const struct tenant_environment *e)
 {
     int err = check_room(g);
@@ -311,6 +322,7 @@ int ingest_begin(struct ingest *g, const struct tenant_environment *e)
     if (g->command == NULL)
         return LT_ENOMEM;
     g->command_environment = e;
+    g->command_items = items_known(g, e);
     g->mark = record_builder_mark(g->command->builder);
     return 0;
 }
@@ -340,6 +352,10 @@ int ingest_point(struct ingest *g, bool observed, struct slice host, struct slic
                  int64_t time_ms, double value, enum policy policy)
 {
     struct record_builder *builder = g->command->builder;
+    if (UNLIKELY(g->command_items != NULL) && !catalog_has_item(g->command_items, metric)) {
+        g->stats.full++;
+        return LT_EFULL;
+    }
     int err = record_builder_point(builder, observed, host, metric, time_ms, value, policy);
     if (err == LT_ELIMIT && g->mark.points > 0) {
         err = command_to_new_batch(g);
@@ -362,6 +378,7 @@ int ingest_end(struct ingest *g, ingest_done *done, void *arg)
         return LT_ENOMEM;
     }
     g->command = NULL;
+    catalog_unref(&g->command_items);
     if (record_builder_bytes(b->builder) >= g->config.batch_bytes_max)
         batch_close(b);
     return 0;
@@ -371,6 +388,7 @@ void ingest_abort(struct ingest *g)
 {
     record_builder_rollback(g->command->builder, g->mark);
     g->command = NULL;
+    catalog_unref(&g->command_items);
 }
 
 /* ---- control records ---- */
@@ -416,6 +434,12 @@ int ingest_text(struct ingest *g, const struct tenant_environment *e, struct sli
 {
     struct buffer record;
     int err = check_room(g);
+    struct catalog *items = err == 0 ? items_known(g, e) : NULL;
+    if (items != NULL && !catalog_has_stem(items, stem)) {
+        g->stats.full++;
+        err = LT_EFULL;
+    }
+    catalog_unref(&items);
     if (err != 0)
         return err;
     buffer_init(&record, LOG_RECORD_BYTES_MAX);
@@ -526,6 +550,7 @@ void ingest_status(void *arg, struct status_sink *sink)
     sink->number(sink, "records_unknown", (int64_t)s->records_unknown);
     sink->number(sink, "bytes_acked", (int64_t)s->bytes_acked);
     sink->number(sink, "commands_refused_busy", (int64_t)s->busy);
+    sink->number(sink, "points_refused_items", (int64_t)s->full);
     sink->number(sink, "inflight_bytes", (int64_t)s->inflight_bytes);
     sink->number(sink, "inflight_records", s->inflight_records);
     sink->number(sink, "last_ack_at_ms", s->last_ack_wall_ms);

@@ -20,7 +20,12 @@
  *           --the log's copy-->  librdkafka's queue | LMDB
  *
  * Limits: bytes in flight. From pause_bytes on ingest_paused() is true (the listener stops
- * reading); above max_bytes a command is refused with LT_EBUSY. */
+ * reading); above max_bytes a command is refused with LT_EBUSY. Items of an environment, where this
+ * process knows its catalog: above, a point of one that is not there is refused with LT_EFULL. What
+ * is acknowledged is never refused later, so that as many more may come as stand between the log
+ * and the catalog. */
+
+struct catalog;
 
 struct ingest;
 
@@ -31,11 +36,16 @@ struct ingest_config {
     size_t batch_bytes_max;        /* a batch is closed early at this size */
     size_t command_bytes_max;      /* a command larger than this is LT_ELIMIT */
     uint32_t inflight_records_max; /* a partition; above it batches wait and grow, for 50 ms */
+    /* Has the environment all the items that it may have? Asked once a command: a load. And its
+     * catalog, with a reference, or NULL: asked only then. Both NULL: nobody here knows. */
+    bool (*items_full)(void *arg, uint32_t environment);
+    struct catalog *(*catalog)(void *arg, uint32_t environment);
+    void *items_arg;
 };
 
 extern const struct option_spec ingest_options[];
 extern const size_t ingest_options_count;
-/* Fills all but log and tenant. */
+/* Fills all but log, tenant and what knows the items. */
 void ingest_config_load(struct ingest_config *config, const struct option_set *options);
 
 MUST_USE int ingest_create(const struct ingest_config *config, struct ingest **out);
@@ -58,14 +68,14 @@ typedef void ingest_done(void *arg, const struct ingest_written *written);
 
 /* One command: begin, points, then end or abort. Until end nothing of it counts; abort undoes it.
  * Commands do not nest. begin: LT_EBUSY. point: LT_ELIMIT (the command is too large), LT_ENOMEM;
- * then abort. Names, times and values are the caller's to check (ingest_check_*). */
+ * then abort. LT_EFULL: it would be a new item, and was not added; the command may go on. Names, times and values are the caller's to check (ingest_check_*). */
 MUST_USE int ingest_begin(struct ingest *ingest, const struct tenant_environment *environment);
 MUST_USE int ingest_point(struct ingest *ingest, bool observed, struct slice host,
                           struct slice metric, int64_t time_ms, double value, enum policy policy);
 MUST_USE int ingest_end(struct ingest *ingest, ingest_done *done, void *arg);
 void ingest_abort(struct ingest *ingest);
 
-/* Control records; they keep their place among the points. */
+/* Control records; they keep their place among the points. text: LT_EFULL as for a point. */
 MUST_USE int ingest_rule(struct ingest *ingest, const struct tenant_environment *environment,
                          struct slice pattern, enum kind kind, uint32_t precision,
                          ingest_done *done, void *arg);
@@ -89,6 +99,7 @@ struct ingest_stats {
     uint64_t records_acked, records_failed, records_unknown;
     uint64_t bytes_acked; /* of records */
     uint64_t busy;        /* commands refused */
+    uint64_t full;        /* points and texts refused, of items that are too many */
     size_t inflight_bytes;
     uint32_t inflight_records;
     int64_t last_ack_wall_ms;

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "catalog/catalog.h"
 #include "ingest/ingest.h"
 #include "record/record.h"
 #include "support_memlog.h"
@@ -503,6 +504,80 @@ static void test_pausing_has_hysteresis_and_the_limit_refuses(void **state)
     check_log(f);
 }
 
+/* ---- items that are too many ---- */
+
+struct items {
+    struct catalog *catalog;
+    bool full;
+    unsigned asked;
+};
+
+static bool items_full(void *arg, uint32_t environment)
+{
+    return environment == 1 && ((struct items *)arg)->full;
+}
+
+static struct catalog *items_of(void *arg, uint32_t environment)
+{
+    struct items *items = arg;
+    items->asked++;
+    return items->catalog == NULL ? NULL : catalog_ref(items->catalog);
+}
+
+static void ignore(void *arg, const struct ingest_written *written)
+{
+    ++*(unsigned *)arg;
+}
+
+static int try_point(struct fixture *f, int environment, const char *metric, unsigned *done)
+{
+    assert_int_equal(ingest_begin(f->ingest, &environments[environment]), 0);
+    int err = ingest_point(f->ingest, false, SLICE_LIT("h"), slice_str(metric), 1, 1, POLICY_LAST);
+    if (err == 0)
+        assert_int_equal(ingest_end(f->ingest, ignore, done), 0);
+    else
+        ingest_abort(f->ingest);
+    return err;
+}
+
+static int try_text(struct fixture *f, const char *stem, unsigned *done)
+{
+    return ingest_text(f->ingest, &environments[0], slice_str(stem), SLICE_LIT("t"), ignore, done);
+}
+
+static void test_above_the_quota_only_known_items_are_taken(void **state)
+{
+    struct fixture *f = *state;
+    struct items items = {0};
+    struct catalog_series s;
+    unsigned done = 0;
+    struct ingest_config config = default_config(f);
+    config.items_full = items_full;
+    config.catalog = items_of;
+    config.items_arg = &items;
+    ingest_destroy(&f->ingest);
+    assert_int_equal(ingest_create(&config, &f->ingest), 0);
+    assert_int_equal(catalog_create(1, &items.catalog), 0);
+    assert_int_equal(catalog_resolve(items.catalog, SLICE_LIT("a.12345678.x"), &s), 0);
+    assert_int_equal(try_point(f, 0, "b.12345678.x", &done), 0);
+    assert_int_equal(try_text(f, "b.99999999", &done), 0);
+    assert_int_equal(items.asked, 0); /* far from it nobody looks */
+    items.full = true;
+    assert_int_equal(try_point(f, 0, "b.12345678.x", &done), LT_EFULL);
+    assert_int_equal(try_point(f, 0, "a.12345678.x", &done), 0);
+    assert_int_equal(try_point(f, 0, "a.12345678.other", &done), 0); /* the same item */
+    assert_int_equal(try_text(f, "a.12345678", &done), 0);
+    assert_int_equal(try_text(f, "b.12345678", &done), LT_EFULL);
+    assert_int_equal(try_point(f, 1, "b.12345678.x", &done), 0); /* another environment */
+    assert_int_equal(ingest_stats(f->ingest).full, 2);
+    catalog_unref(&items.catalog);
+    assert_int_equal(try_point(f, 0, "b.12345678.x", &done), 0); /* nobody knows at the moment */
+    ingest_turn_end(f->ingest);
+    while (f->memlog.waiting_bytes > 0)
+        memlog_decide(&f->memlog, LOG_STORED, true);
+    assert_int_equal(done, 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -518,6 +593,7 @@ int main(void)
         TEST(test_a_follow_up_within_the_turns_end_leaves_with_it),
         TEST(test_control_records_keep_their_place),
         TEST(test_pausing_has_hysteresis_and_the_limit_refuses),
+        TEST(test_above_the_quota_only_known_items_are_taken),
     };
     return cmocka_run_group_tests_name("ingest", tests, NULL, NULL);
 }
