@@ -32,6 +32,10 @@ struct job_context {
     /* A reference to the environment's catalog, or NULL while it is being loaded. */
     struct catalog *(*catalog)(void *arg, uint32_t environment);
     void *catalog_arg;
+    /* Appends a record to the partition's log, and waits until it stands there: 0. LT_EUNAVAILABLE:
+     * it does not, and will not; LT_EOUTCOME, LT_ECANCELLED: it may. NULL: this process cannot. */
+    int (*append)(void *arg, struct slice record, uint64_t *offset_out);
+    void *append_arg;
     int64_t paced_mono_us; /* job_pace's: what was written is paid for until then; 0 at first */
 };
 
@@ -46,6 +50,8 @@ struct job_limits {
     uint64_t piece_points;     /* of a range that is still open, compacted ahead; 0: never */
     int64_t piece_ms;          /* … once its arrival run is so old */
     int64_t keep_1s_ms, keep_1m_ms, keep_1h_ms;
+    int64_t forget_every_ms;  /* items that were not seen for long are looked for */
+    int64_t forget_wait_ms;   /* ... and forgotten this long after they were doomed */
     int64_t read_deadline_ms; /* no read lasts longer: runs are dropped after twice that */
 };
 
@@ -100,5 +106,8 @@ extern const struct job job_ahead;
 
 /* seen.c: when items were first and last seen, from the catalog to storage. */
 extern const struct job job_seen;
+
+/* forget.c: items that were not seen for longer than anything is kept leave the catalog. */
+extern const struct job job_forget;
 
 #endif

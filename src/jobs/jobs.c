@@ -83,6 +83,23 @@ const struct option_spec jobs_options[] = {
      .max = INT64_C(100) * 365 * 86400000,
      .help = "retention of 1-minute data",
      .section = "jobs"},
+    {.name = "forget-every",
+     .type = OPTION_DURATION_MS,
+     .default_text = "1d",
+     .min = 1000,
+     .max = INT64_C(400) * 86400000,
+     .help =
+         "how often it is looked for items that were not seen for longer than anything is kept, "
+         "so that they are forgotten",
+     .section = "jobs"},
+    {.name = "forget-wait",
+     .type = OPTION_DURATION_MS,
+     .default_text = "1h",
+     .min = 0,
+     .max = INT64_C(30) * 86400000,
+     .help =
+         "such an item is forgotten this long after it was doomed, if nothing names it meanwhile",
+     .section = "jobs"},
     {.name = "keep-1h",
      .type = OPTION_DURATION_MS,
      .default_text = "395d",
@@ -103,6 +120,8 @@ void jobs_config_load(struct jobs_config *config, const struct option_set *optio
     config->limits.late_ms = option_int(options, "compact-late");
     config->limits.piece_ms = option_int(options, "compact-piece");
     config->limits.piece_points = (uint64_t)option_int(options, "compact-piece-points");
+    config->limits.forget_every_ms = option_int(options, "forget-every");
+    config->limits.forget_wait_ms = option_int(options, "forget-wait");
     config->limits.keep_1m_ms = option_int(options, "keep-1m");
     config->limits.keep_1h_ms = option_int(options, "keep-1h");
 }
@@ -115,6 +134,7 @@ const struct job_entry job_entries[] = {
     {&job_expire, NULL, 0},
     {&job_ahead, NULL, 0},
     {&job_seen, NULL, 0},
+    {&job_forget, NULL, 0},
 };
 const uint32_t job_entries_count = ARRAY_LEN(job_entries);
 _Static_assert(ARRAY_LEN(job_entries) <= JOBS_MAX, "a line for each job");
@@ -149,6 +169,7 @@ static int seat_init(struct seat *seat, struct jobs *jobs, uint32_t partition)
 
 static void seat_fini(struct seat *seat)
 {
+    append_fini(seat);
     VEC_FINI(&seat->requests);
     VEC_FINI(&seat->outcomes);
     free(seat->environments);
@@ -261,6 +282,7 @@ void jobs_dispatch(struct jobs *jobs)
     for (uint32_t i = 0; i < jobs->seats_count; i++) {
         struct seat *seat = &jobs->seats[i];
         struct seat_request done[JOBS_REQUESTS_MAX];
+        append_dispatch(seat);
         pthread_mutex_lock(&seat->lock);
         uint32_t n = seat->outcomes.n;
         memcpy(done, seat->outcomes.v, n * sizeof(done[0]));

@@ -4,6 +4,7 @@
 #include "base/attr.h"
 #include "base/option.h"
 #include "jobs/job.h"
+#include "port/log.h"
 #include "port/status.h"
 #include "port/storage.h"
 #include "tenant/tenant.h"
@@ -23,6 +24,7 @@
  *   loop thread                                        job threads
  *   jobs_pause, jobs_run --- requests (under lock) ---> do them
  *   jobs_dispatch <--------- outcomes (event_fd) ------
+ *   jobs_dispatch <--------- a record for the log; its report comes back (append.c)
  *   jobs_line, jobs_status <- lines (under lock) ------
  *
  * Thread: loop, all of it. Nothing blocks but jobs_stop and jobs_destroy. */
@@ -38,6 +40,11 @@ struct jobs_config {
     /* As job_context's. Thread: any. */
     struct catalog *(*catalog)(void *arg, uint32_t environment);
     void *catalog_arg;
+    /* As log_append: for what a job has to say in the log. NULL: this process cannot. Thread: loop.
+     */
+    int (*append)(void *arg, uint32_t partition, struct slice record, log_done *done,
+                  void *done_arg);
+    void *append_arg;
     struct job_limits limits;
     int64_t interval_ms;
 };

@@ -50,6 +50,16 @@ struct seat_request {
     int outcome;
 };
 
+enum seat_append_state { SEAT_NONE, SEAT_WANTED, SEAT_FLYING, SEAT_DONE };
+struct seat_append { /* append.c; under lock */
+    enum seat_append_state state;
+    uint64_t ticket;     /* which one it is */
+    struct slice record; /* the thread's, while it waits */
+    int outcome;
+    uint64_t offset;
+};
+struct append_flight;
+
 struct seat {
     struct jobs *jobs;
     uint32_t partition;
@@ -71,6 +81,8 @@ struct seat {
     struct seat_line *in_hand;         /* whose piece runs now, or NULL */
     bool asked;                        /* ... by JOBS RUN */
     struct read_guard guard;           /* cancelled: under lock */
+    struct seat_append append;
+    struct append_flight *flights; /* the loop's */
 };
 
 struct jobs {
@@ -79,6 +91,12 @@ struct jobs {
     struct seat *seats; /* by partition */
     uint32_t seats_count;
 };
+
+/* append.c. Thread: loop. Hands over what a job wants in the log; forgets what is in flight. */
+void append_dispatch(struct seat *seat);
+void append_fini(struct seat *seat);
+/* As job_context's append; arg: the seat. Thread: the job's. */
+int append_wait(void *arg, struct slice record, uint64_t *offset_out);
 
 /* worker.c: the thread. */
 void *seat_main(void *seat);

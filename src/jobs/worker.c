@@ -459,7 +459,9 @@ void *seat_main(void *arg)
     w.context = (struct job_context){.guard = &seat->guard,
                                      .limits = &config->limits,
                                      .catalog = config->catalog,
-                                     .catalog_arg = config->catalog_arg};
+                                     .catalog_arg = config->catalog_arg,
+                                     .append = config->append != NULL ? append_wait : NULL,
+                                     .append_arg = seat};
     seat->guard.memory_bytes_max = config->limits.memory_bytes_max;
     yield_to_ingest();
     int err = storage_session_create(config->storage, &w.session);

@@ -239,6 +239,7 @@ static int build_store(struct process *p)
         .novelty_bytes_max = (size_t)option_int(p->options, "novelty-bytes-max"),
         .lease_ms = option_int(p->options, "lease"),
         .retention_ms = option_int(p->options, "keep-1s"),
+        .items_max = (uint64_t)option_int(p->options, "items-max"),
         .log_keep_ms = local ? option_int(p->options, "log-keep") : 0,
     };
     err = store_create(&config, &p->store);
@@ -322,6 +323,18 @@ static struct catalog *catalog_of(void *arg, uint32_t environment)
     return store_catalog(arg, environment);
 }
 
+static int append_for_jobs(void *arg, uint32_t partition, struct slice record, log_done *done,
+                           void *done_arg)
+{
+    return log_append(arg, partition, record, done, done_arg);
+}
+
+/* The local log has one process that writes to it. */
+static bool may_append(const struct process *p)
+{
+    return (p->roles & ROLE_INGEST) != 0 || strcmp(option_text(p->options, "log"), "kafka") == 0;
+}
+
 /* Jobs work under the store's lease: a process that flushes nothing owns nothing, and has none. */
 static int build_jobs(struct process *p)
 {
@@ -336,6 +349,8 @@ static int build_jobs(struct process *p)
         .fence_arg = p->store,
         .catalog = catalog_of,
         .catalog_arg = p->store,
+        .append = may_append(p) ? append_for_jobs : NULL,
+        .append_arg = p->log,
     };
     jobs_config_load(&config, p->options);
     config.limits.keep_1s_ms = option_int(p->options, "keep-1s");
@@ -349,12 +364,28 @@ static int build_jobs(struct process *p)
     return err;
 }
 
+/* The store is built after ingest, or not at all. */
+static bool items_full(void *arg, uint32_t environment)
+{
+    const struct process *p = arg;
+    return p->store != NULL && store_items_full(p->store, environment);
+}
+
+static struct catalog *items_of(void *arg, uint32_t environment)
+{
+    const struct process *p = arg;
+    return store_catalog(p->store, environment);
+}
+
 static int build_ingest(struct process *p)
 {
     struct ingest_config config;
     ingest_config_load(&config, p->options);
     config.log = p->log;
     config.tenant = p->tenant;
+    config.items_full = items_full;
+    config.catalog = items_of;
+    config.items_arg = p;
     int err = ingest_create(&config, &p->ingest);
     if (err == 0)
         add_provider(p, "ingest", ingest_status, p->ingest);
