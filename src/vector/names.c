@@ -53,3 +53,24 @@ int names_get(struct slice *raw, uint32_t *detail_out, struct slice *text_out)
     *raw = slice_from(rest, bytes);
     return 0;
 }
+
+void names_put_run(struct buffer *raw, uint32_t holes, uint32_t names)
+{
+    varint_put(raw, holes);
+    varint_put(raw, names);
+}
+
+int names_get_run(struct slice *raw, uint32_t *holes_out, uint32_t *names_out)
+{
+    struct slice rest = *raw;
+    uint32_t holes, names;
+    int err = varint_get(&rest, &holes);
+    if (err == 0)
+        err = varint_get(&rest, &names);
+    if (err != 0)
+        return err;
+    *holes_out = holes;
+    *names_out = names;
+    *raw = rest;
+    return 0;
+}
