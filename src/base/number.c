@@ -212,6 +212,133 @@ size_t number_format_i64(int64_t x, char *out)
     return len;
 }
 
+/* ---- doubles as text ---- */
+
+/* Most values that are printed are of everyday size, where all arithmetic is exact: x is f / 2^k,
+ * and so the nearest integer to x * 10^s is f * 10^s, which fits 128 bits, shifted right. That
+ * integer's digits are a text of x, and whether it parses back to x is a comparison of the same
+ * products (as Steele and White 1990 do with big integers). The others are left to printf and
+ * strtod, 20 times slower. */
+struct decimal {
+    uint64_t digits; /* x is about digits / 10^places */
+    int places;
+};
+
+enum {
+    MANTISSA_BITS = 53,
+    DECIMAL_PLACES_MAX = 22, /* 2^53 * 10^22 < 2^127 */
+    DIGITS_MIN = 15,         /* what any decimal keeps on its way through a double */
+    DIGITS_MAX = 17,         /* what any double needs */
+};
+
+#define DECIMAL_MIN 1e-4 /* from here on %g has an exponent */
+#define DECIMAL_MAX 1e15
+
+static const uint64_t powers_of_ten[] = {1ull,
+                                         10ull,
+                                         100ull,
+                                         1000ull,
+                                         10000ull,
+                                         100000ull,
+                                         1000000ull,
+                                         10000000ull,
+                                         100000000ull,
+                                         1000000000ull,
+                                         10000000000ull,
+                                         100000000000ull,
+                                         1000000000000ull,
+                                         10000000000000ull,
+                                         100000000000000ull,
+                                         1000000000000000ull,
+                                         10000000000000000ull,
+                                         100000000000000000ull};
+
+static unsigned __int128 power_of_ten(int n)
+{
+    enum { HALF = 17 };
+    return n <= HALF ? powers_of_ten[n]
+                     : (unsigned __int128)powers_of_ten[HALF] * powers_of_ten[n - HALF];
+}
+
+/* x = f / 2^k to so many places. False: the text would not parse back to x. */
+static bool decimal_at(uint64_t f, int k, int places, uint64_t *out)
+{
+    unsigned __int128 unit = power_of_ten(places); /* the last bit of f */
+    unsigned __int128 x = f * unit, one = (unsigned __int128)1 << k;
+    unsigned __int128 digits = x >> k, rest = x & (one - 1);
+    if (2 * rest > one || (2 * rest == one && (digits & 1) != 0))
+        digits++;
+    unsigned __int128 back = digits << k;
+    unsigned __int128 off = 2 * (back > x ? back - x : x - back);
+    *out = (uint64_t)digits;
+    /* Doubles below a power of two are twice as dense, but such x are exact in few digits. */
+    return off < unit || (off == unit && (f & 1) == 0);
+}
+
+/* The digits before the point of x, DECIMAL_MIN <= x < DECIMAL_MAX; of 0.001 it is -2. */
+static int digits_before_point(double x)
+{
+    int n = 0;
+    if (x >= 1) {
+        while (x >= (double)powers_of_ten[n])
+            n++;
+        return n;
+    }
+    /* These are above what they stand for: the next double below 0.1 is below a tenth. */
+    static const double tenths[] = {0.1, 0.01, 0.001, 0.0001};
+    while (x < tenths[n])
+        n++;
+    return -n;
+}
+
+static bool decimal_of(double x, struct decimal *out)
+{
+    if (x < DECIMAL_MIN || x >= DECIMAL_MAX)
+        return false;
+    int exponent;
+    uint64_t f = (uint64_t)ldexp(frexp(x, &exponent), MANTISSA_BITS);
+    int before = digits_before_point(x);
+    for (int digits = DIGITS_MIN; digits <= DIGITS_MAX; digits++) {
+        out->places = digits - before;
+        if (out->places > DECIMAL_PLACES_MAX)
+            return false;
+        if (decimal_at(f, MANTISSA_BITS - exponent, out->places, &out->digits))
+            return true;
+    }
+    return false;
+}
+
+/* As "12.345", without zeros at the end. */
+static size_t decimal_put(struct decimal d, char *out)
+{
+    while (d.places > 0 && d.digits % 10 == 0) {
+        d.digits /= 10;
+        d.places--;
+    }
+    char reversed[NUMBER_F64_BYTES_MAX];
+    size_t n = 0, len = 0;
+    for (; d.digits > 0 || d.places >= 0; d.digits /= 10, d.places--) {
+        if (d.places == 0 && n > 0)
+            reversed[n++] = '.';
+        reversed[n++] = (char)('0' + d.digits % 10);
+    }
+    while (n > 0)
+        out[len++] = reversed[--n];
+    out[len] = '\0';
+    return len;
+}
+
+static size_t format_slowly(double x, char *out)
+{
+    int len = 0;
+    for (int digits = DIGITS_MIN; digits <= DIGITS_MAX; digits++) {
+        len = snprintf(out, NUMBER_F64_BYTES_MAX, "%.*g", digits, x);
+        if (strtod(out, NULL) == x)
+            break;
+    }
+    return (size_t)len;
+}
+
 size_t number_format_f64(double x, char *out)
 {
     if (isnan(x)) {
@@ -224,11 +351,9 @@ size_t number_format_f64(double x, char *out)
         return (size_t)snprintf(out, NUMBER_F64_BYTES_MAX, "%s", signbit(x) ? "-0" : "0");
     if (fabs(x) <= 9007199254740992.0 && x == (double)(int64_t)x)
         return number_format_i64((int64_t)x, out);
-    int len = 0;
-    for (int digits = 15; digits <= 17; digits++) {
-        len = snprintf(out, NUMBER_F64_BYTES_MAX, "%.*g", digits, x);
-        if (strtod(out, NULL) == x)
-            break;
-    }
-    return (size_t)len;
+    struct decimal decimal;
+    if (!decimal_of(fabs(x), &decimal))
+        return format_slowly(x, out);
+    out[0] = '-';
+    return decimal_put(decimal, out + (x < 0)) + (x < 0);
 }

@@ -17,6 +17,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -323,6 +324,48 @@ static void test_sum_at_the_edge_of_doubles(void **state)
         }
 }
 
+/* The digits that printf and strtod agree on. */
+static void check_shortest(double x)
+{
+    char text[NUMBER_F64_BYTES_MAX], expected[NUMBER_F64_BYTES_MAX];
+    if (x == rint(x))
+        return; /* integers are printed in full */
+    number_format_f64(x, text);
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(expected, sizeof(expected), "%.*g", digits, x);
+        if (strtod(expected, NULL) == x)
+            break;
+    }
+    assert_string_equal(text, expected);
+}
+
+static void test_number_is_printed_as_printf_would(void **state)
+{
+    (void)state;
+    srand(2);
+    for (int i = 0; i < 200000; i++) {
+        double n = rand(), m = rand() % 100000 + 1;
+        check_shortest(n / m + 0.5); /* averages */
+        check_shortest(-n / (m * 1e6) - 1e-3);
+        check_shortest((n + 0.5) / pow(10, rand() % 8));
+        check_shortest(ldexp(n / 0x1p31 + 1, rand() % 80 - 25));
+    }
+    for (int e = -20; e <= 60; e++) /* where doubles below are denser than above */
+        for (int i = -3; i <= 3; i++) {
+            double x = ldexp(1, e);
+            for (int k = i; k != 0; k += k < 0 ? 1 : -1)
+                x = nextafter(x, k < 0 ? 0 : INFINITY);
+            check_shortest(x);
+        }
+    for (int e = -6; e <= 15; e++)
+        for (int i = -3; i <= 3; i++) {
+            double x = pow(10, e);
+            for (int k = i; k != 0; k += k < 0 ? 1 : -1)
+                x = nextafter(x, k < 0 ? 0 : INFINITY);
+            check_shortest(x);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_sum_is_the_paper_s),
         cmocka_unit_test(test_sum_is_the_same_in_any_order),
         cmocka_unit_test(test_sum_at_the_edge_of_doubles),
+        cmocka_unit_test(test_number_is_printed_as_printf_would),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
