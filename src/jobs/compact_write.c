@@ -59,12 +59,13 @@ int run_writer_row(struct run_writer *w, uint32_t part, const struct pack_row *r
     stored.max_ms = row->max_ms;
     stored.summaries = row->summaries;
     stored.vectors = row->vectors;
+    stored.minutes = row->minutes;
     struct job_context *c = w->context;
     int err = storage_run_put_pack(c->session, c->environment, w->run, &stored);
     if (err != 0)
         return err;
     storage_run_count(w->run, row->points, true, row->min_ms, row->max_ms);
-    return count_row(w, row->summaries.n + row->vectors.n);
+    return count_row(w, row->summaries.n + row->vectors.n + row->minutes.n);
 }
 
 static void row_begin(struct run_writer *w)

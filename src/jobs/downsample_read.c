@@ -8,7 +8,6 @@
 #include <string.h>
 
 enum {
-    MINUTE_MS = 60 * 1000,
     MINUTE_S = 60,
     HOUR_MINUTES = 60,
     ENTRIES_SHARE = 4, /* of the memory limit; what tally and sessions take is of the same size */
@@ -20,13 +19,13 @@ int day_reader_init(struct day_reader *r, struct job_context *context, struct st
     batch_init(&r->batch);
     merge_init(&r->merge);
     hash_index_init(&r->beats_index);
-    int err = pack_codec_create(&r->pack);
+    int err = minutes_codec_create(&r->minute_codec);
     return err != 0 ? err : rollup_codec_create(&r->rollup);
 }
 
 void day_reader_fini(struct day_reader *r)
 {
-    pack_codec_destroy(&r->pack);
+    minutes_codec_destroy(&r->minute_codec);
     rollup_codec_destroy(&r->rollup);
     merge_fini(&r->merge);
     batch_fini(&r->batch);
@@ -245,54 +244,33 @@ static int find_group(struct day_reader *r, const struct storage_pack *row)
 
 struct gathering {
     struct day_reader *r;
-    uint32_t item;
+    uint32_t first;  /* the day's minute with which the run begins */
     uint32_t factor; /* minutes of a bucket */
 };
-
-static int add_to_merge(const struct gathering *g, uint32_t item, int64_t minute,
-                        const struct summary *summary)
-{
-    if (minute < 0 || minute >= DAY_MINUTES)
-        return LT_ECORRUPT; /* of another day: no row of this run can have it */
-    return merge_add(&g->r->merge, g->r->group, item, (uint32_t)minute, summary);
-}
-
-static int add_minute(void *arg, int64_t start_ms, const struct summary *summary)
-{
-    const struct gathering *g = arg;
-    int64_t since_ms = start_ms - g->r->day.from_s * 1000;
-    return add_to_merge(g, g->item, since_ms < 0 ? -1 : since_ms / MINUTE_MS, summary);
-}
-
-static int gather_points(struct day_reader *r, const struct storage_pack *row)
-{
-    struct pack_points points;
-    struct gathering g = {.r = r};
-    int err = pack_open_points(r->pack, r->source->range.from_s * 1000, row->summaries,
-                               row->vectors, NULL, 0, &points);
-    for (uint32_t at = 0, end; err == 0 && at < points.count; at = end) {
-        g.item = points.items[at];
-        for (end = at; end < points.count && points.items[end] == g.item; end++)
-            ;
-        struct vector_points series = {end - at, points.times_ms + at, points.values + at};
-        if (g.item >= r->item_first && g.item <= r->item_last)
-            err = summary_buckets(&series, MINUTE_MS, add_minute, &g);
-    }
-    return err;
-}
 
 static int add_bucket(void *arg, uint32_t item, const struct rollup_bucket *bucket)
 {
     const struct gathering *g = arg;
     if (item < g->r->item_first || item > g->r->item_last)
         return 0;
-    return add_to_merge(g, item, (int64_t)bucket->number * g->factor, &bucket->summary);
+    uint64_t minute = g->first + (uint64_t)bucket->number * g->factor;
+    if (minute >= DAY_MINUTES)
+        return LT_ECORRUPT; /* of another day: no row of this run can have it */
+    return merge_add(&g->r->merge, g->r->group, item, (uint32_t)minute, &bucket->summary);
+}
+
+static int gather_seconds(struct day_reader *r, const struct storage_pack *row)
+{
+    int64_t from_s = r->source->range.from_s;
+    struct gathering g = {r, (uint32_t)((from_s - r->day.from_s) / MINUTE_S), 1};
+    return minutes_open(r->minute_codec, from_s * 1000, row->summaries, row->vectors, row->minutes,
+                        NULL, 0, add_bucket, &g);
 }
 
 static int gather_buckets(struct day_reader *r, const struct storage_pack *row)
 {
     int64_t step_ms = (int64_t)r->source->resolution_s * 1000;
-    struct gathering g = {.r = r, .factor = r->source->resolution_s / MINUTE_S};
+    struct gathering g = {r, 0, r->source->resolution_s / MINUTE_S};
     return rollup_open(r->rollup, r->day.from_s * 1000, step_ms, row->summaries, row->vectors, NULL,
                        0, add_bucket, &g);
 }
@@ -302,7 +280,7 @@ static int gather_row(void *arg, const struct storage_pack *row)
     struct day_reader *r = arg;
     int err = find_group(r, row);
     if (err == 0)
-        err = r->source->resolution_s == 1 ? gather_points(r, row) : gather_buckets(r, row);
+        err = r->source->resolution_s == 1 ? gather_seconds(r, row) : gather_buckets(r, row);
     atomic_fetch_add_explicit(&r->context->progress->points_done, row->points,
                               memory_order_relaxed);
     return err != 0 ? err : job_pace(r->context, 0);
@@ -323,7 +301,7 @@ int day_reader_gather(struct day_reader *r, const struct item_spans *spans, uint
         err = merge_part_begin(&r->merge);
         if (err == 0)
             err = storage_run_packs(r->context->reader, r->source, &filter,
-                                    STORAGE_SUMMARIES | STORAGE_VECTORS, gather_row, r);
+                                    STORAGE_SUMMARIES | STORAGE_BY_MINUTE, gather_row, r);
     }
     if (err == 0)
         merge_start(&r->merge);

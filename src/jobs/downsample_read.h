@@ -7,7 +7,7 @@
 #include "jobs/compact_batch.h"
 #include "jobs/downsample_merge.h"
 #include "jobs/job.h"
-#include "vector/pack.h"
+#include "vector/minutes.h"
 #include "vector/rollup.h"
 
 #include <stdbool.h>
@@ -34,7 +34,7 @@ struct day_reader {
     uint64_t newest;                  /* the greatest id of 1-second sources */
     const struct storage_run *minutes, *hours; /* in force now; of `listed` */
     VEC(struct storage_run) listed;
-    struct pack_codec *pack;
+    struct minutes_codec *minute_codec;
     struct rollup_codec *rollup;
 
     /* The batch in hand. */

@@ -67,6 +67,12 @@ void bulk_put_bytes(struct bulk *b, struct slice bytes)
     cell_put(b, offset, bytes.n, STMT_INDICATOR_NONE);
 }
 
+void bulk_put_null(struct bulk *b)
+{
+    assert(b->column[b->at].type == BULK_BYTES);
+    cell_put(b, 0, 0, STMT_INDICATOR_NULL);
+}
+
 size_t bulk_bytes(const struct bulk *b)
 {
     return b->bytes.len + (size_t)b->rows * b->columns * (sizeof(uint64_t) + 1);

@@ -19,7 +19,7 @@ enum bulk_type {
     BULK_DOUBLE, /* NULL where not finite: the server refuses NaN and infinities */
     BULK_BYTES,
 };
-enum { BULK_COLUMNS_MAX = 12 };
+enum { BULK_COLUMNS_MAX = 13 };
 
 struct bulk {
     unsigned columns;
@@ -42,6 +42,8 @@ void bulk_reset(struct bulk *b);
 void bulk_put_number(struct bulk *b, uint64_t x);
 void bulk_put_double(struct bulk *b, double x);
 void bulk_put_bytes(struct bulk *b, struct slice bytes);
+/* In the place of bytes. */
+void bulk_put_null(struct bulk *b);
 
 /* What it takes on the wire, about. */
 size_t bulk_bytes(const struct bulk *b);

@@ -308,7 +308,7 @@ static int runs_count(struct mysql_session *s)
             continue;
         struct buffer *sql = session_sql(s);
         buffer_append_str(sql, "UPDATE ");
-        schema_put_table(sql, s->storage->prefix, run->environment, "manifest_3");
+        schema_put_table(sql, s->storage->prefix, run->environment, "manifest_4");
         buffer_printf(sql, " SET bytes = bytes + %" PRIu64, run->more.bytes);
         manifest_put_points(sql, &run->more);
         buffer_printf(sql, " WHERE id = %" PRIu64, run->run.id);

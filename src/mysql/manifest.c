@@ -75,7 +75,7 @@ int manifest_read(struct mysql_session *s, const char *name, uint32_t environmen
     struct buffer *sql = session_select(s, guard);
     buffer_append_str(sql, run_columns);
     buffer_append_str(sql, " FROM ");
-    schema_put_table(sql, s->storage->prefix, environment, "manifest_3");
+    schema_put_table(sql, s->storage->prefix, environment, "manifest_4");
     if (states != NULL)
         buffer_printf(sql, " WHERE state IN (%s)", states);
     buffer_append_str(sql, " ORDER BY from_s = 0 AND to_s = 0 DESC, from_s DESC, to_s DESC, id");
@@ -128,7 +128,7 @@ int manifest_insert(struct mysql_session *s, const char *name, uint32_t environm
         return err;
     sql = session_sql(s);
     buffer_append_str(sql, "INSERT INTO ");
-    schema_put_table(sql, prefix, environment, "manifest_3");
+    schema_put_table(sql, prefix, environment, "manifest_4");
     buffer_printf(sql,
                   " (id, kind, state, resolution_s, from_s, to_s, state_at) VALUES (%" PRIu64
                   ", %d, %d, %" PRIu32 ", %" PRId64 ", %" PRId64 ", NOW(6))",
@@ -157,7 +157,7 @@ int manifest_make(struct mysql_session *s, const char *create_name, const char *
         return err;
     struct buffer *sql = session_sql(s);
     buffer_append_str(sql, "UPDATE ");
-    schema_put_table(sql, prefix, table->environment, "manifest_3");
+    schema_put_table(sql, prefix, table->environment, "manifest_4");
     buffer_printf(sql, " SET tables = tables | %u WHERE id = %" PRIu64, 1u << table->kind,
                   table->run);
     if (building)

@@ -3,7 +3,7 @@
 
 #include "mysql/session.h"
 
-/* Rows of manifest_3, for the files of this folder. */
+/* Rows of manifest_4, for the files of this folder. */
 
 /* Values of enum storage_run_state, as SQL lists. */
 #define MANIFEST_OPEN     "2"

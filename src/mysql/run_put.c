@@ -242,6 +242,10 @@ int mysql_run_put_pack(struct storage_session *base, uint32_t environment,
     bulk_put_number(bulk, (uint64_t)pack->max_ms);
     bulk_put_bytes(bulk, pack->summaries);
     bulk_put_bytes(bulk, pack->vectors);
+    if (pack->minutes.p != NULL)
+        bulk_put_bytes(bulk, pack->minutes);
+    else
+        bulk_put_null(bulk);
     return put_done(s, batch);
 }
 

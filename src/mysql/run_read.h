@@ -11,14 +11,19 @@
 MUST_USE int run_scan_points(struct mysql_session *s, const struct storage_run *run,
                              const struct block_filter *filter, block_visit *visit, void *arg);
 
+/* The points of 1-second compact runs, run after run as they are listed. */
+MUST_USE int run_scan_compact(struct mysql_session *s, const struct storage_run *const *runs,
+                              uint32_t count, const struct block_filter *filter, block_visit *visit,
+                              void *arg);
+
 /* One 1-second run's heartbeats. filter NULL: all of them. */
 MUST_USE int run_scan_beats(struct mysql_session *s, const struct storage_run *run,
                             const struct beat_filter *filter, beat_visit *visit, void *arg);
 
 /* Observation rows (run_packs.c). */
-MUST_USE int run_scan_packs(struct mysql_session *s, const struct storage_run *run,
-                            const struct block_filter *filter, enum storage_want want,
-                            storage_pack_visit *visit, void *arg);
+MUST_USE int run_scan_packs(struct mysql_session *s, const struct storage_run *const *runs,
+                            uint32_t count, const struct block_filter *filter,
+                            enum storage_want want, storage_pack_visit *visit, void *arg);
 
 /* The items asked for, about: none beyond first and last. */
 struct run_items {

@@ -119,14 +119,14 @@ static int pack_points(void *arg, const struct storage_pack *pack)
     struct point_scan *scan = arg;
     struct pack_points points;
     int err =
-        pack_open_points(scan->s->pack, scan->run->range.from_s * 1000, pack->summaries,
+        pack_open_points(scan->s->pack, pack->run->range.from_s * 1000, pack->summaries,
                          pack->vectors, scan->filter->items, scan->filter->items_count, &points);
     if (err != 0) {
         log_error("mysql",
                   "environment %" PRIu32 ", run %" PRIu64 ", observation row (category %" PRIu32
                   ", dimension %" PRIu32 ", host %" PRIu32 ", first item %" PRIu32 ", part %" PRIu32
                   ") cannot be read: %s",
-                  scan->s->environment, scan->run->id, pack->category, pack->dimension, pack->host,
+                  scan->s->environment, pack->run->id, pack->category, pack->dimension, pack->host,
                   pack->first_item, pack->part, error_text(err));
         return err;
     }
@@ -145,14 +145,16 @@ static int pack_points(void *arg, const struct storage_pack *pack)
     return scan->visit(scan->arg, &block);
 }
 
-static int compact_scan(struct point_scan *scan)
+int run_scan_compact(struct mysql_session *s, const struct storage_run *const *runs, uint32_t count,
+                     const struct block_filter *filter, block_visit *visit, void *arg)
 {
-    if (!scan->filter->fresh)
+    if (count == 0 || !filter->fresh)
         return 0;
-    int err = scan->s->pack == NULL ? pack_codec_create(&scan->s->pack) : 0;
+    struct point_scan scan = {.s = s, .filter = filter, .visit = visit, .arg = arg};
+    int err = s->pack == NULL ? pack_codec_create(&s->pack) : 0;
     return err != 0 ? err
-                    : run_scan_packs(scan->s, scan->run, scan->filter,
-                                     STORAGE_SUMMARIES | STORAGE_VECTORS, pack_points, scan);
+                    : run_scan_packs(s, runs, count, filter, STORAGE_SUMMARIES | STORAGE_VECTORS,
+                                     pack_points, &scan);
 }
 
 int run_scan_points(struct mysql_session *s, const struct storage_run *run,
@@ -162,9 +164,9 @@ int run_scan_points(struct mysql_session *s, const struct storage_run *run,
         return LT_EINVALID; /* its rows hold buckets, not points */
     if (run_filter_is_empty(filter))
         return 0;
-    struct point_scan scan = {.s = s, .run = run, .filter = filter, .visit = visit, .arg = arg};
     if (run->kind == STORAGE_COMPACT)
-        return compact_scan(&scan);
+        return run_scan_compact(s, &run, 1, filter, visit, arg);
+    struct point_scan scan = {.s = s, .run = run, .filter = filter, .visit = visit, .arg = arg};
     return schema_has(run, SCHEMA_ARRIVAL) ? arrival_scan(&scan) : 0;
 }
 

@@ -31,7 +31,7 @@ static struct buffer *update_begin(struct mysql_session *s, uint32_t environment
 {
     struct buffer *sql = session_sql(s);
     buffer_append_str(sql, "UPDATE ");
-    schema_put_table(sql, s->storage->prefix, environment, "manifest_3");
+    schema_put_table(sql, s->storage->prefix, environment, "manifest_4");
     return sql;
 }
 
@@ -231,7 +231,7 @@ static int drop_row(struct mysql_session *s, const struct storage_fence *fence,
         return again(err);
     struct buffer *sql = session_sql(s);
     buffer_append_str(sql, "DELETE FROM ");
-    schema_put_table(sql, s->storage->prefix, environment, "manifest_3");
+    schema_put_table(sql, s->storage->prefix, environment, "manifest_4");
     put_ids(sql, &id, 1);
     buffer_printf(sql, " AND state = %d", STORAGE_LEFT);
     err = session_exec(s, "drop.row", NULL);

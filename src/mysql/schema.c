@@ -112,7 +112,8 @@ static const char heartbeat_columns[] =
     " seconds VARBINARY(450) NOT NULL,"
     " PRIMARY KEY (collector, host, from_s, lo, seq))" TABLE_OPTIONS;
 
-/* docs/adr/0009-observation-rows.md. Bodies are long: those that are not selected are not read. */
+/* docs/adr/0009-observation-rows.md. Bodies are long: those that are not selected are not read.
+ * minutes: NULL where there are none. */
 static const char observation_columns[] =
     " (category INT UNSIGNED NOT NULL,"
     " dimension INT UNSIGNED NOT NULL,"
@@ -126,6 +127,7 @@ static const char observation_columns[] =
     " max_ms BIGINT NOT NULL,"
     " summaries LONGBLOB NOT NULL,"
     " vectors LONGBLOB NOT NULL,"
+    " minutes LONGBLOB NULL,"
     " PRIMARY KEY (category, dimension, host, first_item, part))" TABLE_OPTIONS;
 
 /* docs/adr/0010-rank-rows.md; body: vector/rank.h */
@@ -170,7 +172,7 @@ static const struct {
     const char *columns;
 } environment_tables[] = {
     {"catalog_1", catalog_columns},     {"item_text_1", item_text_columns},
-    {"watermark_1", watermark_columns}, {"manifest_3", manifest_columns},
+    {"watermark_1", watermark_columns}, {"manifest_4", manifest_columns},
     {"counter_1", counter_columns},     {"note_1", note_columns},
     {"seen_1", seen_columns},           {"doom_1", doom_columns},
 };
@@ -276,11 +278,11 @@ static int find_old(struct mysql_session *s, uint32_t environment, const char *t
     return session_query(s, "prepare.old", NULL, count_row, found_out);
 }
 
-/* Tables of 0.x: 1 was before there were runs, 2 does not count its runs' points as they come.
- * Never released: no code reads them. */
+/* Tables of 0.x: 1 was before there were runs, 2 does not count its runs' points as they come, 3 has
+ * no minutes in observation rows. Never released: no code reads them. */
 static int refuse_old(struct mysql_session *s, uint32_t environment)
 {
-    static const char *const old[] = {"manifest_1", "manifest_2"};
+    static const char *const old[] = {"manifest_1", "manifest_2", "manifest_3"};
     for (size_t i = 0; i < ARRAY_LEN(old); i++) {
         uint64_t found = 0;
         int err = find_old(s, environment, old[i], &found);

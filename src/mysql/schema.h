@@ -48,7 +48,7 @@ static inline bool schema_same_range(struct storage_range a, struct storage_rang
     return a.from_s == b.from_s && a.to_s == b.to_s;
 }
 
-/* Appends `prefix`meta.progress_1, `prefix7`.manifest_3, `prefix7`.arrival_1_s_… */
+/* Appends `prefix`meta.progress_1, `prefix7`.manifest_4, `prefix7`.arrival_1_s_… */
 void schema_put_progress(struct buffer *sql, const char *prefix);
 void schema_put_table(struct buffer *sql, const char *prefix, uint32_t environment,
                       const char *table);

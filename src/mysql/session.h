@@ -58,7 +58,10 @@ static inline bool session_reads(const struct mysql_session *s)
 /* Starts composing a statement in s->sql, which keeps its memory. */
 struct buffer *session_sql(struct mysql_session *s);
 
-/* Starts composing a SELECT that the server itself ends at the guard's deadline (NULL: none). */
+/* Starts composing a statement of SELECTs that the server itself ends at the guard's deadline
+ * (NULL: none). */
+struct buffer *session_limit(struct mysql_session *s, struct read_guard *guard);
+/* The same, with the word. */
 struct buffer *session_select(struct mysql_session *s, struct read_guard *guard);
 
 /* Appends bytes of any kind as a literal. */
@@ -167,9 +170,9 @@ int mysql_run_groups(struct storage_session *s, const struct storage_run *run,
                      storage_group_visit *visit, void *arg);
 int mysql_run_scan(struct storage_session *s, const struct storage_run *run,
                    const struct block_filter *filter, block_visit *visit, void *arg);
-int mysql_run_packs(struct storage_session *s, const struct storage_run *run,
-                    const struct block_filter *filter, enum storage_want want,
-                    storage_pack_visit *visit, void *arg);
+int mysql_runs_packs(struct storage_session *s, const struct storage_run *const *runs,
+                     uint32_t count, const struct block_filter *filter, enum storage_want want,
+                     storage_pack_visit *visit, void *arg);
 int mysql_run_ranks(struct storage_session *s, const struct storage_run *run,
                     const struct storage_rank_filter *filter, storage_rank_visit *visit, void *arg);
 int mysql_run_totals(struct storage_session *s, const struct storage_run *run,

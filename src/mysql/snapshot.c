@@ -6,7 +6,7 @@
  * and all range tables. Statements carry the guard's deadline, so that the server ends them by
  * itself. */
 
-enum { END_MS = 500 };
+enum { END_MS = 500, COMPACT_RUNS = 64 };
 
 /* ---- begin, end ---- */
 
@@ -96,13 +96,24 @@ int mysql_snapshot_scan(struct storage_session *base, const struct block_filter 
     struct mysql_session *s = session_of(base);
     if (!s->reading)
         return LT_EUNAVAILABLE;
+    /* Compact runs that follow each other are read together. */
+    const struct storage_run *compact[COMPACT_RUNS];
+    uint32_t n = 0;
     int err = 0;
     for (uint32_t i = 0; err == 0 && i < s->runs.n; i++) {
         const struct storage_run *run = &s->runs.v[i];
-        if (points_matter(run, filter->from_ms, filter->to_ms))
+        if (!points_matter(run, filter->from_ms, filter->to_ms))
+            continue;
+        if (run->kind == STORAGE_COMPACT)
+            compact[n++] = run;
+        if (n == COMPACT_RUNS || (n > 0 && run->kind != STORAGE_COMPACT)) {
+            err = run_scan_compact(s, compact, n, filter, visit, arg);
+            n = 0;
+        }
+        if (err == 0 && run->kind != STORAGE_COMPACT)
             err = run_scan_points(s, run, filter, visit, arg);
     }
-    return err;
+    return err != 0 ? err : run_scan_compact(s, compact, n, filter, visit, arg);
 }
 
 int mysql_snapshot_scan_beats(struct storage_session *base, const struct beat_filter *filter,

@@ -26,20 +26,25 @@ struct buffer *session_sql(struct mysql_session *s)
     return &s->sql;
 }
 
-struct buffer *session_select(struct mysql_session *s, struct read_guard *guard)
+struct buffer *session_limit(struct mysql_session *s, struct read_guard *guard)
 {
     struct buffer *sql = session_sql(s);
-    if (guard == NULL) {
-        buffer_append_str(sql, "SELECT ");
+    if (guard == NULL)
         return sql;
-    }
     int64_t left_ms = guard->deadline_mono_ms - clock_mono_ms();
     if (left_ms > STATEMENT_S_MAX * INT64_C(1000))
         left_ms = STATEMENT_S_MAX * INT64_C(1000);
     if (left_ms < 1)
         left_ms = 1; /* 0 would be no limit */
-    buffer_printf(sql, "SET STATEMENT max_statement_time = %" PRId64 ".%03d FOR SELECT ",
-                  left_ms / 1000, (int)(left_ms % 1000));
+    buffer_printf(sql, "SET STATEMENT max_statement_time = %" PRId64 ".%03d FOR ", left_ms / 1000,
+                  (int)(left_ms % 1000));
+    return sql;
+}
+
+struct buffer *session_select(struct mysql_session *s, struct read_guard *guard)
+{
+    struct buffer *sql = session_limit(s, guard);
+    buffer_append_str(sql, "SELECT ");
     return sql;
 }
 
@@ -174,7 +179,7 @@ static const struct storage_ops mysql_ops = {
     .snapshot_runs = mysql_snapshot_runs,
     .run_groups = mysql_run_groups,
     .run_scan = mysql_run_scan,
-    .run_packs = mysql_run_packs,
+    .runs_packs = mysql_runs_packs,
     .run_ranks = mysql_run_ranks,
     .run_totals = mysql_run_totals,
     .run_beats = mysql_run_beats,

@@ -90,9 +90,9 @@ struct storage_ops {
                       storage_group_visit *visit, void *arg);
     int (*run_scan)(struct storage_session *s, const struct storage_run *run,
                     const struct block_filter *filter, block_visit *visit, void *arg);
-    int (*run_packs)(struct storage_session *s, const struct storage_run *run,
-                     const struct block_filter *filter, enum storage_want want,
-                     storage_pack_visit *visit, void *arg);
+    int (*runs_packs)(struct storage_session *s, const struct storage_run *const *runs,
+                      uint32_t count, const struct block_filter *filter, enum storage_want want,
+                      storage_pack_visit *visit, void *arg);
     int (*run_ranks)(struct storage_session *s, const struct storage_run *run,
                      const struct storage_rank_filter *filter, storage_rank_visit *visit,
                      void *arg);

@@ -50,17 +50,27 @@ MUST_USE static inline int storage_run_scan(struct storage_session *s,
 {
     return s->ops->run_scan(s, run, filter, visit, arg);
 }
-/* Observation rows as they are, by (category, dimension, host, first item, part): those that can
- * hold one of filter->items at one of its times; filter->fresh is of no matter, and of more than
- * 1,000 hosts rows of others between them may come too. want: the bodies. What few items (16, times
- * hosts, times dimensions) of named hosts cost does not depend on what the run holds. */
+/* Observation rows as they are, run after run as they are listed, of each by (category, dimension,
+ * host, first item, part): those that can hold one of filter->items at one of its times;
+ * filter->fresh is of no matter, and of more than 1,000 hosts rows of others between them may come
+ * too. want: the bodies. Many runs cost little more than one, but for what they hold. What few
+ * items (16, times hosts, times dimensions) of named hosts cost does not depend on what a run
+ * holds. */
+MUST_USE static inline int storage_runs_packs(struct storage_session *s,
+                                              const struct storage_run *const *runs, uint32_t count,
+                                              const struct block_filter *filter,
+                                              enum storage_want want, storage_pack_visit *visit,
+                                              void *arg)
+{
+    return s->ops->runs_packs(s, runs, count, filter, want, visit, arg);
+}
 MUST_USE static inline int storage_run_packs(struct storage_session *s,
                                              const struct storage_run *run,
                                              const struct block_filter *filter,
                                              enum storage_want want, storage_pack_visit *visit,
                                              void *arg)
 {
-    return s->ops->run_packs(s, run, filter, want, visit, arg);
+    return storage_runs_packs(s, &run, 1, filter, want, visit, arg);
 }
 /* Rank rows, by (host, number). filter->hosts and numbers in any count. */
 MUST_USE static inline int storage_run_ranks(struct storage_session *s,

@@ -33,15 +33,21 @@ struct storage_fence {
 
 enum { STORAGE_ALL_HOSTS = UINT32_MAX };
 
-struct storage_pack { /* an observation row: vector/pack.h, rollup.h */
+struct storage_pack { /* an observation row: vector/pack.h, rollup.h, minutes.h */
     uint32_t category, dimension, host;
     uint32_t first_item, part, last_item;
     uint32_t items;
     uint64_t points;
     int64_t min_ms, max_ms;
-    struct slice summaries, vectors; /* p NULL: not asked for */
+    struct slice summaries, vectors, minutes; /* p NULL: not asked for, or no minutes */
+    const struct storage_run *run;            /* as read: of those asked for */
 };
-enum storage_want { STORAGE_SUMMARIES = 1, STORAGE_VECTORS = 2 };
+enum storage_want {
+    STORAGE_SUMMARIES = 1,
+    STORAGE_VECTORS = 2,
+    STORAGE_MINUTES = 4,
+    STORAGE_BY_MINUTE = 8, /* minutes, or else vectors: what minutes_open takes */
+};
 typedef int storage_pack_visit(void *arg, const struct storage_pack *pack);
 
 enum storage_rank_kind {
@@ -68,8 +74,7 @@ struct storage_rank_filter { /* borrowed */
 };
 typedef int storage_rank_visit(void *arg, const struct storage_rank *rank);
 
-struct storage_total { /* of one (category, dimension), host or all hosts, and minute (3600: hour)
-                        */
+struct storage_total { /* of a (category, dimension), host or all hosts, and minute (or hour) */
     uint32_t category, dimension;
     uint32_t host; /* or STORAGE_ALL_HOSTS */
     int64_t from_s;

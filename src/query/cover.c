@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { DAY_S = 86400 };
+enum { DAY_S = 86400, MINUTE_S = 60, MINUTE_MS = 60000 };
 
 struct hour {
     const struct storage_run *coarse[2]; /* a minute, an hour a bucket; NULL: none */
@@ -22,15 +22,23 @@ static bool overlaps(const struct storage_run *run, int64_t from_ms, int64_t to_
            run->range.to_s > from_ms / 1000;
 }
 
-static bool fits_step(const struct storage_run *run, int64_t step_ms)
+static bool fits_step(uint32_t resolution_s, int64_t step_ms)
 {
-    return step_ms / 1000 >= (int64_t)run->resolution_s * COVER_STEP_BUCKETS;
+    return step_ms / 1000 >= (int64_t)resolution_s * COVER_STEP_BUCKETS;
 }
 
-bool cover_may_help(const struct storage_run *runs, uint32_t count, int64_t from_ms, int64_t to_ms)
+bool cover_has_minutes(const struct storage_run *run, int64_t from_ms, int64_t to_ms)
+{
+    return run->resolution_s == 1 && run->kind == STORAGE_COMPACT &&
+           !storage_is_catch_all(run->range) && overlaps(run, from_ms, to_ms);
+}
+
+bool cover_may_help(const struct storage_run *runs, uint32_t count, int64_t from_ms, int64_t to_ms,
+                    int64_t step_ms)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (is_coarser(&runs[i]) && overlaps(&runs[i], from_ms, to_ms))
+        if ((is_coarser(&runs[i]) && overlaps(&runs[i], from_ms, to_ms)) ||
+            (fits_step(MINUTE_S, step_ms) && cover_has_minutes(&runs[i], from_ms, to_ms)))
             return true;
     return false;
 }
@@ -95,13 +103,22 @@ static struct cover_part choose(const struct hour *hour, int64_t step_ms, bool e
 {
     for (int i = 1; i >= 0; i--) {
         const struct storage_run *run = hour->coarse[i];
-        if (run != NULL && fits_step(run, step_ms) && is_whole(hour, run))
+        if (run != NULL && fits_step(run->resolution_s, step_ms) && is_whole(hour, run))
             return (struct cover_part){.run = run};
     }
     const struct storage_run *finest = hour->coarse[hour->coarse[0] != NULL ? 0 : 1];
     if (finest != NULL && expired)
         return (struct cover_part){.run = finest, .expired = true};
-    return (struct cover_part){0};
+    bool minutes = hour->newest > 0 && !hour->arrival && !hour->dirty;
+    return (struct cover_part){.minutes = minutes && fits_step(MINUTE_S, step_ms)};
+}
+
+/* An hour in which there is nothing costs nothing, if it goes with the one before it. */
+static bool joins_minutes(const struct cover *out, const struct hour *hour,
+                          const struct cover_part *part)
+{
+    return out->count > 0 && out->parts[out->count - 1].minutes && part->run == NULL &&
+           hour->newest == 0 && !hour->arrival && !hour->dirty;
 }
 
 /* Appends [from, to), joined to the part before where the same run serves both. */
@@ -109,10 +126,12 @@ static void push(struct cover *out, struct cover_part part, int64_t from_ms, int
 {
     if (from_ms >= to_ms)
         return;
-    if (part.run != NULL && part.run->resolution_s > out->resolution_s)
-        out->resolution_s = part.run->resolution_s;
+    uint32_t resolution_s = part.run != NULL ? part.run->resolution_s : part.minutes ? MINUTE_S : 1;
+    if (resolution_s > out->resolution_s)
+        out->resolution_s = resolution_s;
     struct cover_part *last = out->count > 0 ? &out->parts[out->count - 1] : NULL;
-    if (last != NULL && last->run == part.run && last->expired == part.expired) {
+    if (last != NULL && last->run == part.run && last->minutes == part.minutes &&
+        last->expired == part.expired) {
         last->to_ms = to_ms;
         return;
     }
@@ -131,6 +150,22 @@ static int64_t min_of(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* A minute that the range's bounds cut is read by second: so what a range adds up to does not
+ * depend on what has been compacted. */
+static void push_hour(struct cover *out, struct cover_part part, int64_t from_ms, int64_t to_ms)
+{
+    const struct cover_part fine = {0};
+    if (!part.minutes) {
+        push(out, part, from_ms, to_ms);
+        return;
+    }
+    int64_t up_ms = min_of((from_ms + MINUTE_MS - 1) / MINUTE_MS * MINUTE_MS, to_ms);
+    int64_t down_ms = max_of(to_ms / MINUTE_MS * MINUTE_MS, up_ms);
+    push(out, fine, from_ms, up_ms);
+    push(out, part, up_ms, down_ms);
+    push(out, fine, down_ms, to_ms);
+}
+
 int cover_plan(const struct storage_run *runs, uint32_t count, const int64_t *dirty_s,
                uint32_t dirty_count, int64_t from_ms, int64_t to_ms, int64_t step_ms,
                struct scratch *scratch, struct cover *out)
@@ -142,7 +177,7 @@ int cover_plan(const struct storage_run *runs, uint32_t count, const int64_t *di
     p.first_s = from_s;
     p.count = to_s > from_s ? (uint32_t)((to_s - from_s + COVER_HOUR_S - 1) / COVER_HOUR_S) : 0;
     p.hours = scratch_take(scratch, p.count, sizeof(*p.hours));
-    out->parts = scratch_take(scratch, (uint64_t)p.count + 2, sizeof(*out->parts));
+    out->parts = scratch_take(scratch, (uint64_t)p.count + 4, sizeof(*out->parts));
     if (p.hours == NULL || out->parts == NULL)
         return scratch->error;
     for (uint32_t i = 0; i < count; i++)
@@ -161,8 +196,9 @@ int cover_plan(const struct storage_run *runs, uint32_t count, const int64_t *di
         int64_t begin_ms = max_of(hour_ms, from_ms);
         int64_t end_ms = min_of(hour_ms + COVER_HOUR_S * 1000, to_ms);
         push(out, fine, at_ms, begin_ms);
-        push(out, choose(&p.hours[i], step_ms, hour_ms / 1000 < p.seconds_from_s), begin_ms,
-             end_ms);
+        struct cover_part part = choose(&p.hours[i], step_ms, hour_ms / 1000 < p.seconds_from_s);
+        part.minutes |= joins_minutes(out, &p.hours[i], &part);
+        push_hour(out, part, begin_ms, end_ms);
         at_ms = max_of(at_ms, end_ms);
     }
     push(out, fine, at_ms, to_ms);

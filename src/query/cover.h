@@ -12,13 +12,17 @@
  * A coarser run may serve an hour if the step is at least 10 of its buckets, and if it holds all
  * that is known of the hour: no arrival run of the hour is in force, no 1-second run with an id
  * above the coarser run's sources, and the caller knows of no other points there (head, catch-all).
- * Of several the coarsest serves. Else the 1-second runs do. An hour of a day before the
- * oldest of these has expired: it is served by the finest coarser run that there is, whatever the
- * step: better lumpy than silent. */
+ * Of several the coarsest serves. Else the hour's compact 1-second runs do by minute (minutes.h),
+ * under the same conditions: no arrival run, no other points, a step of 10 minutes or more. Any
+ * number of them: each holds points that the others do not; minutes that the range's bounds cut are
+ * read by second all the same. Else 1-second data does. An hour of a
+ * day before the oldest 1-second run has expired: it is served by the finest coarser run that there
+ * is, whatever the step: better lumpy than silent. */
 
 struct cover_part {
     int64_t from_ms, to_ms;        /* [from, to) */
     const struct storage_run *run; /* coarser; NULL: 1-second data, and the head */
+    bool minutes;                  /* run NULL: of compact runs only, by minute */
     bool expired; /* only the coarser run has these hours: what the head and the catch-all have of
                      them comes on top, if it is known to be new */
 };
@@ -31,8 +35,12 @@ struct cover {
 
 enum { COVER_HOUR_S = 3600, COVER_STEP_BUCKETS = 10 };
 
-/* Is there a coarser run at all? */
-bool cover_may_help(const struct storage_run *runs, uint32_t count, int64_t from_ms, int64_t to_ms);
+/* Is the run one that a part with minutes reads? */
+bool cover_has_minutes(const struct storage_run *run, int64_t from_ms, int64_t to_ms);
+
+/* Can anything but 1-second points serve? */
+bool cover_may_help(const struct storage_run *runs, uint32_t count, int64_t from_ms, int64_t to_ms,
+                    int64_t step_ms);
 
 /* The start of the oldest day that has runs of the resolution, arrival runs included, INT64_MAX
  * where there are none: days expire as a whole (ADR 0013). An hour from then on without a run has

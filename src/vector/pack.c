@@ -4,6 +4,7 @@
 #include "base/vec.h"
 #include "vector/bits.h"
 #include "vector/frame.h"
+#include "vector/minutes.h"
 #include "vector/row.h"
 #include "vector/summaries.h"
 
@@ -25,6 +26,7 @@ enum { VECTORS_BYTES_MAX = PACK_POINTS_MAX * POINT_BYTES_MAX + PACK_ITEMS_MAX * 
 struct pack_writer {
     struct vector_codec *vectors;
     struct frame_codec *frame;
+    struct minutes_writer *minutes;
     struct row_writer row;
     struct buffer raw; /* vectors */
     struct buffer body;
@@ -42,6 +44,8 @@ int pack_writer_create(struct pack_writer **out)
     int err = vector_codec_create(&w->vectors);
     if (err == 0)
         err = frame_codec_create(&w->frame);
+    if (err == 0)
+        err = minutes_writer_create(&w->minutes);
     if (err != 0) {
         pack_writer_destroy(&w);
         return err;
@@ -57,6 +61,7 @@ void pack_writer_destroy(struct pack_writer **writer)
         return;
     vector_codec_destroy(&w->vectors);
     frame_codec_destroy(&w->frame);
+    minutes_writer_destroy(&w->minutes);
     row_writer_fini(&w->row);
     buffer_fini(&w->raw);
     buffer_fini(&w->body);
@@ -68,6 +73,7 @@ void pack_begin(struct pack_writer *writer, int64_t from_ms)
 {
     writer->from_ms = from_ms;
     row_begin(&writer->row);
+    minutes_begin(writer->minutes, from_ms);
     buffer_reset(&writer->raw, SIZE_MAX);
 }
 
@@ -82,6 +88,8 @@ int pack_add(struct pack_writer *writer, uint32_t item, const struct vector_poin
         summary_add(&summary, points->times_ms[i], points->values[i]);
     int err = vector_encode(writer->vectors, writer->from_ms, points, &writer->raw);
     if (err == 0)
+        err = minutes_add(writer->minutes, item, points);
+    if (err == 0)
         err = row_add(&writer->row, item, &summary, points->times_ms[0], points->times_ms[n - 1]);
     if (err == 0 && summary_out != NULL)
         *summary_out = summary;
@@ -91,7 +99,10 @@ int pack_add(struct pack_writer *writer, uint32_t item, const struct vector_poin
 bool pack_is_full(const struct pack_writer *writer)
 {
     const struct pack_row *row = &writer->row.row;
-    return row->items >= PACK_ITEMS || row->points >= PACK_POINTS || writer->raw.len >= PACK_BYTES;
+    size_t bytes = writer->raw.len;
+    bool sparse = bytes <= (size_t)row->items * PACK_SPARSE_VECTOR_BYTES;
+    return row->items >= PACK_ITEMS || row->points >= PACK_POINTS || bytes >= PACK_BYTES ||
+           (sparse && bytes >= PACK_SPARSE_BYTES);
 }
 
 int pack_finish(struct pack_writer *writer, struct pack_row *out)
@@ -105,6 +116,8 @@ int pack_finish(struct pack_writer *writer, struct pack_row *out)
         err = frame_seal_if(writer->frame, VECTORS_VERSION, buffer_slice(&writer->raw),
                             ROW_ZSTD_SHARE, &writer->body);
     row.vectors = buffer_slice(&writer->body);
+    if (err == 0)
+        err = minutes_finish(writer->minutes, &row.minutes);
     if (err == 0)
         *out = row;
     return err;

@@ -17,6 +17,8 @@
  *               body alone; the other stays on pages that it never touches
  *   vectors     their points (series.h), one after the other
  *
+ * and, where there are many a minute, a third: minutes (minutes.h).
+ *
  * An item whose points do not fit one row goes on in the next (part 1, 2, …), each with the summary
  * of its own part. One thread at a time. */
 
@@ -25,8 +27,12 @@ enum {
     /* Of vectors, before they are compressed as one. With a last sparse series and the frame's
      * head they still fit three InnoDB pages of 16,330 bytes; 600 bytes more would take four. */
     PACK_BYTES = 48600,
-    /* So that one series of a row of very sparse ones is not looked for among too many: TS.RANGE
-     * reads a row an hour, and a scan's rows are large enough from a thousand items on. */
+    /* Rows of sparse series fill one such page: TS.RANGE reads a row an hour for a few points of
+     * it, and passing over the others is most of what it does. Larger series would leave much of
+     * the page empty: those take three. */
+    PACK_SPARSE_BYTES = 16000,
+    PACK_SPARSE_VECTOR_BYTES = 128, /* on average */
+    /* Very sparse ones still are not looked for among too many. */
     PACK_ITEMS = 1 << 11,
     PACK_POINTS = 1 << 14,
 
@@ -64,6 +70,7 @@ struct pack_row {
     int64_t max_ms;
     struct slice summaries; /* live until the next begin */
     struct slice vectors;
+    struct slice minutes; /* minutes.h; p NULL: the row has none */
 };
 /* LT_ENOMEM, LT_ELIMIT. */
 MUST_USE int pack_finish(struct pack_writer *writer, struct pack_row *out);

@@ -117,20 +117,18 @@ bool rollup_is_full(const struct rollup_writer *writer)
     return writer->row.row.items >= PACK_ITEMS || writer->numbers.n >= ROLLUP_BUCKETS;
 }
 
-int rollup_finish(struct rollup_writer *writer, struct pack_row *out)
+int rollup_finish_buckets(struct rollup_writer *writer, struct slice *out)
 {
-    struct pack_row row;
     struct buffer *raw = &writer->raw;
-    int err = row_finish(&writer->row, writer->frame, &row);
-    if (err != 0)
-        return err;
+    uint32_t items = writer->row.row.items;
+    int err = 0;
     buffer_reset(raw, SIZE_MAX);
     buffer_reset(&writer->body, SIZE_MAX);
-    if (row.items > 0) {
+    if (items > 0) {
         char head[VARINT_BYTES_MAX];
         char *end = varint_store(head, writer->numbers.n);
         buffer_append(raw, head, (size_t)(end - head));
-        summaries_put_column(&writer->summaries, writer->counts.v, row.items, raw);
+        summaries_put_column(&writer->summaries, writer->counts.v, items, raw);
         summaries_put_column(&writer->summaries, writer->numbers.v, writer->numbers.n, raw);
         summaries_write(&writer->summaries, raw);
         err = raw->error;
@@ -138,7 +136,17 @@ int rollup_finish(struct rollup_writer *writer, struct pack_row *out)
             err = frame_seal_if(writer->frame, BUCKETS_VERSION, buffer_slice(raw), ROW_ZSTD_SHARE,
                                 &writer->body);
     }
-    row.vectors = buffer_slice(&writer->body);
+    if (err == 0)
+        *out = buffer_slice(&writer->body);
+    return err;
+}
+
+int rollup_finish(struct rollup_writer *writer, struct pack_row *out)
+{
+    struct pack_row row;
+    int err = row_finish(&writer->row, writer->frame, &row);
+    if (err == 0)
+        err = rollup_finish_buckets(writer, &row.vectors);
     if (err == 0)
         *out = row;
     return err;
@@ -185,7 +193,7 @@ void rollup_codec_destroy(struct rollup_codec **codec)
 }
 
 /* All of a row's buckets into the codec. */
-static int buckets_read(struct rollup_codec *c, struct slice body, uint32_t items)
+static int buckets_read(struct rollup_codec *c, struct slice body, uint32_t items, unsigned columns)
 {
     struct slice in;
     uint64_t buckets;
@@ -204,7 +212,7 @@ static int buckets_read(struct rollup_codec *c, struct slice body, uint32_t item
     if (err == 0)
         err = summaries_get_column(&in, n, c->numbers.v);
     if (err == 0)
-        err = summaries_read(&c->summaries, &in, n, SUMMARIES_ALL);
+        err = summaries_read(&c->summaries, &in, n, columns);
     if (err != 0)
         return err;
     uint64_t total = 0;
@@ -218,23 +226,70 @@ static int buckets_read(struct rollup_codec *c, struct slice body, uint32_t item
     return total != n || in.n != 0 ? LT_ECORRUPT : 0;
 }
 
-static struct rollup_bucket bucket_at(const struct summaries *s, uint32_t at, uint32_t number,
-                                      int64_t start_ms)
+struct rollup_columns rollup_columns_of(const struct summaries *s, const uint64_t *numbers,
+                                        uint32_t at, uint32_t n, unsigned columns)
 {
-    struct rollup_bucket bucket = {.number = number};
-    summary_init(&bucket.summary);
-    struct summary *to = &bucket.summary;
-    to->count = s->count[at];
-    to->nans = s->nans[at];
-    to->sum = s->sum[at];
-    to->min = s->min[at];
-    to->max = s->max[at];
-    to->first = s->first[at];
-    to->last = s->last[at];
-    if (to->count > 0)
-        to->first_ms = to->last_ms = start_ms;
-    return bucket;
+    struct rollup_columns c = {
+        .n = n, .number = numbers + at, .count = s->count + at, .nans = s->nans + at};
+    if ((columns & PACK_SUM) != 0)
+        c.sum = s->sum + at;
+    if ((columns & PACK_MIN) != 0)
+        c.min = s->min + at;
+    if ((columns & PACK_MAX) != 0)
+        c.max = s->max + at;
+    if ((columns & PACK_ENDS) != 0) {
+        c.first = s->first + at;
+        c.last = s->last + at;
+    }
+    return c;
 }
+
+/* Of one item, from `at` on: what is stored are the distances between numbers. */
+static int numbers_restore_item(struct rollup_codec *c, int64_t from_ms, int64_t step_ms,
+                                uint32_t at, uint32_t count)
+{
+    uint64_t number = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t above = c->numbers.v[at + i];
+        if ((i > 0 && above == 0) || above > UINT32_MAX || number + above > UINT32_MAX)
+            return LT_ECORRUPT;
+        number += above;
+        c->numbers.v[at + i] = number;
+    }
+    int64_t start_ms;
+    bool over = __builtin_mul_overflow((int64_t)number, step_ms, &start_ms) ||
+                __builtin_add_overflow(start_ms, from_ms, &start_ms);
+    return over ? LT_ECORRUPT : 0;
+}
+
+int rollup_open_columns(struct rollup_codec *codec, int64_t from_ms, int64_t step_ms,
+                        struct slice summaries, struct slice buckets, const uint32_t *items,
+                        uint32_t items_count, unsigned columns, rollup_columns_visit *visit,
+                        void *arg)
+{
+    struct pack_summaries s;
+    int err = row_open(&codec->row, codec->frame, summaries, 0, &s);
+    if (err == 0)
+        err = buckets_read(codec, buckets, s.items, columns);
+    if (err != 0)
+        return err;
+    struct row_wanted wanted = row_wanted_from(items, items_count, s.item[0]);
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < s.items && err == 0; i++) {
+        uint32_t count = (uint32_t)codec->counts.v[i];
+        if (row_wants(&wanted, s.item[i])) {
+            err = numbers_restore_item(codec, from_ms, step_ms, at, count);
+            const struct rollup_columns c =
+                rollup_columns_of(&codec->summaries, codec->numbers.v, at, count, columns);
+            if (err == 0)
+                err = visit(arg, s.item[i], &c);
+        }
+        at += count;
+    }
+    return err;
+}
+
+/* ---- bucket by bucket ---- */
 
 struct visit {
     rollup_visit *visit;
@@ -243,48 +298,32 @@ struct visit {
     int64_t step_ms;
 };
 
-/* The buckets of one item, from `at` on. */
-static int item_visit(const struct rollup_codec *c, const struct visit *v, uint32_t item,
-                      uint32_t at, uint32_t count)
+static int item_visit(void *arg, uint32_t item, const struct rollup_columns *c)
 {
-    uint64_t number = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t above = c->numbers.v[at + i];
-        if ((i > 0 && above == 0) || above > UINT32_MAX || number + above > UINT32_MAX)
-            return LT_ECORRUPT;
-        number += above;
-        int64_t start_ms;
-        if (__builtin_mul_overflow((int64_t)number, v->step_ms, &start_ms) ||
-            __builtin_add_overflow(start_ms, v->from_ms, &start_ms))
-            return LT_ECORRUPT;
-        struct rollup_bucket bucket = bucket_at(&c->summaries, at + i, (uint32_t)number, start_ms);
-        int err = v->visit(v->arg, item, &bucket);
-        if (err != 0)
-            return err;
+    const struct visit *v = arg;
+    int err = 0;
+    for (uint32_t i = 0; i < c->n && err == 0; i++) {
+        struct rollup_bucket bucket = {.number = (uint32_t)c->number[i]};
+        struct summary *to = &bucket.summary;
+        *to = (struct summary){.count = c->count[i],
+                               .nans = c->nans[i],
+                               .sum = c->sum[i],
+                               .min = c->min[i],
+                               .max = c->max[i],
+                               .first = c->first[i],
+                               .last = c->last[i]};
+        if (to->count > 0)
+            to->first_ms = to->last_ms = v->from_ms + (int64_t)c->number[i] * v->step_ms;
+        err = v->visit(v->arg, item, &bucket);
     }
-    return 0;
+    return err;
 }
 
 int rollup_open(struct rollup_codec *codec, int64_t from_ms, int64_t step_ms,
                 struct slice summaries, struct slice buckets, const uint32_t *items,
                 uint32_t items_count, rollup_visit *visit, void *arg)
 {
-    struct pack_summaries s;
-    int err = row_open(&codec->row, codec->frame, summaries, 0, &s);
-    if (err == 0)
-        err = buckets_read(codec, buckets, s.items);
-    if (err != 0)
-        return err;
-    const struct visit v = {visit, arg, from_ms, step_ms};
-    struct row_wanted wanted = row_wanted_from(items, items_count, s.item[0]);
-    uint32_t at = 0;
-    for (uint32_t i = 0; i < s.items; i++) {
-        uint32_t count = (uint32_t)codec->counts.v[i];
-        if (row_wants(&wanted, s.item[i]))
-            err = item_visit(codec, &v, s.item[i], at, count);
-        if (err != 0)
-            return err;
-        at += count;
-    }
-    return 0;
+    struct visit v = {visit, arg, from_ms, step_ms};
+    return rollup_open_columns(codec, from_ms, step_ms, summaries, buckets, items, items_count,
+                               PACK_ALL, item_visit, &v);
 }

@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 #include "base/slice.h"
 #include "vector/pack.h"
+#include "vector/summaries.h"
 #include "vector/summary.h"
 
 #include <stdbool.h>
@@ -45,6 +46,9 @@ bool rollup_is_full(const struct rollup_writer *writer);
  * last one's last millisecond. The slices live until the next begin. LT_ENOMEM, LT_ELIMIT. */
 MUST_USE int rollup_finish(struct rollup_writer *writer, struct pack_row *out);
 
+/* The same, of the buckets alone. */
+MUST_USE int rollup_finish_buckets(struct rollup_writer *writer, struct slice *out);
+
 struct rollup_codec;
 
 MUST_USE int rollup_codec_create(struct rollup_codec **out);
@@ -58,5 +62,26 @@ typedef int rollup_visit(void *arg, uint32_t item, const struct rollup_bucket *b
 MUST_USE int rollup_open(struct rollup_codec *codec, int64_t from_ms, int64_t step_ms,
                          struct slice summaries, struct slice buckets, const uint32_t *items,
                          uint32_t items_count, rollup_visit *visit, void *arg);
+
+/* The same for reads that add up millions of buckets: an item's as columns, which live during the
+ * visit. columns: of enum pack_columns; the others are NULL, and cost nothing. Where count is 0,
+ * sum is 0, and min, max, first and last are NaN. */
+struct rollup_columns {
+    uint32_t n; /* entries of each */
+    const uint64_t *number;
+    const uint64_t *count;
+    const uint64_t *nans;
+    const double *sum; /* summary_total */
+    const double *min, *max;
+    const double *first, *last;
+};
+typedef int rollup_columns_visit(void *arg, uint32_t item, const struct rollup_columns *columns);
+MUST_USE int rollup_open_columns(struct rollup_codec *codec, int64_t from_ms, int64_t step_ms,
+                                 struct slice summaries, struct slice buckets,
+                                 const uint32_t *items, uint32_t items_count, unsigned columns,
+                                 rollup_columns_visit *visit, void *arg);
+/* Columns of s from `at` on, as a visit has them. */
+struct rollup_columns rollup_columns_of(const struct summaries *s, const uint64_t *numbers,
+                                        uint32_t at, uint32_t n, unsigned columns);
 
 #endif

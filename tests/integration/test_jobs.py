@@ -51,7 +51,7 @@ class Database:
 
     def runs(self):
         """(kind, resolution, from) of what is in force, but for the catch-all; OPEN, CLOSED, IN_FORCE."""
-        return sorted(self.rows(f"SELECT kind, resolution_s, from_s FROM `{self.name}`.manifest_3"
+        return sorted(self.rows(f"SELECT kind, resolution_s, from_s FROM `{self.name}`.manifest_4"
                                 " WHERE state IN (2, 3, 4) AND to_s > 0"))
 
     def count(self, kind, resolution_s):
@@ -59,7 +59,7 @@ class Database:
 
     def left(self):
         """Runs that are in force no more, and have not been dropped."""
-        return self.rows(f"SELECT COUNT(*) FROM `{self.name}`.manifest_3 WHERE state IN (1, 5)")[0][0]
+        return self.rows(f"SELECT COUNT(*) FROM `{self.name}`.manifest_4 WHERE state IN (1, 5)")[0][0]
 
     def tables(self):
         return {row[0].decode() if isinstance(row[0], bytes) else row[0]
@@ -190,7 +190,7 @@ def test_late_points_are_compacted_and_downsampled_again(longtaild):
     write(client, begin, hours)
     wait_for("the day", lambda: database.count(COMPACT, 60) == 1 and database.count(ARRIVAL, 1) == 0)
     wait_for("nothing is due", lambda: idle(client, "compact", "downsample"))
-    first = database.rows(f"SELECT id, points FROM `{database.name}`.manifest_3 WHERE resolution_s = 60 AND state = 4")
+    first = database.rows(f"SELECT id, points FROM `{database.name}`.manifest_4 WHERE resolution_s = 60 AND state = 4")
     client.execute_command("JOBS", "PAUSE", "compact")
     write(client, begin, [2, 7], seed=2)
     flushed(client)
@@ -198,7 +198,7 @@ def test_late_points_are_compacted_and_downsampled_again(longtaild):
     client.execute_command("JOBS", "RESUME", "compact")
 
     def again():
-        rows = database.rows(f"SELECT id, points FROM `{database.name}`.manifest_3"
+        rows = database.rows(f"SELECT id, points FROM `{database.name}`.manifest_4"
                              " WHERE resolution_s = 60 AND state = 4")
         return database.count(ARRIVAL, 1) == 0 and rows[0][0] > first[0][0] and rows[0][1] > first[0][1]
     wait_for("the day is made again", again)
@@ -233,12 +233,12 @@ def test_run_reprocesses_a_range(longtaild):
     wait_for("the day", lambda: database.count(COMPACT, 60) == 1 and database.count(ARRIVAL, 1) == 0)
     before = answers(client, begin, hours)
     client.execute_command("JOBS", "PAUSE", "compact")  # asked for, it runs all the same
-    ids = set(database.rows(f"SELECT id FROM `{database.name}`.manifest_3 WHERE resolution_s = 1 AND state = 4"))
+    ids = set(database.rows(f"SELECT id FROM `{database.name}`.manifest_4 WHERE resolution_s = 1 AND state = 4"))
     reply = client.execute_command("JOBS", "RUN", "compact", begin + 5 * HOUR + 1800, begin + 6 * HOUR)
     assert reply.startswith("QUEUED compact ") and reply.endswith(", 0 before it")
 
     def one_is_new():
-        now = set(database.rows(f"SELECT id FROM `{database.name}`.manifest_3"
+        now = set(database.rows(f"SELECT id FROM `{database.name}`.manifest_4"
                                 " WHERE resolution_s = 1 AND state = 4 AND kind = 2"))
         return len(now - ids) == 1 and len(now) == 2
     wait_for("hour 5 is made again", one_is_new)

@@ -33,14 +33,14 @@ class Closer(threading.Thread):
                 cursor.execute(f"SELECT epoch FROM `{self.prefix}meta`.progress_1 FOR UPDATE")
                 for database in self.databases:
                     self.closed += cursor.execute(
-                        f"UPDATE `{database}`.manifest_3 SET state = 3, state_at = NOW(6) WHERE state = 2 LIMIT 1")
+                        f"UPDATE `{database}`.manifest_4 SET state = 3, state_at = NOW(6) WHERE state = 2 LIMIT 1")
                 self.connection.commit()
                 time.sleep(0.15)
 
     def manifest(self, where):
         with self.connection.cursor() as cursor:
             cursor.execute(" UNION ALL ".join(
-                f"SELECT id FROM `{database}`.manifest_3 WHERE {where}" for database in self.databases))
+                f"SELECT id FROM `{database}`.manifest_4 WHERE {where}" for database in self.databases))
             return cursor.fetchall()
 
 

@@ -429,7 +429,7 @@ static void test_the_server_itself_ends_a_statement_at_the_deadline(void **state
     unsigned blocks = 0;
     struct read_guard guard = guard_of(5000);
     assert_int_equal(read_everything(reader, &guard, &blocks), 0);
-    raw_exec(raw, "LOCK TABLES manifest_3 WRITE", "");
+    raw_exec(raw, "LOCK TABLES manifest_4 WRITE", "");
     guard = guard_of(400);
     int64_t start_ms = clock_mono_ms();
     assert_int_equal(read_everything(reader, &guard, &blocks), LT_ETIMEOUT);

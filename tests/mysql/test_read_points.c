@@ -491,7 +491,7 @@ static int tables_visit(void *arg, const struct storage_table *table)
     struct seen_tables *seen = arg;
     seen->count++;
     if (slice_eq(table->name, SLICE_LIT("catalog_1")) ||
-        slice_eq(table->name, SLICE_LIT("manifest_3")))
+        slice_eq(table->name, SLICE_LIT("manifest_4")))
         assert_int_equal(table->run, 0);
     if (table->name.n > 8 && memcmp(table->name.p, "arrival_", 8) == 0) {
         assert_true(table->data_bytes >= 16384);

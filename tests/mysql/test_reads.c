@@ -83,6 +83,8 @@ static void model_put(struct fixture *f, struct model *model, const struct stora
     uint32_t at = pack.first_item % BODY_BYTES_MAX;
     row.pack.summaries = slice_make(random_bytes() + at, row.summaries_bytes);
     row.pack.vectors = slice_make(random_bytes() + at, row.vectors_bytes);
+    if (random_below(2) == 0)
+        row.pack.minutes = slice_make(random_bytes() + at + 1, 1 + random_below(30));
     assert_int_equal(storage_run_put_pack(f->s, ENVIRONMENT, run, &row.pack), 0);
     assert_true(VEC_PUSH(&model->rows, row));
 }
@@ -170,10 +172,15 @@ static int packs_visit(void *arg, const struct storage_pack *pack)
         assert_true(slice_eq(pack->summaries, e->summaries));
     else
         assert_null(pack->summaries.p);
-    if ((seen->want & STORAGE_VECTORS) != 0)
+    bool either = (seen->want & STORAGE_BY_MINUTE) != 0;
+    if ((seen->want & STORAGE_VECTORS) != 0 || (either && e->minutes.p == NULL))
         assert_true(slice_eq(pack->vectors, e->vectors));
     else
         assert_null(pack->vectors.p);
+    if (((seen->want & STORAGE_MINUTES) != 0 || either) && e->minutes.p != NULL)
+        assert_true(slice_eq(pack->minutes, e->minutes));
+    else
+        assert_null(pack->minutes.p);
     return 0;
 }
 
@@ -273,7 +280,7 @@ static void test_packs_are_those_that_the_filter_asks_for(void **state)
             filter_random(&r, 12, 6000);
         else
             filter_narrow(&r, &model);
-        struct seen_packs seen = {&model, &r.filter, (enum storage_want)random_below(4), 0};
+        struct seen_packs seen = {&model, &r.filter, (enum storage_want)random_below(16), 0};
         assert_int_equal(storage_run_packs(f->r, &run, &r.filter, seen.want, packs_visit, &seen),
                          0);
         assert_null(seen_next(&seen));
@@ -282,6 +289,75 @@ static void test_packs_are_those_that_the_filter_asks_for(void **state)
     assert_true(rows > 0);
     storage_reader_end(f->r);
     VEC_FINI(&model.rows);
+}
+
+/* Rows of several runs come run after run, and say of which they are. */
+enum { TOGETHER = 40 }; /* more than one statement takes */
+
+struct seen_runs {
+    struct seen_packs of[TOGETHER];
+    const struct storage_run *const *runs;
+    uint32_t count;
+    uint32_t at; /* the run whose rows are coming */
+};
+
+static int together_visit(void *arg, const struct storage_pack *pack)
+{
+    struct seen_runs *seen = arg;
+    while (pack->run != seen->runs[seen->at]) {
+        assert_null(seen_next(&seen->of[seen->at]));
+        seen->at++;
+        assert_true(seen->at < seen->count);
+    }
+    return packs_visit(&seen->of[seen->at], pack);
+}
+
+static void test_runs_read_together_are_those_read_alone(void **state)
+{
+    struct fixture *f = *state;
+    static struct model models[TOGETHER];
+    static struct storage_run runs[TOGETHER];
+    for (uint32_t i = 0; i < TOGETHER; i++) {
+        runs[i] = run_make(f, 1);
+        for (uint32_t dimension = 0; dimension < 2; dimension++)
+            for (uint32_t host = 0; host < 3; host++) {
+                struct storage_pack key = {.dimension = dimension, .host = host};
+                model_fill(f, &models[i], &runs[i], key, i % 7 == 0 ? 0 : 4);
+            }
+        run_finish(f, &runs[i]);
+    }
+    reader_open(f);
+    static struct random_filter r;
+    uint32_t rows = 0;
+    for (unsigned round = 0; round < 300; round++) {
+        filter_random(&r, 3, 120);
+        r.filter.category = 0;
+        if (round % 2 == 0) { /* one item */
+            r.filter.dimensions_count = r.filter.hosts_count = r.filter.items_count = 1;
+            r.filter.hosts = r.hosts;
+            r.filter.items = r.items;
+            r.dimensions[0] = random_below(2);
+            r.hosts[0] = random_below(3);
+            r.items[0] = random_below(120);
+        }
+        const struct storage_run *asked[TOGETHER];
+        struct seen_runs seen = {.runs = asked};
+        for (uint32_t i = random_below(TOGETHER); i < TOGETHER; i += 1 + random_below(3)) {
+            asked[seen.count] = &runs[i];
+            seen.of[seen.count++] =
+                (struct seen_packs){&models[i], &r.filter, STORAGE_SUMMARIES, 0};
+        }
+        assert_int_equal(storage_runs_packs(f->r, asked, seen.count, &r.filter, STORAGE_SUMMARIES,
+                                            together_visit, &seen),
+                         0);
+        for (; seen.at < seen.count; seen.at++)
+            assert_null(seen_next(&seen.of[seen.at]));
+        rows += seen.of[0].at;
+    }
+    assert_true(rows > 0);
+    storage_reader_end(f->r);
+    for (uint32_t i = 0; i < TOGETHER; i++)
+        VEC_FINI(&models[i].rows);
 }
 
 /* ---- what the server reads ---- */
@@ -687,6 +763,8 @@ int main(void)
         return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_packs_are_those_that_the_filter_asks_for, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_runs_read_together_are_those_read_alone, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_few_items_cost_few_rows, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ranks_are_those_that_the_filter_asks_for, setup,

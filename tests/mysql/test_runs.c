@@ -188,7 +188,7 @@ static void test_a_flush_waits_for_no_table_that_is_missing(void **state)
     struct fixture *f = *state;
     struct storage_range range = hour_range(0);
     ensure(f->s, range);
-    assert_int_equal(mysql_query(f->raw, "UPDATE manifest_3 SET tables = 1"), 0);
+    assert_int_equal(mysql_query(f->raw, "UPDATE manifest_4 SET tables = 1"), 0);
     struct storage_flush flush = flush_of(&f->progress, 10);
     struct block block = one_point(flush.lo);
     assert_int_equal(storage_flush_begin(f->s, &flush), 0);

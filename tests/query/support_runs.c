@@ -1,6 +1,8 @@
 #include "support_runs.h"
 
 #include "base/error.h"
+#include "port/storage.h"
+#include "vector/minutes.h"
 #include "vector/pack.h"
 #include "vector/rank.h"
 #include "vector/rank_minutes.h"
@@ -119,25 +121,51 @@ static uint32_t group_end(const struct world_run *run, uint32_t from, bool by_it
 static void keep_row(struct world_run *run, const struct run_point *first,
                      const struct pack_row *row)
 {
-    PUSH(&run->packs, ((struct storage_pack){.category = first->category,
-                                             .dimension = first->dimension,
-                                             .host = first->host,
-                                             .first_item = row->first_item,
-                                             .last_item = row->last_item,
-                                             .items = row->items,
-                                             .points = row->points,
-                                             .min_ms = row->min_ms,
-                                             .max_ms = row->max_ms,
-                                             .summaries = keep(row->summaries),
-                                             .vectors = keep(row->vectors)}));
+    PUSH(&run->packs,
+         ((struct storage_pack){.category = first->category,
+                                .dimension = first->dimension,
+                                .host = first->host,
+                                .first_item = row->first_item,
+                                .last_item = row->last_item,
+                                .items = row->items,
+                                .points = row->points,
+                                .min_ms = row->min_ms,
+                                .max_ms = row->max_ms,
+                                .summaries = keep(row->summaries),
+                                .vectors = keep(row->vectors),
+                                .minutes = row->minutes.p != NULL ? keep(row->minutes)
+                                                                  : (struct slice){0}}));
 }
 
+static uint32_t buckets_of(const struct world_run *run, uint32_t from, uint32_t to, int64_t step_ms,
+                           struct rollup_bucket *buckets)
+{
+    int64_t from_ms = run->run.range.from_s * 1000;
+    uint32_t n = 0;
+    for (uint32_t i = from; i < to; i++) {
+        const struct run_point *p = &run->points.v[i];
+        uint32_t number = (uint32_t)((p->time_ms - from_ms) / step_ms);
+        if (n == 0 || buckets[n - 1].number != number) {
+            buckets[n].number = number;
+            summary_init(&buckets[n++].summary);
+        }
+        summary_add(&buckets[n - 1].summary, p->time_ms, p->value);
+    }
+    return n;
+}
+
+/* Every other row has minutes, however few its points. */
 static void pack_group(struct world_run *run, uint32_t from, uint32_t to, uint32_t row_items_max)
 {
     struct pack_writer *writer;
+    struct rollup_writer *minutes;
+    struct rollup_bucket buckets[24 * 60];
     struct pack_row row;
+    int64_t from_ms = run->run.range.from_s * 1000;
     MUST(pack_writer_create(&writer));
-    pack_begin(writer, run->run.range.from_s * 1000);
+    MUST(rollup_writer_create(&minutes));
+    pack_begin(writer, from_ms);
+    rollup_begin(minutes, from_ms, MINUTES_STEP_MS);
     uint32_t items = 0;
     for (uint32_t i = from, end; i < to; i = end) {
         int64_t times[4096];
@@ -149,15 +177,21 @@ static void pack_group(struct world_run *run, uint32_t from, uint32_t to, uint32
             values[k - i] = run->points.v[k].value;
         }
         struct vector_points points = {.count = end - i, .times_ms = times, .values = values};
+        uint32_t n = buckets_of(run, i, end, MINUTES_STEP_MS, buckets);
         MUST(pack_add(writer, run->points.v[i].item, &points, NULL));
+        MUST(rollup_add(minutes, run->points.v[i].item, buckets, n, NULL));
         if (++items == row_items_max || pack_is_full(writer) || end == to) {
             MUST(pack_finish(writer, &row));
+            if (run->packs.n % 2 == 0)
+                MUST(rollup_finish_buckets(minutes, &row.minutes));
             keep_row(run, &run->points.v[from], &row);
-            pack_begin(writer, run->run.range.from_s * 1000);
+            pack_begin(writer, from_ms);
+            rollup_begin(minutes, from_ms, MINUTES_STEP_MS);
             items = 0;
         }
     }
     pack_writer_destroy(&writer);
+    rollup_writer_destroy(&minutes);
 }
 
 static void roll_group(struct world_run *run, uint32_t from, uint32_t to, uint32_t row_items_max)
@@ -170,17 +204,8 @@ static void roll_group(struct world_run *run, uint32_t from, uint32_t to, uint32
     uint32_t items = 0;
     for (uint32_t i = from, end; i < to; i = end) {
         struct rollup_bucket buckets[1440];
-        uint32_t n = 0;
         end = group_end(run, i, true);
-        for (uint32_t k = i; k < end; k++) {
-            const struct run_point *p = &run->points.v[k];
-            uint32_t number = (uint32_t)((p->time_ms - from_ms) / step_ms);
-            if (n == 0 || buckets[n - 1].number != number) {
-                buckets[n].number = number;
-                summary_init(&buckets[n++].summary);
-            }
-            summary_add(&buckets[n - 1].summary, p->time_ms, p->value);
-        }
+        uint32_t n = buckets_of(run, i, end, step_ms, buckets);
         MUST(rollup_add(writer, run->points.v[i].item, buckets, n, NULL));
         if (++items == row_items_max || rollup_is_full(writer) || end == to) {
             MUST(rollup_finish(writer, &row));
@@ -519,6 +544,7 @@ void world_forget_runs(struct world *w)
         for (uint32_t k = 0; k < run->packs.n; k++) {
             free((void *)run->packs.v[k].summaries.p);
             free((void *)run->packs.v[k].vectors.p);
+            free((void *)run->packs.v[k].minutes.p);
         }
         for (uint32_t k = 0; k < run->ranks.n; k++)
             free((void *)run->ranks.v[k].body.p);
@@ -646,11 +672,10 @@ static int run_scan(struct storage_session *s, const struct storage_run *run,
     return scan_run(w, find_run(w, run), filter, visit, arg);
 }
 
-static int run_packs(struct storage_session *s, const struct storage_run *run,
-                     const struct block_filter *filter, enum storage_want want,
-                     storage_pack_visit *visit, void *arg)
+static int packs_of(struct world *w, const struct storage_run *run,
+                    const struct block_filter *filter, enum storage_want want,
+                    storage_pack_visit *visit, void *arg)
 {
-    struct world *w = world_of(s);
     const struct world_run *r = find_run(w, run);
     int err = 0;
     for (uint32_t i = 0; i < r->packs.n && err == 0; i++) {
@@ -661,11 +686,25 @@ static int run_packs(struct storage_session *s, const struct storage_run *run,
         if (!group_asked(filter, pack.category, pack.dimension, pack.host) || !holds ||
             pack.max_ms < filter->from_ms || pack.min_ms >= filter->to_ms)
             continue;
-        if ((want & STORAGE_VECTORS) == 0)
+        bool either = (want & STORAGE_BY_MINUTE) != 0;
+        if ((want & STORAGE_MINUTES) == 0 && !either)
+            pack.minutes = slice_make(NULL, 0);
+        if ((want & STORAGE_VECTORS) == 0 && (!either || pack.minutes.p != NULL))
             pack.vectors = slice_make(NULL, 0);
-        count_row(w, pack.summaries.n + pack.vectors.n);
+        pack.run = run;
+        count_row(w, pack.summaries.n + pack.vectors.n + pack.minutes.n);
         err = visit(arg, &pack);
     }
+    return err;
+}
+
+static int runs_packs(struct storage_session *s, const struct storage_run *const *runs,
+                      uint32_t count, const struct block_filter *filter, enum storage_want want,
+                      storage_pack_visit *visit, void *arg)
+{
+    int err = 0;
+    for (uint32_t i = 0; i < count && err == 0; i++)
+        err = packs_of(world_of(s), runs[i], filter, want, visit, arg);
     return err;
 }
 
@@ -721,8 +760,37 @@ static int run_totals(struct storage_session *s, const struct storage_run *run,
     return err;
 }
 
+struct loose_beats { /* those that no compact run has */
+    struct world *w;
+    storage_beats_visit *visit;
+    void *arg;
+};
+
+static int visit_loose(void *arg, const struct beat_block *b)
+{
+    const struct loose_beats *loose = arg;
+    for (uint32_t i = 0; i < loose->w->runs.n; i++) {
+        const struct world_run *run = loose->w->runs.v[i];
+        if (!run->left && run->run.range.from_s <= b->from_s && run->run.range.to_s > b->from_s)
+            return 0;
+    }
+    const struct storage_beats beats = {
+        .host = b->host, .collector = b->collector, .from_s = b->from_s, .bits = b->bits};
+    return loose->visit(loose->arg, &beats);
+}
+
+/* Of the catch-all: RANGE asks what is there that no other run holds. */
+static int run_beats(struct storage_session *s, const struct storage_run *run,
+                     const struct beat_filter *filter, storage_beats_visit *visit, void *arg)
+{
+    struct loose_beats loose = {world_of(s), visit, arg};
+    assert(run->kind == STORAGE_ARRIVAL);
+    return storage_snapshot_scan_beats(s, filter, visit_loose, &loose);
+}
+
 const struct storage_ops world_run_ops = {.snapshot_runs = snapshot_runs,
                                           .run_scan = run_scan,
-                                          .run_packs = run_packs,
+                                          .runs_packs = runs_packs,
                                           .run_ranks = run_ranks,
-                                          .run_totals = run_totals};
+                                          .run_totals = run_totals,
+                                          .run_beats = run_beats};

@@ -42,14 +42,16 @@ static bool is_dirty(const struct fixture *f, int64_t hour_s)
     return false;
 }
 
-/* What serves the hour: resolution, and whether it is all that is left. */
-static uint32_t expected(const struct fixture *f, int64_t hour_s, bool *expired)
+/* What serves the hour: resolution, and whether it is all that is left, or minutes of 1-second
+ * runs. NOTHING: no run has the hour, so that it may go with the one before it. */
+enum { NOTHING = 0 };
+static uint32_t expected(const struct fixture *f, int64_t hour_s, bool *expired, bool *minutes)
 {
     const struct storage_run *coarse[2] = {0};
     bool arrival = false;
     uint64_t newest = 0;
     int64_t seconds_from_s = INT64_MAX;
-    *expired = false;
+    *expired = *minutes = false;
     for (uint32_t i = 0; i < f->count; i++) {
         const struct storage_run *run = &f->runs[i];
         if (run->resolution_s == 1 && run->range.to_s > 0 && run->range.from_s < seconds_from_s)
@@ -71,7 +73,10 @@ static uint32_t expected(const struct fixture *f, int64_t hour_s, bool *expired)
     *expired = hour_s < seconds_from_s && (coarse[0] != NULL || coarse[1] != NULL);
     if (*expired)
         return coarse[0] != NULL ? 60 : 3600;
-    return 1;
+    if (arrival || is_dirty(f, hour_s))
+        return 1;
+    *minutes = newest > 0 && f->step_ms >= 600 * 1000;
+    return *minutes ? 60 : newest > 0 ? 1 : NOTHING;
 }
 
 static void make_runs(struct fixture *f)
@@ -120,15 +125,39 @@ static void check_parts(struct fixture *f, const struct cover *cover)
         assert_true(p->to_ms > p->from_ms);
         for (int64_t hour_s = p->from_ms / 1000 / COVER_HOUR_S * COVER_HOUR_S;
              hour_s * 1000 < p->to_ms; hour_s += COVER_HOUR_S) {
-            bool expired;
-            uint32_t resolution = expected(f, hour_s, &expired);
-            assert_int_equal(p->run != NULL ? p->run->resolution_s : 1, resolution);
+            bool expired, minutes;
+            uint32_t resolution = expected(f, hour_s, &expired, &minutes);
+            if (resolution == NOTHING) { /* joins minutes, or is seconds */
+                minutes = p->minutes;
+                resolution = minutes ? 60 : 1;
+                assert_true(!minutes || p->from_ms < hour_s * 1000 || (i > 0 && p[-1].minutes) ||
+                            f->from_ms >= hour_s * 1000);
+            }
+            if (minutes && !p->minutes) { /* the rest of a minute that the range cuts */
+                assert_true((p->from_ms == f->from_ms && f->from_ms % 60000 != 0) ||
+                            (p->to_ms == f->to_ms && f->to_ms % 60000 != 0));
+                assert_null(p->run);
+                int64_t from_ms = hour_s * 1000 > p->from_ms ? hour_s * 1000 : p->from_ms;
+                int64_t end_ms = (hour_s + COVER_HOUR_S) * 1000;
+                assert_true((p->to_ms < end_ms ? p->to_ms : end_ms) - from_ms < 2 * 60000);
+                continue;
+            }
+            if (p->minutes) {
+                assert_int_equal(p->from_ms % 60000, 0);
+                assert_int_equal(p->to_ms % 60000, 0);
+            }
+            assert_int_equal(p->run != NULL ? p->run->resolution_s
+                             : p->minutes   ? 60
+                                            : 1,
+                             resolution);
+            assert_int_equal(p->minutes, minutes);
             assert_int_equal(p->expired, expired);
             assert_true(p->run == NULL || covers(p->run, hour_s));
             coarsest = resolution > coarsest ? resolution : coarsest;
         }
         if (i > 0)
-            assert_true(p->run != p[-1].run || p->expired != p[-1].expired);
+            assert_true(p->run != p[-1].run || p->expired != p[-1].expired ||
+                        p->minutes != p[-1].minutes);
         at_ms = p->to_ms;
     }
     assert_int_equal(at_ms, f->to_ms);

@@ -52,7 +52,7 @@ static const struct {
     {"rows", show_rows, "what each observation row holds"},
     {"bytes", show_bytes, "bytes a point, by category"},
     {"csv", show_csv, "decoded points or buckets, as CSV"},
-    {"verify", verify, "recompute summaries, ranks and totals from the points"},
+    {"verify", verify, "recompute summaries, minutes, ranks and totals from the points"},
 };
 
 /* ---- names ---- */
@@ -192,6 +192,8 @@ static int inspect_open(struct inspect *in)
         err = pack_codec_create(&in->pack);
     if (err == 0)
         err = rollup_codec_create(&in->rollup);
+    if (err == 0)
+        err = minutes_codec_create(&in->minutes);
     struct storage_loader loader = catalog_loader(in->catalog);
     if (err == 0)
         err = storage_load(in->session, 0, &environment, 1, &loader, &progress);
@@ -212,6 +214,7 @@ static void inspect_close(struct inspect *in)
         storage_reader_end(in->second);
     VEC_FINI(&in->runs);
     rollup_codec_destroy(&in->rollup);
+    minutes_codec_destroy(&in->minutes);
     pack_codec_destroy(&in->pack);
     catalog_unref(&in->catalog);
     storage_session_destroy(&in->second);

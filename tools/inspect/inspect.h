@@ -7,6 +7,7 @@
 #include "port/storage.h"
 #include "port/storage_reads.h"
 #include "port/storage_runs.h"
+#include "vector/minutes.h"
 #include "vector/pack.h"
 #include "vector/rollup.h"
 
@@ -22,12 +23,14 @@ struct inspect {
     struct catalog *catalog;
     struct pack_codec *pack;
     struct rollup_codec *rollup;
+    struct minutes_codec *minutes;
     VEC(struct storage_run) runs;
     uint64_t run; /* --run, 0: all */
     int64_t from_s, to_s;
 };
 
 enum { INSPECT_ENVIRONMENT = 1 };
+#define INSPECT_BODIES (STORAGE_SUMMARIES | STORAGE_VECTORS | STORAGE_MINUTES)
 
 /* Is the run asked for: its number, its range, and in force? */
 bool inspect_takes(const struct inspect *in, const struct storage_run *run);
@@ -61,8 +64,12 @@ struct verify_list {
     void (*complain)(void *arg, const char *text);
     void *arg;
 };
+int verify_best(struct inspect *in, const struct storage_run *run, const struct verify_list *list,
+                uint64_t *rows_out);
+
+/* Of a row's minutes: a text of what is wrong with them, or "". Errors of reading them. */
 int verify_minutes(struct inspect *in, const struct storage_run *run,
-                   const struct verify_list *list, uint64_t *rows_out);
+                   const struct storage_pack *pack, char *wrong, size_t bytes);
 
 /* Each group of a run, with a filter for it alone. */
 typedef int inspect_group_visit(struct inspect *in, const struct storage_run *run,

@@ -101,10 +101,10 @@ static int show_pack(void *arg, const struct storage_pack *p)
     struct inspect *in = arg;
     printf("%s host '%s' items %" PRIu32 " to %" PRIu32 " part %" PRIu32 ": %" PRIu32
            " items, %" PRIu64 " points, %" PRId64 " to %" PRId64
-           " ms, summaries %zu bytes, vectors %zu bytes\n",
+           " ms, summaries %zu bytes, vectors %zu bytes, minutes %zu bytes\n",
            inspect_group_name(in, p->category, p->dimension), inspect_host_name(in, p->host),
            p->first_item, p->last_item, p->part, p->items, p->points, p->min_ms, p->max_ms,
-           p->summaries.n, p->vectors.n);
+           p->summaries.n, p->vectors.n, p->minutes.n);
     return 0;
 }
 
@@ -113,8 +113,7 @@ static int show_group_rows(struct inspect *in, const struct storage_run *run,
 {
     struct block_filter filter = inspect_filter(group);
     if (run->kind == STORAGE_COMPACT)
-        return storage_run_packs(in->second, run, &filter, STORAGE_SUMMARIES | STORAGE_VECTORS,
-                                 show_pack, in);
+        return storage_run_packs(in->second, run, &filter, INSPECT_BODIES, show_pack, in);
     printf("%s host '%s': %" PRIu64 " arrival rows, %" PRIu64 " points\n",
            inspect_group_name(in, group->category, group->dimension),
            inspect_host_name(in, group->host), group->rows, group->points);
@@ -141,7 +140,7 @@ int show_rows(struct inspect *in)
 
 struct group_bytes {
     uint32_t category, dimension;
-    uint64_t items, points, rows, summaries, vectors;
+    uint64_t items, points, rows, summaries, vectors, minutes;
 };
 
 struct byte_counts {
@@ -157,6 +156,7 @@ static int count_pack(void *arg, const struct storage_pack *p)
     counts->now->rows++;
     counts->now->summaries += p->summaries.n;
     counts->now->vectors += p->vectors.n;
+    counts->now->minutes += p->minutes.n;
     return 0;
 }
 
@@ -175,21 +175,21 @@ static int count_group(struct inspect *in, const struct storage_run *run,
         return LT_ENOMEM;
     counts->now = &counts->list.v[i];
     struct block_filter filter = inspect_filter(group);
-    return storage_run_packs(in->second, run, &filter, STORAGE_SUMMARIES | STORAGE_VECTORS,
-                             count_pack, counts);
+    return storage_run_packs(in->second, run, &filter, INSPECT_BODIES, count_pack, counts);
 }
 
 int show_bytes(struct inspect *in)
 {
     struct byte_counts counts = {0};
     int err = each_run(in, count_group, &counts);
-    printf("%14s %14s %12s %12s %12s  %s\n", "points", "series x runs", "vectors/pt",
-           "summaries/pt", "points/row", "category and dimension");
+    printf("%14s %14s %12s %12s %12s %12s  %s\n", "points", "series x runs", "vectors/pt",
+           "summaries/pt", "minutes/pt", "points/row", "category and dimension");
     for (uint32_t i = 0; err == 0 && i < counts.list.n; i++) {
         const struct group_bytes *g = &counts.list.v[i];
         double points = (double)g->points;
-        printf("%14" PRIu64 " %14" PRIu64 " %12.3f %12.3f %12.0f  %s\n", g->points, g->items,
-               (double)g->vectors / points, (double)g->summaries / points, points / (double)g->rows,
+        printf("%14" PRIu64 " %14" PRIu64 " %12.3f %12.3f %12.3f %12.0f  %s\n", g->points, g->items,
+               (double)g->vectors / points, (double)g->summaries / points,
+               (double)g->minutes / points, points / (double)g->rows,
                inspect_group_name(in, g->category, g->dimension));
     }
     VEC_FINI(&counts.list);

@@ -16,8 +16,9 @@
  * is, and compared.
  *
  *   rows     key order; item, count, sum, min, max, first, last of each series against its points
+ *   minutes  of rows that have them, against the points (verify_minutes.c)
  *   ranks    pages, top list, total, item set of all hosts and of each host against the rows; the
- *            best items' minutes against the points (verify_minutes.c)
+ *            best items' minutes against the points (verify_best.c)
  *   totals   minutes of each host and of all hosts against the points
  *
  * Sums of integers have to agree bit for bit; others within RELATIVE_MAX, because they depend on
@@ -239,6 +240,15 @@ static int compare_row(struct check *c)
     return 0;
 }
 
+static int compare_minutes(struct check *c)
+{
+    char wrong[256] = "";
+    int err = verify_minutes(c->in, c->run, c->pack, wrong, sizeof(wrong));
+    if (err == 0 && wrong[0] != '\0')
+        complain(c, "row of item %" PRIu32 ": %s", c->pack->first_item, wrong);
+    return err;
+}
+
 static void compare_order(struct check *c)
 {
     const struct storage_pack *p = c->pack, *q = &c->last;
@@ -263,6 +273,8 @@ static int check_pack(void *arg, const struct storage_pack *pack)
                                 pack->vectors, NULL, 0, add_bucket, c);
     if (err == 0)
         err = compare_row(c);
+    if (err == 0)
+        err = compare_minutes(c);
     if (err == LT_ECORRUPT || err == LT_EVERSION) {
         complain(c, "row of item %" PRIu32 " part %" PRIu32 " cannot be read: %s", pack->first_item,
                  pack->part, error_text(err));
@@ -443,7 +455,7 @@ static int check_minutes(struct check *c)
     if (c->run->resolution_s != 1)
         return 0;
     uint64_t rows = 0;
-    int err = verify_minutes(c->in, c->run, &list, &rows);
+    int err = verify_best(c->in, c->run, &list, &rows);
     c->ranks += rows;
     return err;
 }
@@ -551,8 +563,7 @@ static int check_group(struct inspect *in, const struct storage_run *run,
     c->has_last = false;
     struct block_filter filter = inspect_filter(group);
     if (err == 0)
-        err = storage_run_packs(in->second, run, &filter, STORAGE_SUMMARIES | STORAGE_VECTORS,
-                                check_pack, c);
+        err = storage_run_packs(in->second, run, &filter, INSPECT_BODIES, check_pack, c);
     if (err == 0)
         err = check_ranks(c, group->host, c->host.v, c->host.n);
     return err != 0 ? err : check_totals(c, group->host);

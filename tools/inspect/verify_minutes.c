@@ -1,139 +1,76 @@
 #include "inspect/inspect.h"
-
-#include "base/error.h"
-#include "vector/rank_minutes.h"
+#include "vector/minutes.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-/* What the best items have minute by minute, against the points of their rows. */
+/* A row's minutes against its points. */
 
-struct want {
-    struct summary summary;
-    bool said; /* a rank row has it */
+struct minute {
+    uint32_t item;
+    struct rollup_bucket bucket;
 };
 
-struct minutes_check {
-    struct inspect *in;
-    const struct storage_run *run;
-    const struct verify_list *list;
-    struct position { /* in the list */
-        uint32_t item, at;
-    } * items;         /* ascending */
-    uint32_t *sorted;  /* their ids alone */
-    struct want *want; /* by position in items, and minute */
-    uint64_t rows;
+struct minutes {
+    VEC(struct minute) list;
 };
 
-static int compare_positions(const void *a, const void *b)
+static int keep(void *arg, uint32_t item, const struct rollup_bucket *bucket)
 {
-    const struct position *x = a, *y = b;
-    return (x->item > y->item) - (x->item < y->item);
+    struct minutes *m = arg;
+    const struct minute minute = {item, *bucket};
+    return VEC_PUSH(&m->list, minute) ? 0 : LT_ENOMEM;
 }
 
-static void tell(const struct minutes_check *m, uint32_t item, const char *what)
+static bool is_same(const struct minute *a, const struct minute *b)
 {
-    char text[128];
-    (void)snprintf(text, sizeof(text), "minutes of item %" PRIu32 ": %s", item, what);
-    m->list->complain(m->list->arg, text);
+    const struct summary *x = &a->bucket.summary, *y = &b->bucket.summary;
+    return a->item == b->item && a->bucket.number == b->bucket.number && x->count == y->count &&
+           x->nans == y->nans && verify_same(summary_total(x), summary_total(y)) &&
+           verify_same(x->min, y->min) && verify_same(x->max, y->max) &&
+           verify_same(x->first, y->first) && verify_same(x->last, y->last);
 }
 
-/* Position in items; count: none. */
-static uint32_t find(const struct minutes_check *m, uint32_t item)
+static void compare(const struct minutes *stored, const struct minutes *made, char *wrong,
+                    size_t bytes)
 {
-    const struct position key = {.item = item};
-    const struct position *p =
-        bsearch(&key, m->items, m->list->count, sizeof(key), compare_positions);
-    return p != NULL ? (uint32_t)(p - m->items) : m->list->count;
-}
-
-static int add_row(void *arg, const struct storage_pack *pack)
-{
-    struct minutes_check *m = arg;
-    int64_t from_ms = m->run->range.from_s * 1000;
-    struct pack_points p;
-    int err = pack_open_points(m->in->pack, from_ms, pack->summaries, pack->vectors, m->sorted,
-                               m->list->count, &p);
-    for (uint32_t i = 0; err == 0 && i < p.count; i++)
-        summary_add(&m->want[(size_t)find(m, p.items[i]) * RANK_MINUTES_PARTS +
-                             (size_t)((p.times_ms[i] - from_ms) / 60000)]
-                         .summary,
-                    p.times_ms[i], p.values[i]);
-    return err;
-}
-
-static int check_row(void *arg, const struct storage_rank *rank)
-{
-    struct minutes_check *m = arg;
-    struct rank_minutes *row = malloc(sizeof(*row));
-    int err = row == NULL ? LT_ENOMEM : rank_minutes_decode(rank->body, row);
-    m->rows++;
-    for (uint32_t i = 0; err == 0 && i < row->count; i++) {
-        uint32_t at = find(m, row->items[i]);
-        if (at == m->list->count || m->items[at].at / RANK_MINUTES_ENTRIES != rank->number) {
-            tell(m, row->items[i], "they do not belong to that row");
-            continue;
-        }
-        struct want *want = &m->want[(size_t)at * RANK_MINUTES_PARTS + row->minutes[i]];
-        want->said = true;
-        if (want->summary.count != row->counts[i] ||
-            !verify_same(summary_total(&want->summary), row->sums[i]))
-            tell(m, row->items[i], "they are not what its points are");
+    if (stored->list.n != made->list.n) {
+        (void)snprintf(wrong, bytes, "%" PRIu32 " minutes are stored, its points are in %" PRIu32,
+                       stored->list.n, made->list.n);
+        return;
     }
-    free(row);
-    return err;
-}
-
-static int check(struct minutes_check *m)
-{
-    const struct block_filter filter = {.category = m->list->category,
-                                        .dimensions = &m->list->dimension,
-                                        .dimensions_count = 1,
-                                        .items = m->sorted,
-                                        .items_count = m->list->count,
-                                        .from_ms = INT64_MIN,
-                                        .to_ms = INT64_MAX};
-    const struct storage_rank_filter ranks = {.category = m->list->category,
-                                              .dimension = m->list->dimension,
-                                              .kind = STORAGE_RANK_MINUTES,
-                                              .last = UINT32_MAX};
-    int err = storage_run_packs(m->in->second, m->run, &filter, STORAGE_SUMMARIES | STORAGE_VECTORS,
-                                add_row, m);
-    if (err == 0)
-        err = storage_run_ranks(m->in->second, m->run, &ranks, check_row, m);
-    for (uint32_t i = 0; err == 0 && i < m->list->count; i++)
-        for (uint32_t k = 0; k < RANK_MINUTES_PARTS; k++) {
-            const struct want *want = &m->want[(size_t)i * RANK_MINUTES_PARTS + k];
-            if (want->summary.count > 0 && !want->said)
-                tell(m, m->items[i].item, "one is missing");
-        }
-    return err;
+    for (uint32_t i = 0; i < made->list.n; i++) {
+        const struct minute *a = &stored->list.v[i], *b = &made->list.v[i];
+        if (is_same(a, b))
+            continue;
+        const struct summary *x = &a->bucket.summary, *y = &b->bucket.summary;
+        (void)snprintf(wrong, bytes,
+                       "item %" PRIu32 ", minute %" PRIu32 ": count %" PRIu64
+                       ", sum %.17g, min, max, first, last %g %g %g %g; its points %" PRIu32
+                       ", %" PRIu32 ": %" PRIu64 ", %.17g, %g %g %g %g",
+                       a->item, a->bucket.number, x->count, summary_total(x), x->min, x->max,
+                       x->first, x->last, b->item, b->bucket.number, y->count, summary_total(y),
+                       y->min, y->max, y->first, y->last);
+        return;
+    }
 }
 
 int verify_minutes(struct inspect *in, const struct storage_run *run,
-                   const struct verify_list *list, uint64_t *rows_out)
+                   const struct storage_pack *pack, char *wrong, size_t bytes)
 {
-    struct minutes_check m = {.in = in, .run = run, .list = list};
-    size_t cells = (size_t)list->count * RANK_MINUTES_PARTS;
-    m.items = calloc(list->count + 1, sizeof(*m.items));
-    m.sorted = calloc(list->count + 1, sizeof(*m.sorted));
-    m.want = calloc(cells + 1, sizeof(*m.want));
-    int err = m.items == NULL || m.sorted == NULL || m.want == NULL ? LT_ENOMEM : 0;
-    for (uint32_t i = 0; i < list->count && err == 0; i++)
-        m.items[i] = (struct position){list->items[i], i};
-    for (size_t i = 0; i < cells && err == 0; i++)
-        summary_init(&m.want[i].summary);
-    if (err == 0) {
-        qsort(m.items, list->count, sizeof(*m.items), compare_positions);
-        for (uint32_t i = 0; i < list->count; i++)
-            m.sorted[i] = m.items[i].item;
-        err = check(&m);
-    }
-    *rows_out = m.rows;
-    free(m.items);
-    free(m.sorted);
-    free(m.want);
+    struct minutes stored = {0}, made = {0};
+    int64_t from_ms = run->range.from_s * 1000;
+    wrong[0] = '\0';
+    if (pack->minutes.p == NULL)
+        return 0;
+    int err = rollup_open(in->rollup, from_ms, MINUTES_STEP_MS, pack->summaries, pack->minutes,
+                          NULL, 0, keep, &stored);
+    if (err == 0)
+        err = minutes_open(in->minutes, from_ms, pack->summaries, pack->vectors, (struct slice){0},
+                           NULL, 0, keep, &made);
+    if (err == 0)
+        compare(&stored, &made, wrong, bytes);
+    VEC_FINI(&stored.list);
+    VEC_FINI(&made.list);
     return err;
 }
