@@ -6,7 +6,10 @@ import os
 import subprocess
 import time
 
+from benchlib.server import Server, as_map
+
 HOUR_S = 3600
+DOWNSAMPLE_LIMIT_S = 3600
 
 # name: steps of longtail-generate, each (hours, how many hours before the end it ends, flags)
 SETS = {
@@ -27,6 +30,7 @@ SETS = {
     "sparse": [(24, 0, {"items": 200_000, "points": 12})],
     "dense": [(169, 0, {"items": 1000, "points": 6, "dense": 300})],
 }
+DOWNSAMPLED = ("dense",)  # whose days have become minutes and hours, as the job makes them of days that are over
 QUICK = 100  # --quick divides items by this
 
 
@@ -37,6 +41,21 @@ def generate(build, stack, prefix, end_s, flags):
     for name, value in flags.items():
         argv += [f"--{name}", str(value)]
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+def downsample(build, stack, prefix, folder):
+    """Runs a server until no day has to be made any more."""
+    with Server(build, stack, prefix, folder, roles="ingest,store,query,jobs", **{"keep-1s": "400d"}) as server:
+        client = server.client()
+        begin = time.monotonic()
+        while True:
+            time.sleep(1)
+            jobs = [as_map(job) for job in client.ask("JOBS")[1]]
+            job = next(j for j in jobs if j["name"] == "downsample")
+            if job["state"] == "idle" and not job["what"] and job["pieces"] > 0:
+                return
+            if job["error"] or time.monotonic() - begin > DOWNSAMPLE_LIMIT_S:
+                raise SystemExit(f"downsample: {job}")
 
 
 class Data:
@@ -71,6 +90,9 @@ class Data:
             say(f"data '{name}': {hours} hours of {self.flags(name, step)}")
             generate(self.build, self.stack, self.prefix(name), self.end_s - before_end * HOUR_S,
                      {"hours": hours, **self.flags(name, step)})
+        if name in DOWNSAMPLED:
+            say(f"data '{name}': minutes and hours of its days")
+            downsample(self.build, self.stack, self.prefix(name), os.path.join(self.folder, "server", name))
         self.note[name] = {"seconds": round(time.monotonic() - begin, 1)}
         with open(self.note_path, "w") as f:
             json.dump(self.note, f, indent=1)
