@@ -28,14 +28,22 @@ class Closer(threading.Thread):
         self.closed = 0
 
     def run(self):
+        """A flush tries a few times to find an open run: between two closes there is one flush at least, however slow."""
+        stored = None
         with self.connection.cursor() as cursor:
             for _ in range(CLOSES):
-                cursor.execute(f"SELECT epoch FROM `{self.prefix}meta`.progress_1 FOR UPDATE")
+                time.sleep(0.15)
+                while stored == (stored := self.lock_progress(cursor)):
+                    self.connection.commit()
+                    time.sleep(0.01)
                 for database in self.databases:
                     self.closed += cursor.execute(
                         f"UPDATE `{database}`.manifest_4 SET state = 3, state_at = NOW(6) WHERE state = 2 LIMIT 1")
                 self.connection.commit()
-                time.sleep(0.15)
+
+    def lock_progress(self, cursor):
+        cursor.execute(f"SELECT `next` FROM `{self.prefix}meta`.progress_1 FOR UPDATE")
+        return cursor.fetchall()
 
     def manifest(self, where):
         with self.connection.cursor() as cursor:
