@@ -6,9 +6,9 @@ import os
 import subprocess
 import time
 
-from benchlib.server import Server, as_map
+from benchlib.server import ReplyError, Server, as_map
 
-HOUR_S = 3600
+HOUR_S, DAY_S = 3600, 86400
 DOWNSAMPLE_LIMIT_S = 3600
 
 # name: steps of longtail-generate, each (hours, how many hours before the end it ends, flags)
@@ -43,19 +43,34 @@ def generate(build, stack, prefix, end_s, flags):
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
-def downsample(build, stack, prefix, folder):
-    """Runs a server until no day has to be made any more."""
+def asked(client, *words):
+    """Not before the server has taken its partition."""
+    try:
+        client.ask(*words)
+    except ReplyError as e:
+        if "owned" not in str(e):
+            raise
+        return False
+    return True
+
+
+def downsample(build, stack, prefix, folder, from_s, to_s):
+    """Has a server make all days that end before to_s: RUN, because a job that is idle may be between two days."""
     with Server(build, stack, prefix, folder, roles="ingest,store,query,jobs", **{"keep-1s": "400d"}) as server:
         client = server.client()
         begin = time.monotonic()
+        while not asked(client, "JOBS", "RUN", "downsample", from_s // DAY_S * DAY_S, to_s // DAY_S * DAY_S):
+            if time.monotonic() - begin > DOWNSAMPLE_LIMIT_S:
+                raise SystemExit("downsample: the server does not take its partition; see its log")
+            time.sleep(0.1)
         while True:
-            time.sleep(1)
             jobs = [as_map(job) for job in client.ask("JOBS")[1]]
             job = next(j for j in jobs if j["name"] == "downsample")
-            if job["state"] == "idle" and not job["what"] and job["pieces"] > 0:
-                return
-            if job["error"] or time.monotonic() - begin > DOWNSAMPLE_LIMIT_S:
+            if job["error"] or job["asked_error"] or time.monotonic() - begin > DOWNSAMPLE_LIMIT_S:
                 raise SystemExit(f"downsample: {job}")
+            if job["asked"] == 0:
+                return
+            time.sleep(1)
 
 
 class Data:
@@ -92,7 +107,9 @@ class Data:
                      {"hours": hours, **self.flags(name, step)})
         if name in DOWNSAMPLED:
             say(f"data '{name}': minutes and hours of its days")
-            downsample(self.build, self.stack, self.prefix(name), os.path.join(self.folder, "server", name))
+            hours = sum(step[0] for step in SETS[name])
+            downsample(self.build, self.stack, self.prefix(name), os.path.join(self.folder, "server", name),
+                       self.end_s - hours * HOUR_S, self.end_s)
         self.note[name] = {"seconds": round(time.monotonic() - begin, 1)}
         with open(self.note_path, "w") as f:
             json.dump(self.note, f, indent=1)
