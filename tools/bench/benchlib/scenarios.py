@@ -29,6 +29,7 @@ SCENARIOS = [
     topq("open-hour", "an hour that is still open, in 11 pieces and 5 minutes as flushed; 1 M items, 12 M points", "open", -1,
          0, None, "LIMIT", 10),
     topq("open-half", "the last 30 minutes of it", "open", -0.5, 0, None, "LIMIT", 10),
+    topq("open-quarter", "the last 15.5 minutes of it, unaligned to its pieces", "open", -0.2583, 0, 150, "LIMIT", 10),
     topq("open-edge", "15 minutes of it, unaligned to its pieces", "open", -0.4, -0.15, None, "LIMIT", 10),
     {"name": "range-week", "title": "RANGE, one dense series, one week at 600 intervals", "data": "dense",
      "from_h": -169, "to_h": -1, "bar_ms": 5, "command": "RANGE", "runs": 51,
