@@ -101,6 +101,15 @@ static int add_fresh_block(void *arg, const struct block *block)
     return err;
 }
 
+/* Does one of the family's targets need its points in ascending time? */
+static bool has_ordered(const struct range *r, const struct range_family *f)
+{
+    bool ordered = false;
+    for (uint32_t i = 0; i < f->count; i++)
+        ordered |= is_ordered(&r->targets[f->targets[i]]);
+    return ordered;
+}
+
 /* 1-second data. Where the hours' own runs have expired, points that may repeat what the coarser
  * run has summed up are left out: a point must not count twice. */
 static int scan_seconds(struct range *r, const struct range_family *f)
@@ -110,12 +119,11 @@ static int scan_seconds(struct range *r, const struct range_family *f)
                              .wants = range_wants_item,
                              .add = add_point,
                              .add_many = add_many,
-                             .arg = r};
+                             .arg = r,
+                             .ordered = has_ordered(r, f)};
     int err = range_filter(r, f, r->part->from_ms, r->part->to_ms, &filter);
     if (err != 0)
         return err;
-    for (uint32_t i = 0; i < f->count; i++)
-        sink.ordered |= is_ordered(&r->targets[f->targets[i]]);
     if (r->part->expired) {
         filter.fresh = true;
         return sink.ordered ? 0 : source_scan(&r->read->source, &filter, add_fresh_block, r);
@@ -302,10 +310,7 @@ static int scan_before(struct range *r, const struct range_family *f)
                              .add = add_point,
                              .arg = r,
                              .ordered = true};
-    bool ordered = false;
-    for (uint32_t i = 0; i < f->count; i++)
-        ordered |= is_ordered(&r->targets[f->targets[i]]);
-    if (!ordered)
+    if (!has_ordered(r, f))
         return 0;
     int err = range_filter(r, f, from_ms - look_back_ms(r), from_ms, &filter);
     return err != 0 ? err : fold_run(&r->read->source, &filter, &sink);
