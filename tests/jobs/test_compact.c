@@ -65,6 +65,15 @@ static void test_an_hour_becomes_one_run(void **state)
     assert_int_equal(rig_count(&f->rig, STORAGE_BUILDING), 0);
 }
 
+static void compact_all_hours(struct fixture *f)
+{
+    for (unsigned hour = 0; hour < WORLD_HOURS; hour++) {
+        assert_int_equal(compact_range(&f->rig.context, rig_hour(hour)), 0);
+        world_check_run(&f->world, &f->rig, hour);
+    }
+    world_check(&f->world, &f->rig);
+}
+
 static void test_late_points_and_repeats_at_random_moments(void **state)
 {
     struct fixture *f = *state;
@@ -77,11 +86,7 @@ static void test_late_points_and_repeats_at_random_moments(void **state)
         world_check_run(&f->world, &f->rig, hour);
         world_check(&f->world, &f->rig);
     }
-    for (unsigned hour = 0; hour < WORLD_HOURS; hour++) {
-        assert_int_equal(compact_range(&f->rig.context, rig_hour(hour)), 0);
-        world_check_run(&f->world, &f->rig, hour);
-    }
-    world_check(&f->world, &f->rig);
+    compact_all_hours(f);
     /* All of it has been moved out of the catch-all by now. */
     assert_int_equal(rig_count(&f->rig, STORAGE_OPEN), 0);
     assert_int_equal(rig_count(&f->rig, STORAGE_CLOSED), 0);
@@ -173,11 +178,7 @@ static void test_pieces_at_random_moments(void **state)
             world_check_run(&f->world, &f->rig, hour);
         world_check(&f->world, &f->rig);
     }
-    for (unsigned hour = 0; hour < WORLD_HOURS; hour++) {
-        assert_int_equal(compact_range(&f->rig.context, rig_hour(hour)), 0);
-        world_check_run(&f->world, &f->rig, hour);
-    }
-    world_check(&f->world, &f->rig);
+    compact_all_hours(f);
 }
 
 /* ---- blocks by hand ---- */

@@ -156,7 +156,7 @@ static void model_fill(struct model *m)
                           world_random(w, (uint32_t)w->next + 1), &style);
 }
 
-static void model_init(struct model *m, uint32_t seed)
+static void model_open(struct model *m, uint32_t seed)
 {
     memset(m, 0, sizeof(*m));
     world_init(&m->world, seed);
@@ -167,6 +167,11 @@ static void model_init(struct model *m, uint32_t seed)
                                   .memory_bytes_max = 64 << 20,
                                   .requests_max = 4};
     assert_int_equal(query_create(&config, &m->query), 0);
+}
+
+static void model_init(struct model *m, uint32_t seed)
+{
+    model_open(m, seed);
     model_fill(m);
 }
 
@@ -659,15 +664,7 @@ static void test_reads_agree_with_the_model(void **state)
  * by the minutes of rows, stored ones and others, beside seconds. */
 static void model_init_dense(struct model *m, uint32_t seed)
 {
-    memset(m, 0, sizeof(*m));
-    world_init(&m->world, seed);
-    inline_init(&m->executor, &m->world.session);
-    struct query_config config = {.head = &m->world.head,
-                                  .executor = &m->executor.executor,
-                                  .deadline_ms = 60000,
-                                  .memory_bytes_max = 64 << 20,
-                                  .requests_max = 4};
-    assert_int_equal(query_create(&config, &m->query), 0);
+    model_open(m, seed);
     struct world *w = &m->world;
     assert_int_equal(
         catalog_add_rule(w->catalog, SLICE_LIT("host.net.*"), KIND_COUNTER, PRECISION_KEEP), 0);

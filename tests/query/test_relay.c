@@ -117,10 +117,35 @@ static int see(void *arg, const struct crew_member *member, const struct block *
     return 0;
 }
 
-/* Puts blocks of any kind into a relay; the sums that are to be seen. */
-static int put_blocks(struct bench *b, struct relay *relay, struct columns *kept,
-                      uint64_t items[BLOCKS], uint64_t times[BLOCKS])
+struct trial { /* a relay, and what is put into it */
+    struct bench bench;
+    struct relay *relay;
+    struct seen *seen;
+    struct columns *kept;                  /* of blocks that stay */
+    uint64_t items[BLOCKS], times[BLOCKS]; /* the sums that are to be seen */
+};
+
+static void trial_open(struct trial *t, uint32_t seed)
 {
+    memset(t, 0, sizeof(*t));
+    t->seen = calloc(1, sizeof(*t->seen));
+    t->kept = calloc(BLOCKS, sizeof(*t->kept));
+    bench_open(&t->bench, seed, 256 << 20);
+    assert_int_equal(relay_create(&t->bench.read, see, t->seen, &t->relay), 0);
+}
+
+static void trial_close(struct trial *t)
+{
+    relay_destroy(&t->relay);
+    bench_close(&t->bench);
+    free(t->kept);
+    free(t->seen);
+}
+
+/* Puts blocks of any kind into the relay. */
+static int put_blocks(struct trial *t)
+{
+    struct bench *b = &t->bench;
     struct arrival_codec *codec;
     struct buffer body;
     struct columns *gone = calloc(1, sizeof(*gone));
@@ -129,19 +154,19 @@ static int put_blocks(struct bench *b, struct relay *relay, struct columns *kept
     int err = 0;
     for (uint32_t h = 0; h < BLOCKS && err == 0; h++) {
         uint32_t kind = world_random(&b->world, 5);
-        struct columns *c = kind == 1 ? &kept[h] : gone;
+        struct columns *c = kind == 1 ? &t->kept[h] : gone;
         fill_columns(b, c, 1 + world_random(&b->world, POINTS_MAX));
         struct block block = block_of(c, h);
         for (uint32_t i = 0; i < c->count; i++) {
-            items[h] += c->items[i];
-            times[h] += (uint64_t)c->times_ms[i];
+            t->items[h] += c->items[i];
+            t->times[h] += (uint64_t)c->times_ms[i];
         }
         block.stays = kind == 1;
         if (kind > 1) {
             struct block sealed = {.fresh = true, .host = h, .body = seal(codec, &block, &body)};
             block = sealed;
         }
-        err = relay_block(relay, &block);
+        err = relay_block(t->relay, &block);
         memset(gone, 0xff, sizeof(*gone));
         memset(body.data, 0xff, body.len);
     }
@@ -154,47 +179,31 @@ static int put_blocks(struct bench *b, struct relay *relay, struct columns *kept
 static void test_each_block_is_visited_once(void **state)
 {
     for (uint32_t seed = 1; seed <= 8; seed++) {
-        struct bench b;
-        struct relay *relay;
-        struct seen *seen = calloc(1, sizeof(*seen));
-        struct columns *kept = calloc(BLOCKS, sizeof(*kept));
-        uint64_t items[BLOCKS] = {0}, times[BLOCKS] = {0};
-        bench_open(&b, seed, 256 << 20);
-        assert_int_equal(relay_create(&b.read, see, seen, &relay), 0);
-        assert_int_equal(put_blocks(&b, relay, kept, items, times), 0);
-        assert_int_equal(relay_finish(relay), 0);
-        relay_destroy(&relay);
+        struct trial t;
+        trial_open(&t, seed);
+        assert_int_equal(put_blocks(&t), 0);
+        assert_int_equal(relay_finish(t.relay), 0);
         for (uint32_t h = 0; h < BLOCKS; h++) {
-            assert_int_equal(seen->blocks[h], 1);
-            assert_int_equal(seen->items[h], items[h]);
-            assert_int_equal(seen->times[h], times[h]);
+            assert_int_equal(t.seen->blocks[h], 1);
+            assert_int_equal(t.seen->items[h], t.items[h]);
+            assert_int_equal(t.seen->times[h], t.times[h]);
         }
-        assert_true(seen->members != 0);
-        bench_close(&b);
-        free(kept);
-        free(seen);
+        assert_true(t.seen->members != 0);
+        trial_close(&t);
     }
 }
 
 static void test_an_error_ends_it(void **state)
 {
     for (uint32_t seed = 1; seed <= 40; seed++) {
-        struct bench b;
-        struct relay *relay;
-        struct seen *seen = calloc(1, sizeof(*seen));
-        struct columns *kept = calloc(BLOCKS, sizeof(*kept));
-        uint64_t items[BLOCKS] = {0}, times[BLOCKS] = {0};
-        bench_open(&b, seed, 256 << 20);
-        seen->fails_left = 1 + world_random(&b.world, BLOCKS - 1);
-        assert_int_equal(relay_create(&b.read, see, seen, &relay), 0);
-        int err = put_blocks(&b, relay, kept, items, times);
+        struct trial t;
+        trial_open(&t, seed);
+        t.seen->fails_left = 1 + world_random(&t.bench.world, BLOCKS - 1);
+        int err = put_blocks(&t);
         if (err == 0)
-            err = relay_finish(relay);
+            err = relay_finish(t.relay);
         assert_int_equal(err, LT_EIO);
-        relay_destroy(&relay);
-        bench_close(&b);
-        free(kept);
-        free(seen);
+        trial_close(&t);
     }
 }
 
@@ -202,46 +211,30 @@ static void test_an_error_ends_it(void **state)
 static void test_it_can_be_left_at_any_time(void **state)
 {
     for (uint32_t seed = 1; seed <= 20; seed++) {
-        struct bench b;
-        struct relay *relay;
-        struct seen *seen = calloc(1, sizeof(*seen));
-        struct columns *kept = calloc(BLOCKS, sizeof(*kept));
-        uint64_t items[BLOCKS] = {0}, times[BLOCKS] = {0};
-        bench_open(&b, seed, 256 << 20);
-        assert_int_equal(relay_create(&b.read, see, seen, &relay), 0);
-        assert_int_equal(put_blocks(&b, relay, kept, items, times), 0);
-        relay_destroy(&relay);
-        bench_close(&b);
-        free(kept);
-        free(seen);
+        struct trial t;
+        trial_open(&t, seed);
+        assert_int_equal(put_blocks(&t), 0);
+        trial_close(&t);
     }
 }
 
 static void test_a_killed_or_late_read_ends(void **state)
 {
     for (int late = 0; late < 2; late++) {
-        struct bench b;
-        struct relay *relay;
-        struct seen *seen = calloc(1, sizeof(*seen));
-        struct columns *kept = calloc(BLOCKS, sizeof(*kept));
-        uint64_t items[BLOCKS] = {0}, times[BLOCKS] = {0};
-        bench_open(&b, 7, 256 << 20);
-        assert_int_equal(relay_create(&b.read, see, seen, &relay), 0);
+        struct trial t;
+        trial_open(&t, 7);
         if (late) {
-            b.guard.deadline_mono_ms = 0;
+            t.bench.guard.deadline_mono_ms = 0;
             for (uint32_t i = 0; i < READ_HELPERS_MAX; i++)
-                b.read.helpers[i].deadline_mono_ms = 0;
+                t.bench.read.helpers[i].deadline_mono_ms = 0;
         } else {
-            b.guard.cancelled = true;
+            t.bench.guard.cancelled = true;
         }
-        int err = put_blocks(&b, relay, kept, items, times);
+        int err = put_blocks(&t);
         if (err == 0)
-            err = relay_finish(relay);
+            err = relay_finish(t.relay);
         assert_int_equal(err, late ? LT_ETIMEOUT : LT_ECANCELLED);
-        relay_destroy(&relay);
-        bench_close(&b);
-        free(kept);
-        free(seen);
+        trial_close(&t);
     }
 }
 
