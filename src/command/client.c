@@ -85,15 +85,30 @@ void client_setinfo(struct command_call *call)
         resp_error(call->reply, SLICE_LIT(SESSION_NAME_ERROR));
 }
 
+/* Clients are of the type normal; of the others there are none. */
+static bool lists_type(const struct command_call *call)
+{
+    static const char *const types[] = {"normal", "master", "slave", "replica", "pubsub"};
+    for (size_t i = 0; i < ARRAY_LEN(types); i++)
+        if (call->argc == 4 && slice_ieq_str(call->argv[2], "TYPE") &&
+            slice_ieq_str(call->argv[3], types[i]))
+            return true;
+    return false;
+}
+
 void client_list(struct command_call *call)
 {
     struct buffer lines;
     buffer_init(&lines, LIST_BYTES_MAX);
-    if (call->argc == 2) {
-        for (struct session *s = call->session->all->first; s != NULL; s = s->next)
+    if (call->argc == 2 || lists_type(call)) {
+        bool none = call->argc == 4 && !slice_ieq_str(call->argv[3], "normal");
+        for (struct session *s = call->session->all->first; s != NULL && !none; s = s->next)
             if (visible(call, s))
                 append_line(&lines, s);
-    } else if (!slice_ieq_str(call->argv[2], "ID") || call->argc == 3) {
+        reply_lines(call, &lines);
+        return;
+    }
+    if (!slice_ieq_str(call->argv[2], "ID") || call->argc == 3) {
         resp_error_printf(call->reply, "ERR syntax error, expected: %s", call->spec->syntax);
         buffer_fini(&lines);
         return;
@@ -205,4 +220,21 @@ void client_no_evict(struct command_call *call)
         resp_simple(call->reply, SLICE_LIT("OK"));
     else
         resp_error_printf(call->reply, "ERR syntax error, expected: %s", call->spec->syntax);
+}
+
+void client_reply(struct command_call *call)
+{
+    if (slice_ieq_str(call->argv[2], "on"))
+        resp_simple(call->reply, SLICE_LIT("OK"));
+    else if (slice_ieq_str(call->argv[2], "off") || slice_ieq_str(call->argv[2], "skip"))
+        resp_error(call->reply,
+                   SLICE_LIT("ERR replies are always on: the reply is what says that a write is in "
+                             "the log. Pipeline instead: send on, and read the replies later"));
+    else
+        resp_error_printf(call->reply, "ERR syntax error, expected: %s", call->spec->syntax);
+}
+
+void client_getredir(struct command_call *call)
+{
+    resp_integer(call->reply, -1);
 }

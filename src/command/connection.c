@@ -146,6 +146,24 @@ void connection_reset(struct command_call *call)
     resp_simple(call->reply, SLICE_LIT("RESET"));
 }
 
+/* The number is right at once, whatever was asked for: waiting for replicas would only make the
+ * client wait. */
+void connection_wait(struct command_call *call)
+{
+    int64_t replicas, timeout_ms;
+    if (number_parse_i64(call->argv[1], &replicas) != 0 || replicas < 0)
+        resp_error(call->reply, SLICE_LIT("ERR value is not an integer or out of range, expected a "
+                                          "number of replicas"));
+    else if (number_parse_i64(call->argv[2], &timeout_ms) != 0)
+        resp_error(call->reply, SLICE_LIT("ERR timeout is not an integer or out of range"));
+    else if (timeout_ms < 0)
+        resp_error(call->reply, SLICE_LIT("ERR timeout is negative"));
+    else if (session_writes_pending(call->session))
+        call_again_after_writes(call);
+    else
+        resp_integer(call->reply, 0);
+}
+
 void connection_select(struct command_call *call)
 {
     int64_t index;

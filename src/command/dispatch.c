@@ -18,6 +18,46 @@ static void quote_arguments(struct buffer *out, const struct slice *argv, uint32
     }
 }
 
+/* What to type in place of a command of Redis that is none here. */
+static const char *advice_for(struct slice word)
+{
+    static const struct {
+        const char *words; /* between blanks */
+        const char *advice;
+    } advice[] = {
+        {" subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe publish spublish "
+         "pubsub ",
+         "there are no channels here, and nothing is published: ask with TS.GET or RANGE"},
+        {" get set mget mset incr decr incrby decrby append hset hget hgetall lpush rpush lrange "
+         "sadd "
+         "smembers zadd zrange xadd xrange setex setnx getset ",
+         "every key is a time series: TS.ADD key * value stores, TS.GET key reads"},
+        {" del unlink expire pexpire expireat pexpireat persist rename renamenx copy flushdb "
+         "flushall "
+         "move ",
+         "keys can not be changed as a whole in this version: TS.DEL key - + deletes a series' "
+         "points"},
+        {" keys scan dbsize randomkey ",
+         "this version does not list keys: CATEGORY LIST tells what is kept, TOPQ which items"},
+        {" watch unwatch ",
+         "EXEC is not made to depend on keys: other clients' commands may stand between its own"},
+        {" cluster readonly readwrite asking ", "there is no cluster here: any process answers"},
+        {" save bgsave bgrewriteaof lastsave ",
+         "a write that was answered is in the log already, there is nothing to save"},
+    };
+    char padded[TABLE_WORD_BYTES_MAX + 3] = " ";
+    if (word.n > TABLE_WORD_BYTES_MAX)
+        return NULL;
+    for (size_t i = 0; i < word.n; i++)
+        padded[1 + i] = (char)tolower((unsigned char)word.p[i]);
+    padded[1 + word.n] = ' ';
+    for (size_t i = 0; i < ARRAY_LEN(advice); i++)
+        if (slice_find(word, ' ') == word.n && word.n > 0 &&
+            strstr(advice[i].words, padded) != NULL)
+            return advice[i].advice;
+    return NULL;
+}
+
 static void refuse_unknown(struct command_table table, struct resp_writer reply,
                            const struct slice *argv, uint32_t argc)
 {
@@ -31,8 +71,11 @@ static void refuse_unknown(struct command_table table, struct resp_writer reply,
     buffer_append(&text, argv[0].p, shown);
     buffer_append_str(&text, "', with args beginning with: ");
     buffer_append_slice(&text, buffer_slice(&arguments));
+    const char *advice = advice_for(argv[0]);
     const struct command_spec *closest = table_closest(table, argv[0]);
-    if (closest != NULL)
+    if (advice != NULL)
+        buffer_printf(&text, "- %s", advice);
+    else if (closest != NULL)
         buffer_printf(&text, "- did you mean %s", closest->syntax);
     resp_error(reply, buffer_slice(&text));
     buffer_fini(&arguments);

@@ -317,6 +317,8 @@ void introspect_getkeys(struct command_call *call)
     const struct slice *argv = call->argv + 2;
     uint32_t argc = call->argc - 2;
     const struct command_spec *spec = table_find(call->session->all->table, argv[0]);
+    if (spec != NULL && spec->subcommands.count > 0 && argc > 1)
+        spec = table_find(spec->subcommands, argv[1]);
     if (spec == NULL || !spec_takes(spec, argc)) {
         resp_error(call->reply, spec == NULL
                                     ? SLICE_LIT("ERR Invalid command specified")
@@ -335,6 +337,14 @@ void introspect_getkeys(struct command_call *call)
     resp_array(call->reply, last < first ? 0 : (last - first) / step + 1);
     for (uint32_t i = first; i <= last; i += step)
         resp_bulk(call->reply, argv[i]);
+}
+
+/* ---- MODULE LIST ---- */
+
+/* As HELLO says. */
+void introspect_modules(struct command_call *call)
+{
+    resp_array(call->reply, 0);
 }
 
 /* ---- HELP of every container ---- */

@@ -215,6 +215,7 @@ int server_create(const struct server_config *config, struct server **out)
     if (status != 0)
         goto fail_listen;
     /* Last, because a hook can not be taken back. */
+    sessions->port = server->port;
     status = reactor_on_turn_end(server->reactor, on_turn_end, server);
     if (status != 0)
         goto fail_listen;

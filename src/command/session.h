@@ -37,6 +37,7 @@ struct sessions {
     size_t transaction_bytes_max;
     struct resp_limits limits[2]; /* before and after authentication */
     struct session *first, *last;
+    int port; /* see server_port */
     uint32_t count;
     uint64_t next_id;
     uint64_t connections; /* since the start */

@@ -4,14 +4,13 @@
 #include "command/session.h"
 #include "command_table.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
-/* How the server is: INFO for tools, STATUS for people, both from the same lines. And CONFIG, TIME.
- */
+/* How the server is: INFO for tools, STATUS for people, both from the same lines. And TIME. */
 
 /* The level of Redis whose protocol and replies this server keeps to: tools gate on it. */
 #define REDIS_VERSION "7.0.0"
@@ -92,7 +91,9 @@ static void write_server(void *arg, struct status_sink *sink)
     sink->text(sink, "os", system);
     sink->number(sink, "arch_bits", (int64_t)sizeof(void *) * 8);
     sink->number(sink, "process_id", getpid());
+    sink->number(sink, "tcp_port", ((const struct sessions *)arg)->port);
     sink->number(sink, "uptime_in_seconds", uptime_s > 0 ? uptime_s : 0);
+    sink->number(sink, "uptime_in_days", uptime_s > 0 ? uptime_s / 86400 : 0);
     sink->text(sink, "role_ingest", deps->ingest != NULL ? "yes" : "no");
     sink->text(sink, "role_query", deps->query != NULL ? "yes" : "no");
     sink->text(sink, "role_jobs", deps->jobs != NULL ? "yes" : "no");
@@ -121,6 +122,67 @@ static void write_stats(void *arg, struct status_sink *sink)
     sink->number(sink, "protocol_errors", (int64_t)all->errors_protocol);
     sink->number(sink, "auth_failures", (int64_t)all->auth_failures);
     sink->number(sink, "client_output_buffer_limit_disconnections", (int64_t)all->cut_slow);
+}
+
+static int64_t resident_bytes(void)
+{
+    long long pages = 0;
+    FILE *statm = fopen("/proc/self/statm", "re");
+    if (statm == NULL || fscanf(statm, "%*s %lld", &pages) != 1)
+        pages = 0;
+    if (statm != NULL)
+        fclose(statm);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+static void write_memory(void *arg, struct status_sink *sink)
+{
+    struct rusage usage = {0};
+    char human[32];
+    int64_t resident = resident_bytes();
+    (void)getrusage(RUSAGE_SELF, &usage);
+    snprintf(human, sizeof(human), "%.2fM", (double)resident / (1 << 20));
+    sink->number(sink, "used_memory", resident);
+    sink->text(sink, "used_memory_human", human);
+    sink->number(sink, "used_memory_rss", resident);
+    sink->number(sink, "used_memory_peak", (int64_t)usage.ru_maxrss * 1024);
+    sink->number(sink, "total_system_memory",
+                 (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE));
+    sink->number(sink, "maxmemory", 0);
+    sink->text(sink, "maxmemory_policy", "noeviction");
+}
+
+static void write_seconds(struct status_sink *sink, const char *name, struct timeval time)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%lld.%06ld", (long long)time.tv_sec, (long)time.tv_usec);
+    sink->text(sink, name, text);
+}
+
+static void write_cpu(void *arg, struct status_sink *sink)
+{
+    struct rusage usage = {0};
+    (void)getrusage(RUSAGE_SELF, &usage);
+    write_seconds(sink, "used_cpu_sys", usage.ru_stime);
+    write_seconds(sink, "used_cpu_user", usage.ru_utime);
+}
+
+/* What clients ask before they begin: is it a master, alone, and done with loading? Writes are
+ * taken from the first moment on; reads wait by themselves (READY says how far they are). */
+static void write_persistence(void *arg, struct status_sink *sink)
+{
+    sink->number(sink, "loading", 0);
+}
+
+static void write_replication(void *arg, struct status_sink *sink)
+{
+    sink->text(sink, "role", "master");
+    sink->number(sink, "connected_slaves", 0);
+}
+
+static void write_cluster(void *arg, struct status_sink *sink)
+{
+    sink->number(sink, "cluster_enabled", 0);
 }
 
 /* ---- which sections ---- */
@@ -158,9 +220,11 @@ static void collect_from(struct lines *lines, const struct command_call *call,
 static bool collect(struct lines *lines, struct command_call *call)
 {
     struct sessions *all = call->session->all;
-    const struct status_provider own[] = {{"server", write_server, all},
-                                          {"clients", write_clients, all},
-                                          {"stats", write_stats, all}};
+    const struct status_provider own[] = {
+        {"server", write_server, all}, {"clients", write_clients, all},
+        {"memory", write_memory, all}, {"persistence", write_persistence, all},
+        {"stats", write_stats, all},   {"replication", write_replication, all},
+        {"CPU", write_cpu, all},       {"cluster", write_cluster, all}};
     for (size_t i = 0; i < ARRAY_LEN(own); i++)
         collect_from(lines, call, &own[i]);
     for (uint32_t i = 0; i < call->deps->providers_count; i++)
@@ -275,39 +339,7 @@ void status_status(struct command_call *call)
     lines_fini(&lines);
 }
 
-/* ---- CONFIG, TIME ---- */
-
-static bool option_matches(const struct command_call *call, const char *name)
-{
-    enum { PATTERN_BYTES_MAX = 128 };
-    char pattern[PATTERN_BYTES_MAX];
-    for (uint32_t i = 2; i < call->argc; i++) {
-        struct slice word = call->argv[i];
-        if (word.n >= sizeof(pattern)) /* longer than any name */
-            continue;
-        memcpy(pattern, word.p, word.n);
-        pattern[word.n] = '\0';
-        if (fnmatch(pattern, name, FNM_CASEFOLD) == 0)
-            return true;
-    }
-    return false;
-}
-
-void status_config_get(struct command_call *call)
-{
-    const struct option_set *options = call->deps->options;
-    uint32_t matching = 0;
-    for (size_t i = 0; i < option_count(options); i++)
-        matching += option_matches(call, option_spec_at(options, i)->name);
-    resp_map(call->reply, matching);
-    for (size_t i = 0; i < option_count(options); i++) {
-        const char *name = option_spec_at(options, i)->name;
-        if (!option_matches(call, name))
-            continue;
-        resp_bulk_str(call->reply, name);
-        resp_bulk_str(call->reply, option_value_at(options, i));
-    }
-}
+/* ---- TIME ---- */
 
 void status_time(struct command_call *call)
 {

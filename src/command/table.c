@@ -2,12 +2,10 @@
 
 #include <ctype.h>
 
-enum { WORD_BYTES_MAX = 32 };
-
 /* false: longer than any command's name. */
-static bool lower(struct slice word, char out[WORD_BYTES_MAX])
+static bool lower(struct slice word, char out[TABLE_WORD_BYTES_MAX])
 {
-    if (word.n > WORD_BYTES_MAX)
+    if (word.n > TABLE_WORD_BYTES_MAX)
         return false;
     for (size_t i = 0; i < word.n; i++)
         out[i] = (char)tolower((unsigned char)word.p[i]);
@@ -16,7 +14,7 @@ static bool lower(struct slice word, char out[WORD_BYTES_MAX])
 
 const struct command_spec *table_find(struct command_table table, struct slice word)
 {
-    char name[WORD_BYTES_MAX];
+    char name[TABLE_WORD_BYTES_MAX];
     if (!lower(word, name))
         return NULL;
     uint32_t lo = 0, hi = table.count;
@@ -45,7 +43,7 @@ const struct command_spec *table_find_full(struct command_table table, struct sl
 /* Levenshtein's distance, row by row. */
 static size_t distance(struct slice a, struct slice b)
 {
-    size_t row[WORD_BYTES_MAX + 1];
+    size_t row[TABLE_WORD_BYTES_MAX + 1];
     for (size_t j = 0; j <= b.n; j++)
         row[j] = j;
     for (size_t i = 1; i <= a.n; i++) {
@@ -68,7 +66,7 @@ static size_t distance(struct slice a, struct slice b)
 const struct command_spec *table_closest(struct command_table table, struct slice word)
 {
     enum { ERRORS_MAX = 2 };
-    char name[WORD_BYTES_MAX];
+    char name[TABLE_WORD_BYTES_MAX];
     if (!lower(word, name))
         return NULL;
     const struct command_spec *closest = NULL;

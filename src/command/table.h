@@ -34,6 +34,8 @@ struct command_keys {
     const char *flags; /* "RO ACCESS" */
 };
 
+enum { TABLE_WORD_BYTES_MAX = 32 }; /* no name of a command is longer */
+
 struct command_table {
     const struct command_spec *specs; /* sorted by word */
     uint32_t count;

@@ -1,8 +1,6 @@
 #include "query/read.h"
 
 #include "base/vec.h"
-#include "catalog/catalog.h"
-#include "model/name.h"
 #include "query/fold.h"
 
 /* TS.RANGE and TS.GET: one series' points in time order. */
@@ -44,18 +42,6 @@ static int add_point(void *arg, const struct fold_series *series, int64_t time_m
     p->times.v[p->times.n++] = time_ms;
     p->values.v[p->values.n++] = value;
     return 0;
-}
-
-static bool find_series(struct catalog *catalog, struct slice key, struct fold_series *out)
-{
-    struct slice host, metric;
-    struct catalog_series series;
-    name_split_key(key, &host, &metric);
-    uint32_t host_id = catalog_find_host(catalog, host);
-    if (host_id == CATALOG_NONE || !catalog_find_series(catalog, metric, &series))
-        return false;
-    *out = (struct fold_series){series.category, series.dimension, host_id, series.item};
-    return true;
 }
 
 static struct block_filter make_filter(const struct points *p, int64_t from_ms, int64_t to_ms)
@@ -133,7 +119,7 @@ int points_read(struct read *read)
     struct points p = {.read = read,
                        .limit = spec->what == QUERY_POINTS ? spec->limit : 0,
                        .last_only = spec->what == QUERY_LAST};
-    if (!find_series(read_catalog(read), spec->keys[0], &p.series))
+    if (!read_find_series(read, spec->keys[0], &p.series))
         return 0;
     int err = p.last_only ? scan_last(&p) : scan_from(&p, spec->from_ms);
     if (err == 0)

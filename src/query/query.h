@@ -56,7 +56,14 @@ void query_destroy(struct query **query);
  * were ended. To be called every 50 ms or so. */
 void query_tick(struct query *query, int64_t now_mono_ms);
 
-enum query_what { QUERY_RANGE, QUERY_TOPQ, QUERY_POINTS, QUERY_LAST, QUERY_CATEGORIES };
+enum query_what {
+    QUERY_RANGE,
+    QUERY_TOPQ,
+    QUERY_POINTS,
+    QUERY_LAST,
+    QUERY_CATEGORIES,
+    QUERY_EXISTS,
+};
 
 enum aggregate {
     AGGREGATE_AVG,
@@ -83,7 +90,7 @@ struct query_spec {
     const char *command; /* a literal for REQUESTS: "TOPQ" */
     uint64_t client;     /* connection id, for REQUESTS */
 
-    const struct slice *keys; /* RANGE: host/metric names; POINTS, LAST: one */
+    const struct slice *keys; /* RANGE, EXISTS: host/metric names; POINTS, LAST: one */
     uint32_t keys_count;
     int64_t step_ms; /* RANGE */
     enum aggregate aggregate;

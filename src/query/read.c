@@ -1,5 +1,9 @@
 #include "query/read.h"
 
+#include "catalog/catalog.h"
+#include "model/name.h"
+#include "query/fold.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +16,19 @@ void read_why(struct read *read, const char *format, ...)
     va_start(args, format);
     vsnprintf(read->why, sizeof(read->why), format, args);
     va_end(args);
+}
+
+bool read_find_series(struct read *read, struct slice key, struct fold_series *out)
+{
+    struct catalog *catalog = read_catalog(read);
+    struct slice host, metric;
+    struct catalog_series series;
+    name_split_key(key, &host, &metric);
+    uint32_t host_id = catalog_find_host(catalog, host);
+    if (host_id == CATALOG_NONE || !catalog_find_series(catalog, metric, &series))
+        return false;
+    *out = (struct fold_series){series.category, series.dimension, host_id, series.item};
+    return true;
 }
 
 static void answer_destroy(struct answer **answer)
@@ -50,6 +67,8 @@ static struct result_source *source_of(struct read *read)
         return &result->topq.source;
     case QUERY_CATEGORIES:
         return &result->categories.source;
+    case QUERY_EXISTS:
+        return &result->keys.source;
     case QUERY_POINTS:
     case QUERY_LAST:
         break;
@@ -97,6 +116,8 @@ static int run_kind(struct read *read)
         return topq_read(read);
     case QUERY_CATEGORIES:
         return categories_read(read);
+    case QUERY_EXISTS:
+        return exists_read(read);
     case QUERY_POINTS:
     case QUERY_LAST:
         break;

@@ -40,10 +40,16 @@ MUST_USE int read_run(struct read *read);
 
 void read_why(struct read *read, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* The series that a key names, as numbers; false: its host or its metric was never seen. That both
+ * are known does not mean that they have met. */
+struct fold_series;
+bool read_find_series(struct read *read, struct slice key, struct fold_series *out);
+
 /* The kinds of read: source is open; fill answer->result. */
 MUST_USE int range_read(struct read *read);
 MUST_USE int topq_read(struct read *read);
 MUST_USE int points_read(struct read *read);
+MUST_USE int exists_read(struct read *read);
 MUST_USE int categories_read(struct read *read);
 
 static inline struct catalog *read_catalog(struct read *read)

@@ -88,6 +88,17 @@ struct result_points {
     uint32_t count;
 };
 
+struct result_key {
+    bool known;                /* false: the series has no point */
+    uint64_t points_in_memory; /* of the head; a point that was written twice counts twice */
+};
+
+struct result_keys {
+    struct result_source source;
+    const struct result_key *keys; /* in the order asked for */
+    uint32_t count;
+};
+
 /* A category in use, or a declared pattern that nothing has matched yet (items 0). */
 struct result_category {
     struct slice name;
@@ -106,6 +117,7 @@ union query_result {
     struct result_range range;
     struct result_topq topq;
     struct result_categories categories;
+    struct result_keys keys;
     struct result_points points; /* POINTS; LAST: count is 0 or 1 */
 };
 

@@ -1,0 +1,113 @@
+#include "command/read_request.h"
+
+#include "command_table.h"
+
+#include <inttypes.h>
+
+/* The commands of Redis that ask about keys, whatever their type: EXISTS TYPE TTL PTTL EXPIRETIME
+ * PEXPIRETIME MEMORY USAGE OBJECT ENCODING. A key is there while its series has a point. */
+
+enum {
+    EXISTS_KEYS_MAX = 1000,
+    /* About: the name in the catalog (catalog/items.h), a point in the head (store/segment.h). */
+    NAME_MEMORY_BYTES = 30,
+    POINT_MEMORY_BYTES = 25,
+};
+
+static void ask(struct command_call *call, const char *command, const struct slice *keys,
+                uint32_t count, read_render *render)
+{
+    struct query_spec spec = {
+        .what = QUERY_EXISTS, .command = command, .keys = keys, .keys_count = count};
+    for (uint32_t i = 0; i < count; i++)
+        if (!read_check_key(call, keys[i]))
+            return;
+    read_submit(call, &spec, render, RENDER_NESTED);
+}
+
+/* ---- EXISTS, TYPE ---- */
+
+static void render_exists(struct resp_writer w, const union query_result *result,
+                          enum render_format format)
+{
+    const struct result_keys *keys = &result->keys;
+    int64_t known = 0;
+    for (uint32_t i = 0; i < keys->count; i++)
+        known += keys->keys[i].known;
+    resp_integer(w, known);
+}
+
+void keys_exists(struct command_call *call)
+{
+    if (call->argc - 1 > EXISTS_KEYS_MAX)
+        resp_error_printf(call->reply, "ERR %" PRIu32 " keys: expected at most %d a command",
+                          call->argc - 1, EXISTS_KEYS_MAX);
+    else
+        ask(call, "EXISTS", call->argv + 1, call->argc - 1, render_exists);
+}
+
+static void render_type(struct resp_writer w, const union query_result *result,
+                        enum render_format format)
+{
+    resp_simple(w, result->keys.keys[0].known ? SLICE_LIT("TSDB-TYPE") : SLICE_LIT("none"));
+}
+
+void keys_type(struct command_call *call)
+{
+    ask(call, "TYPE", call->argv + 1, 1, render_type);
+}
+
+/* ---- TTL and its kin: no series expires as a whole, its points do ---- */
+
+static void render_ttl(struct resp_writer w, const union query_result *result,
+                       enum render_format format)
+{
+    enum { NO_EXPIRY = -1, NO_KEY = -2 };
+    resp_integer(w, result->keys.keys[0].known ? NO_EXPIRY : NO_KEY);
+}
+
+void keys_ttl(struct command_call *call)
+{
+    ask(call, "TTL", call->argv + 1, 1, render_ttl);
+}
+
+/* ---- MEMORY, OBJECT ---- */
+
+static void render_memory(struct resp_writer w, const union query_result *result,
+                          enum render_format format)
+{
+    const struct result_key *key = &result->keys.keys[0];
+    if (key->known)
+        resp_integer(w, (int64_t)(NAME_MEMORY_BYTES + POINT_MEMORY_BYTES * key->points_in_memory));
+    else
+        resp_null(w);
+}
+
+void keys_memory_usage(struct command_call *call)
+{
+    struct read_args args = {.call = call, .at = 3};
+    int64_t samples;
+    while (read_args_left(&args)) {
+        if (!read_take_keyword(&args, "SAMPLES")) {
+            read_unknown(&args, "SAMPLES count");
+            return;
+        }
+        if (!read_take_integer(&args, "SAMPLES", 0, INT64_MAX, &samples))
+            return;
+    }
+    ask(call, "MEMORY USAGE", call->argv + 2, 1, render_memory);
+}
+
+static void render_encoding(struct resp_writer w, const union query_result *result,
+                            enum render_format format)
+{
+    if (result->keys.keys[0].known)
+        resp_bulk_str(w, "raw"); /* as of every type that a module brings */
+    else
+        resp_null(w);
+}
+
+void keys_object_encoding(struct command_call *call)
+{
+    ask(call, "OBJECT ENCODING", call->argv + 2, 1, render_encoding);
+}
