@@ -249,5 +249,5 @@ def test_what_is_advertised_is_there(client):
     names = set(client.command_list())
     assert {"exists", "type", "ttl", "wait", "memory|usage", "object|encoding", "module|list", "config|set"} <= names
     assert not {"subscribe", "del", "expire"} & names
-    docs = client.execute_command("COMMAND", "DOCS", "exists")
+    docs = client.execute_command("COMMAND DOCS", "exists")
     assert "exists" in (docs if isinstance(docs, dict) else docs[0::2])
