@@ -199,23 +199,42 @@ static bool observe_time(struct command_call *call, int64_t *time_ms_out)
 
 /* False: the reply is composed and nothing counts. */
 static bool observe_point(struct command_call *call, struct slice metric, struct slice value,
-                          int64_t time_ms)
+                          struct record_point *out)
 {
-    double x;
     const char *wrong = check_metric(metric);
-    if (wrong != NULL) {
+    if (UNLIKELY(wrong != NULL)) {
         reply_bad(call, "bad metric", metric, "a name of 1 to 512 bytes");
         return false;
     }
-    if (number_parse_f64(value, &x) != 0 || isnan(x)) {
+    if (UNLIKELY(number_parse_f64(value, &out->value) != 0 || isnan(out->value))) {
         reply_bad(call, "bad value", value, "a finite decimal number");
         return false;
     }
-    int err =
-        ingest_point(call->deps->ingest, true, call->argv[1], metric, time_ms, x, POLICY_LAST);
-    if (err != 0)
-        reply_refused(call->reply, call, err);
-    return err == 0;
+    out->metric = metric;
+    return true;
+}
+
+/* False: the reply is composed and nothing counts. */
+static bool observe_points(struct command_call *call, int64_t time_ms)
+{
+    struct record_point points[INGEST_POINTS_AT_ONCE];
+    uint32_t left = (call->argc - 3) / 2, taken;
+    const struct slice *at = call->argv + 3;
+    for (uint32_t i = 0; i < INGEST_POINTS_AT_ONCE && i < left; i++)
+        points[i] = (struct record_point){.host = call->argv[1], .time_ms = time_ms};
+    while (left > 0) {
+        uint32_t n = left < INGEST_POINTS_AT_ONCE ? left : INGEST_POINTS_AT_ONCE;
+        for (uint32_t i = 0; i < n; i++, at += 2)
+            if (!observe_point(call, at[0], at[1], &points[i]))
+                return false;
+        int err = ingest_points(call->deps->ingest, true, POLICY_LAST, points, n, &taken);
+        if (err != 0) {
+            reply_refused(call->reply, call, err);
+            return false;
+        }
+        left -= n;
+    }
+    return true;
 }
 
 void write_observe(struct command_call *call)
@@ -236,37 +255,31 @@ void write_observe(struct command_call *call)
         reply_refused(call->reply, call, err);
         return;
     }
-    for (uint32_t i = 3; i < call->argc; i += 2) {
-        if (!observe_point(call, call->argv[i], call->argv[i + 1], time_ms)) {
-            ingest_abort(call->deps->ingest);
-            return;
-        }
+    if (!observe_points(call, time_ms)) {
+        ingest_abort(call->deps->ingest);
+        return;
     }
     end_write(call, relative ? receipt_relative_done : write_receipt_done);
 }
 
 /* ---- TS.ADD key time value, TS.MADD key time value [key time value ...] ---- */
 
-struct ts_point {
-    struct slice host, metric;
-    int64_t time_ms;
-    double value;
-    bool relative; /* the time is the server's */
-};
-
-/* NULL, or the point's error, in RedisTimeSeries' first words. */
-static const char *parse_ts_point(const struct slice *args, int64_t now_ms, struct ts_point *out)
+/* NULL, or the point's error, in RedisTimeSeries' first words. relative_out is set where the time
+ * is the server's. */
+static const char *parse_ts_point(const struct slice *args, int64_t now_ms,
+                                  struct record_point *out, bool *relative_out)
 {
     name_split_key(args[0], &out->host, &out->metric);
     if (check_metric(out->metric) != NULL || out->host.n > NAME_BYTES_MAX)
         return "ERR TSDB: invalid key, expected metric or host/metric, each of at most 512 bytes "
                "and the metric not empty";
-    out->relative = slice_eq_str(args[1], "*");
+    bool relative = slice_eq_str(args[1], "*");
     out->time_ms = now_ms;
-    if (!out->relative && (number_parse_i64(args[1], &out->time_ms) != 0 || out->time_ms < 0))
+    if (!relative && (number_parse_i64(args[1], &out->time_ms) != 0 || out->time_ms < 0))
         return "ERR TSDB: invalid timestamp, expected Unix milliseconds from 0 to 2^63-1, or *";
     if (number_parse_f64(args[2], &out->value) != 0)
         return "ERR TSDB: invalid value, expected a finite decimal number or nan";
+    *relative_out |= relative;
     return NULL;
 }
 
@@ -303,9 +316,11 @@ static bool parse_add_options(struct command_call *call, enum policy *policy)
 
 void write_ts_add(struct command_call *call)
 {
-    struct ts_point point;
+    struct record_point point;
+    bool relative = false;
+    uint32_t taken;
     enum policy policy = POLICY_LAST;
-    const char *wrong = parse_ts_point(call->argv + 1, clock_wall_ms(), &point);
+    const char *wrong = parse_ts_point(call->argv + 1, clock_wall_ms(), &point, &relative);
     if (wrong != NULL) {
         resp_error(call->reply, slice_str(wrong));
         return;
@@ -315,15 +330,14 @@ void write_ts_add(struct command_call *call)
     struct ingest *ingest = call->deps->ingest;
     int err = ingest_begin(ingest, call->environment);
     if (err == 0) {
-        err = ingest_point(ingest, false, point.host, point.metric, point.time_ms, point.value,
-                           policy);
+        err = ingest_points(ingest, false, policy, &point, 1, &taken);
         if (err != 0)
             ingest_abort(ingest);
     }
     if (err != 0)
         reply_refused(call->reply, call, err);
     else
-        end_write(call, point.relative || policy == POLICY_SUM ? add_relative_done : add_done);
+        end_write(call, relative || policy == POLICY_SUM ? add_relative_done : add_done);
 }
 
 /* TS.MADD answers point by point. Where all points are good, and that is the hot path, the reply
@@ -380,30 +394,52 @@ static const char madd_full[] =
     "ERR TSDB: a new item is refused: the environment has all that it may have (items-max); those "
     "that are not seen any more are forgotten in time, or raise the limit";
 
+/* Good points that are not handed over yet, and which of the command's they are. */
+struct madd_chunk {
+    uint32_t n;
+    uint32_t number[INGEST_POINTS_AT_ONCE];
+    struct record_point points[INGEST_POINTS_AT_ONCE];
+};
+
 /* 0, or why the command as a whole is refused. */
+static int madd_hand_over(struct command_call *call, struct madd *madd, struct madd_chunk *chunk)
+{
+    uint32_t done = 0, taken;
+    while (done < chunk->n) {
+        int err = ingest_points(call->deps->ingest, false, POLICY_LAST, chunk->points + done,
+                                chunk->n - done, &taken);
+        done += taken;
+        madd->written += taken;
+        if (err == LT_EFULL && note_bad_point(call, madd, chunk->number[done], madd_full))
+            done++;
+        else if (err != 0)
+            return err;
+    }
+    chunk->n = 0;
+    return 0;
+}
+
+/* As above. */
 static int madd_points(struct command_call *call, struct madd *madd)
 {
-    struct ingest *ingest = call->deps->ingest;
+    struct madd_chunk chunk;
     int64_t now_ms = clock_wall_ms();
     uint32_t count = (call->argc - 1) / 3;
+    chunk.n = 0;
     for (uint32_t i = 0; i < count; i++) {
-        struct ts_point point;
-        const char *wrong = parse_ts_point(call->argv + 1 + (size_t)i * 3, now_ms, &point);
-        if (wrong != NULL) {
+        const char *wrong = parse_ts_point(call->argv + 1 + (size_t)i * 3, now_ms,
+                                           &chunk.points[chunk.n], &madd->relative);
+        if (UNLIKELY(wrong != NULL)) {
             if (!note_bad_point(call, madd, i, wrong))
                 return LT_ENOMEM;
             continue;
         }
-        int err = ingest_point(ingest, false, point.host, point.metric, point.time_ms, point.value,
-                               POLICY_LAST);
-        if (err == LT_EFULL && note_bad_point(call, madd, i, madd_full))
-            continue;
+        chunk.number[chunk.n++] = i;
+        int err = chunk.n == INGEST_POINTS_AT_ONCE ? madd_hand_over(call, madd, &chunk) : 0;
         if (err != 0)
             return err;
-        madd->written++;
-        madd->relative |= point.relative;
     }
-    return 0;
+    return madd_hand_over(call, madd, &chunk);
 }
 
 static void madd_all_bad(struct command_call *call, const struct mixed *mixed)

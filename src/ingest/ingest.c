@@ -348,23 +348,37 @@ static int command_to_new_batch(struct ingest *g)
     return 0;
 }
 
-int ingest_point(struct ingest *g, bool observed, struct slice host, struct slice metric,
-                 int64_t time_ms, double value, enum policy policy)
+/* How many of the points, from the first on, are of items that are there. */
+COLD static uint32_t known(const struct ingest *g, const struct record_point *points,
+                           uint32_t count)
 {
-    struct record_builder *builder = g->command->builder;
-    if (UNLIKELY(g->command_items != NULL) && !catalog_has_item(g->command_items, metric)) {
-        g->stats.full++;
-        return LT_EFULL;
-    }
-    int err = record_builder_point(builder, observed, host, metric, time_ms, value, policy);
-    if (err == LT_ELIMIT && g->mark.points > 0) {
+    uint32_t n = 0;
+    while (n < count && catalog_has_item(g->command_items, points[n].metric))
+        n++;
+    return n;
+}
+
+int ingest_points(struct ingest *g, bool observed, enum policy policy,
+                  const struct record_point *points, uint32_t count, uint32_t *taken_out)
+{
+    uint32_t take = UNLIKELY(g->command_items != NULL) ? known(g, points, count) : count;
+    uint32_t added;
+    int err = record_builder_add(g->command->builder, observed, policy, points, take, taken_out);
+    if (UNLIKELY(err == LT_ELIMIT && g->mark.points > 0)) {
         err = command_to_new_batch(g);
-        builder = g->command->builder;
-        if (err == 0)
-            err = record_builder_point(builder, observed, host, metric, time_ms, value, policy);
+        if (err == 0) {
+            err = record_builder_add(g->command->builder, observed, policy, points + *taken_out,
+                                     take - *taken_out, &added);
+            *taken_out += added;
+        }
     }
-    if (err == 0 && record_builder_bytes(builder) - g->mark.bytes > g->config.command_bytes_max)
+    if (err == 0 &&
+        record_builder_bytes(g->command->builder) - g->mark.bytes > g->config.command_bytes_max)
         err = LT_ELIMIT;
+    if (err == 0 && take < count) {
+        g->stats.full++;
+        err = LT_EFULL;
+    }
     return err;
 }
 

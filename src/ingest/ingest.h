@@ -7,6 +7,7 @@
 #include "model/kind.h"
 #include "port/log.h"
 #include "port/status.h"
+#include "record/record.h"
 #include "tenant/tenant.h"
 
 #include <stdbool.h>
@@ -67,11 +68,22 @@ int64_t ingest_written_time_ms(const struct ingest_written *written, uint32_t i,
 typedef void ingest_done(void *arg, const struct ingest_written *written);
 
 /* One command: begin, points, then end or abort. Until end nothing of it counts; abort undoes it.
- * Commands do not nest. begin: LT_EBUSY. point: LT_ELIMIT (the command is too large), LT_ENOMEM;
- * then abort. LT_EFULL: it would be a new item, and was not added; the command may go on. Names, times and values are the caller's to check (ingest_check_*). */
+ * Commands do not nest. begin: LT_EBUSY. points: LT_ELIMIT (the command is too large), LT_ENOMEM;
+ * then abort. LT_EFULL: the one behind the first *taken_out would be a new item, and was not added;
+ * the command may go on behind it. Names, times and values are the caller's to check. */
 MUST_USE int ingest_begin(struct ingest *ingest, const struct tenant_environment *environment);
-MUST_USE int ingest_point(struct ingest *ingest, bool observed, struct slice host,
-                          struct slice metric, int64_t time_ms, double value, enum policy policy);
+/* Points of one command: the more at once, the better. taken_out is always set. */
+enum { INGEST_POINTS_AT_ONCE = 64 };
+MUST_USE int ingest_points(struct ingest *ingest, bool observed, enum policy policy,
+                           const struct record_point *points, uint32_t count, uint32_t *taken_out);
+MUST_USE static inline int ingest_point(struct ingest *ingest, bool observed, struct slice host,
+                                        struct slice metric, int64_t time_ms, double value,
+                                        enum policy policy)
+{
+    struct record_point point = {host, metric, time_ms, value};
+    uint32_t taken;
+    return ingest_points(ingest, observed, policy, &point, 1, &taken);
+}
 MUST_USE int ingest_end(struct ingest *ingest, ingest_done *done, void *arg);
 void ingest_abort(struct ingest *ingest);
 

@@ -175,25 +175,19 @@ static void add_run(struct record_builder *b, struct record_run run)
 }
 
 /* There is room for one more. */
-static void extend_run(struct record_builder *b, bool observed, uint32_t host, int64_t time_ms,
-                       enum policy policy)
+static inline void extend_run(struct record_builder *b, struct record_run run)
 {
-    if (b->runs.n > 0) {
+    if (LIKELY(b->runs.n > 0)) {
         struct record_run *last = &b->runs.v[b->runs.n - 1];
-        if (last->host == host && last->time_ms == time_ms && last->observed == observed &&
-            last->policy == policy) {
+        if (LIKELY(last->host == run.host && last->time_ms == run.time_ms &&
+                   last->observed == run.observed && last->policy == run.policy)) {
             last->count++;
             return;
         }
     }
-    add_run(b, (struct record_run){
-                   .observed = observed,
-                   .policy = policy,
-                   .host = host,
-                   .time_ms = time_ms,
-                   .first = b->index.n,
-                   .count = 1,
-               });
+    run.first = b->index.n;
+    run.count = 1;
+    add_run(b, run);
 }
 
 COLD static int make_room(struct record_builder *b)
@@ -209,33 +203,90 @@ COLD static int make_room(struct record_builder *b)
     return 0;
 }
 
-int record_builder_point(struct record_builder *b, bool observed, struct slice host,
-                         struct slice metric, int64_t time_ms, double value, enum policy policy)
+static inline bool is_good(const struct record_point *p)
 {
-    if (UNLIKELY(metric.n > NAME_BYTES_MAX || time_ms < 0 || isinf(value) ||
-                 (unsigned)policy >= POLICY_STORED_COUNT))
-        return LT_EINVALID;
-    if (UNLIKELY(record_builder_bytes(b) + host.n + metric.n + POINT_BYTES_MAX > b->bytes_max))
-        return LT_ELIMIT;
-    uint32_t host_number, metric_number;
+    return p->metric.n <= NAME_BYTES_MAX && p->time_ms >= 0 && !isinf(p->value);
+}
+
+static inline bool same_host(struct slice a, struct slice b)
+{
+    return a.n == b.n && (a.p == b.p || text_equal(a.p, b.p, a.n));
+}
+
+/* How many points, from the first on, are good, of one host and sure to fit. 0: *err_out says why
+ * the first one is not. */
+static uint32_t group(const struct record_builder *b, const struct record_point *points,
+                      uint32_t count, int *err_out)
+{
+    size_t bytes = record_builder_bytes(b) + points[0].host.n;
+    uint32_t n = 0;
+    *err_out = LT_EINVALID;
+    for (; n < count && is_good(&points[n]); n++) {
+        if (n > 0 && !same_host(points[n].host, points[0].host))
+            break;
+        bytes += points[n].metric.n + POINT_BYTES_MAX;
+        if (UNLIKELY(bytes > b->bytes_max)) {
+            *err_out = LT_ELIMIT;
+            break;
+        }
+    }
+    return n;
+}
+
+/* Their names are numbered, and there is room. */
+static void append(struct record_builder *b, struct record_run run,
+                   const struct record_point *points, const uint32_t *metrics, uint32_t count)
+{
+    uint32_t next = b->index.n > 0 ? b->index.v[b->index.n - 1] + 1 : 0;
+    char *value = b->values.data + b->values.len;
+    for (uint32_t i = 0; i < count; i++) {
+        run.time_ms = points[i].time_ms;
+        extend_run(b, run);
+        if (metrics[i] != next)
+            b->index_bytes += INDEX_BYTES_MAX;
+        b->index.v[b->index.n++] = metrics[i];
+        next = metrics[i] + 1;
+        value += value_write(value, points[i].value);
+    }
+    b->values.len = (size_t)(value - b->values.data);
+    b->ready -= count;
+}
+
+/* Says how many of the points it took, from the first on. */
+static int add_group(struct record_builder *b, struct record_run run,
+                     const struct record_point *points, uint32_t count, uint32_t *taken_out)
+{
+    uint32_t metrics[NAMES_AT_ONCE];
     uint32_t hosts_before = b->hosts.starts.n;
-    int err = b->ready > 0 ? 0 : make_room(b);
+    int err;
+    count = group(b, points, count < NAMES_AT_ONCE ? count : NAMES_AT_ONCE, &err);
+    if (UNLIKELY(count == 0))
+        return err;
+    err = b->ready >= count ? 0 : make_room(b);
     if (LIKELY(err == 0))
-        err = number_host(b, host, &host_number);
+        err = number_host(b, points[0].host, &run.host);
     if (LIKELY(err == 0))
-        err = names_number(&b->metrics, metric, &metric_number);
+        err = names_number(&b->metrics, points, count, metrics, taken_out);
     if (UNLIKELY(err != 0)) {
         texts_cut(&b->hosts, hosts_before);
         return err;
     }
-    b->ready--;
-    extend_run(b, observed, host_number, time_ms, policy);
-    uint32_t next = b->index.n > 0 ? b->index.v[b->index.n - 1] + 1 : 0;
-    if (metric_number != next)
-        b->index_bytes += INDEX_BYTES_MAX;
-    b->index.v[b->index.n++] = metric_number;
-    b->values.len += value_write(b->values.data + b->values.len, value);
+    append(b, run, points, metrics, *taken_out);
     return 0;
+}
+
+int record_builder_add(struct record_builder *b, bool observed, enum policy policy,
+                       const struct record_point *points, uint32_t count, uint32_t *added_out)
+{
+    struct record_run run = {.observed = observed, .policy = policy};
+    int err = (unsigned)policy < POLICY_STORED_COUNT ? 0 : LT_EINVALID;
+    uint32_t added = 0, taken;
+    while (err == 0 && added < count) {
+        err = add_group(b, run, points + added, count - added, &taken);
+        added += err == 0 ? taken : 0;
+    }
+    *added_out = added;
+    return err;
 }
 
 int record_builder_move(struct record_builder *b, struct record_mark mark,

@@ -17,8 +17,9 @@ enum {
     SLOT_NUMBER_BITS = 20,
     SLOT_NUMBER_MASK = (1 << SLOT_NUMBER_BITS) - 1,
     DIGITS_ROOM = 8, /* packing writes, and hashing reads, whole words */
-    ROOM_SLACK = 4096,
-
+    NAME_DIGITS_MAX = NAME_BYTES_MAX / 2 + NAME_HOLES_MAX,
+    DIGITS_ROOM_AT_ONCE = NAMES_AT_ONCE * NAME_DIGITS_MAX + DIGITS_ROOM,
+    ROOM_SLACK = 8192,
 };
 
 int names_init(struct names *names, size_t bytes_max)
@@ -74,16 +75,15 @@ static ALWAYS_INLINE bool has_text(const char *name, const char *image, const ch
     return (differs[0] | differs[1]) == 0;
 }
 
-/* Is it a name of that template? Its digits then stand behind the digits column's end. */
-static ALWAYS_INLINE bool match(struct names *names, const struct name_template *t,
-                                struct slice name)
+/* Is it a name of that template? digits then has its digits. */
+static ALWAYS_INLINE bool match(const struct names *names, const struct name_template *t,
+                                struct slice name, char *digits)
 {
     if (t->name_bytes != name.n)
         return false;
     const char *image = names->images.v + t->image_at;
     if (!has_text(name.p, image, image + name.n, name.n))
         return false;
-    char *digits = names->digits.data + names->digits.len;
     for (uint32_t i = 0; i < t->holes; i++) {
         if (!hex_pack(digits, name.p + t->hole[i].at, t->hole[i].digits))
             return false;
@@ -187,6 +187,11 @@ static void cut_templates(struct names *names, uint32_t count)
     names->templates.n = count;
 }
 
+static inline char *digits_end(const struct names *names)
+{
+    return names->digits.data + names->digits.len;
+}
+
 /* The name's template, found or added, and its digits behind the column's end. */
 COLD static int find_template(struct names *names, struct slice name, uint32_t *out)
 {
@@ -210,7 +215,7 @@ COLD static int find_template(struct names *names, struct slice name, uint32_t *
         names->images.n += 2 * (uint32_t)name.n;
         names->templates.v[names->templates.n++] = template;
     }
-    bool is_one = match(names, &names->templates.v[*out], name);
+    bool is_one = match(names, &names->templates.v[*out], name, digits_end(names));
     assert(is_one);
     (void)is_one;
     return 0;
@@ -218,8 +223,18 @@ COLD static int find_template(struct names *names, struct slice name, uint32_t *
 
 /* ---- names ---- */
 
-/* Of the name whose digits stand behind the column's end. */
-static uint64_t hash_name(uint32_t template, const char *digits, uint32_t n)
+/* A name taken apart. Its digits stand behind the digits column's end and those of the names before
+ * it, so that a name that turns out to be new is where it belongs already. */
+struct parts {
+    uint32_t template;
+    uint32_t digit_bytes;
+    const char *digits;
+    uint32_t *slot;
+    uint32_t tag;
+};
+
+/* Of the name whose digits are there, and zeros behind them. */
+static ALWAYS_INLINE uint64_t hash_name(uint32_t template, const char *digits, uint32_t n)
 {
     uint64_t hash = (template + UINT64_C(1)) * 0x9e3779b97f4a7c15;
     for (uint32_t i = 0; i < n; i += 8) {
@@ -231,120 +246,167 @@ static uint64_t hash_name(uint32_t template, const char *digits, uint32_t n)
     return hash * 0x9e3779b97f4a7c15;
 }
 
-static bool same_digits(const struct names *names, struct name_entry entry, uint32_t digit_bytes)
+/* Its digits are there. The slot is fetched early: it is looked at when the names behind this one
+ * are taken apart, too. */
+static ALWAYS_INLINE void note_parts(const struct names *names, uint32_t template, char *digits,
+                                     struct parts *out)
 {
-    return text_equal(names->digits.data + entry.digits_at, names->digits.data + names->digits.len,
-                      digit_bytes);
-}
-
-static ALWAYS_INLINE bool is_name(const struct names *names, uint32_t number, uint32_t template,
-                                  uint32_t digit_bytes)
-{
-    return number < names->entries.n && names->entries.v[number].template == template &&
-           same_digits(names, names->entries.v[number], digit_bytes);
-}
-
-/* The number of the name whose digits stand behind the column's end. Else its slot gets the tag. */
-static ALWAYS_INLINE bool find_name(const struct names *names, uint32_t template,
-                                    uint32_t digit_bytes, uint32_t **slot_out, uint32_t *number_out)
-{
-    if (is_name(names, names->next, template, digit_bytes)) {
-        *number_out = names->next;
-        return true;
-    }
-    char *digits = names->digits.data + names->digits.len;
+    uint32_t digit_bytes = names->templates.v[template].digit_bytes;
     memset(digits + digit_bytes, 0, DIGITS_ROOM);
     uint64_t hash = hash_name(template, digits, digit_bytes);
     uint32_t *slot = &names->slots[hash >> (64 - NAME_SLOTS_BITS)];
-    uint32_t tag = (uint32_t)hash & ~(uint32_t)SLOT_NUMBER_MASK;
-    uint32_t number = *slot & SLOT_NUMBER_MASK;
+    __builtin_prefetch(slot, 1);
+    *out = (struct parts){.template = template,
+                          .digit_bytes = digit_bytes,
+                          .digits = digits,
+                          .slot = slot,
+                          .tag = (uint32_t)hash & ~(uint32_t)SLOT_NUMBER_MASK};
+}
+
+/* Names come in the order in which they came before, or are all of one template. */
+static ALWAYS_INLINE bool guess(const struct names *names, uint32_t last, struct slice name,
+                                char *digits, uint32_t *out)
+{
+    if (UNLIKELY(last >= names->templates.n))
+        return false;
+    uint32_t follower = names->templates.v[last].follower;
+    *out = follower;
+    return LIKELY(follower < names->templates.n &&
+                  match(names, &names->templates.v[follower], name, digits));
+}
+
+/* Takes names apart, from the first up to one whose template is not the guessed one. */
+static ALWAYS_INLINE int take_apart(struct names *names, const struct record_point *points,
+                                    uint32_t count, struct parts *parts, uint32_t *taken_out)
+{
+    uint32_t last = names->last, template, i = 0;
+    char *digits = digits_end(names);
+    if (!guess(names, last, points[0].metric, digits, &template)) {
+        int err = find_template(names, points[0].metric, &template);
+        if (err != 0)
+            return err;
+        if (last < names->templates.n)
+            names->templates.v[last].follower = template;
+        digits = digits_end(names);
+    }
+    do {
+        note_parts(names, template, digits, &parts[i]);
+        digits += parts[i].digit_bytes;
+        last = template;
+        i++;
+    } while (i < count && guess(names, last, points[i].metric, digits, &template));
+    *taken_out = i;
+    return 0;
+}
+
+static ALWAYS_INLINE bool is_name(const struct names *names, uint32_t number, const struct parts *p)
+{
+    return number < names->entries.n && names->entries.v[number].template == p->template &&
+           text_equal(names->digits.data + names->entries.v[number].digits_at, p->digits,
+                      p->digit_bytes);
+}
+
+/* Else its slot gets the tag. */
+static ALWAYS_INLINE bool find_name(const struct names *names, const struct parts *p,
+                                    uint32_t *number_out)
+{
+    if (is_name(names, names->next, p)) {
+        *number_out = names->next;
+        return true;
+    }
+    uint32_t number = *p->slot & SLOT_NUMBER_MASK;
     /* The tag first: it says no where a name is new, which no other comparison does as reliably,
      * and a branch that is always taken costs nothing. */
-    if ((*slot & ~(uint32_t)SLOT_NUMBER_MASK) == tag &&
-        is_name(names, number, template, digit_bytes)) {
+    if ((*p->slot & ~(uint32_t)SLOT_NUMBER_MASK) == p->tag && is_name(names, number, p)) {
         *number_out = number;
         return true;
     }
-    *slot = tag;
-    *slot_out = slot;
+    *p->slot = p->tag;
     return false;
 }
 
-/* Adds the name whose digits stand behind the column's end. */
-static void add_name(struct names *names, uint32_t template, uint32_t digit_bytes)
+static ALWAYS_INLINE void add_name(struct names *names, const struct parts *p)
 {
-    struct name_entry entry = {template, (uint32_t)names->digits.len};
+    struct name_entry entry = {p->template, (uint32_t)names->digits.len};
+    uint32_t digit_bytes = p->digit_bytes;
     bool repeats = false;
     if (digit_bytes > 0 && names->entries.n > 0) {
         struct name_entry before = names->entries.v[names->entries.n - 1];
         repeats = names->templates.v[before.template].digit_bytes == digit_bytes &&
-                  same_digits(names, before, digit_bytes);
+                  text_equal(names->digits.data + before.digits_at, p->digits, digit_bytes);
         if (repeats)
             entry.digits_at = before.digits_at;
     }
-    if (!repeats)
+    if (!repeats) {
+        char *end = digits_end(names);
+        if (UNLIKELY(end != p->digits)) /* a name before it was found */
+            memmove(end, p->digits, digit_bytes);
         names->digits.len += digit_bytes;
+    }
     names->shapes.len +=
-        varint_write(names->shapes.data + names->shapes.len, (uint64_t) template << 1 | repeats);
+        varint_write(names->shapes.data + names->shapes.len, (uint64_t)p->template << 1 | repeats);
     names->entries.v[names->entries.n++] = entry;
 }
 
-COLD static int make_room(struct names *names, size_t digits_room)
+/* False: there are too many of them. */
+static ALWAYS_INLINE bool number_name(struct names *names, const struct parts *p, size_t name_bytes,
+                                      uint32_t *out)
+{
+    names->last = p->template;
+    if (find_name(names, p, out)) {
+        names->next = *out + 1;
+        return true;
+    }
+    if (UNLIKELY(names->text_bytes + name_bytes > RECORD_TEXTS_BYTES_MAX))
+        return false;
+    names->text_bytes += name_bytes;
+    *out = names->entries.n;
+    *p->slot = p->tag | (names->entries.n & SLOT_NUMBER_MASK);
+    names->ready--;
+    add_name(names, p);
+    names->next = names->entries.n;
+    return true;
+}
+
+COLD static int make_room(struct names *names)
 {
     enum { AT_ONCE = 256 };
     if (!VEC_RESERVE(&names->entries, AT_ONCE))
         return LT_ENOMEM;
     bool done = buffer_reserve(&names->shapes, AT_ONCE * VARINT_ROOM) != NULL &&
-                buffer_reserve(&names->digits, digits_room) != NULL;
+                buffer_reserve(&names->digits, DIGITS_ROOM_AT_ONCE) != NULL;
     int err = names->shapes.error != 0 ? names->shapes.error : names->digits.error;
     names->shapes.error = names->digits.error = 0;
     names->ready = done ? AT_ONCE : 0;
     return err;
 }
 
-/* Names come in the order in which they came before, or are all of one template. */
-static ALWAYS_INLINE int number_template(struct names *names, struct slice name, uint32_t *out)
+int names_number(struct names *names, const struct record_point *points, uint32_t count,
+                 uint32_t *numbers_out, uint32_t *taken_out)
 {
-    uint32_t guess = UINT32_MAX;
-    if (LIKELY(names->last < names->templates.n))
-        guess = names->templates.v[names->last].follower;
-    if (LIKELY(guess < names->templates.n && match(names, &names->templates.v[guess], name))) {
-        *out = guess;
-        return 0;
-    }
-    int err = find_template(names, name, out);
-    if (err == 0 && names->last < names->templates.n)
-        names->templates.v[names->last].follower = *out;
-    return err;
-}
-
-int names_number(struct names *names, struct slice name, uint32_t *out)
-{
-    uint32_t templates_before = names->templates.n, template, *slot;
-    size_t digits_room = name.n + NAME_HOLES_MAX + DIGITS_ROOM;
+    struct parts parts[NAMES_AT_ONCE];
+    uint32_t templates_before = names->templates.n, taken;
     int err = 0;
-    if (UNLIKELY(names->ready == 0 || names->digits.cap - names->digits.len < digits_room))
-        err = make_room(names, digits_room);
+    if (count > NAMES_AT_ONCE)
+        count = NAMES_AT_ONCE;
+    /* The one that is too many must be the first: nothing is to be undone then but its template. */
+    if (UNLIKELY(names->text_bytes > RECORD_TEXTS_BYTES_MAX - NAMES_AT_ONCE * NAME_BYTES_MAX))
+        count = 1;
+    if (UNLIKELY(names->ready < NAMES_AT_ONCE ||
+                 names->digits.cap - names->digits.len < DIGITS_ROOM_AT_ONCE))
+        err = make_room(names);
     if (LIKELY(err == 0))
-        err = number_template(names, name, &template);
+        err = take_apart(names, points, count, parts, &taken);
     if (UNLIKELY(err != 0))
         return err;
-    names->last = template;
-    uint32_t digit_bytes = names->templates.v[template].digit_bytes;
-    if (find_name(names, template, digit_bytes, &slot, out)) {
-        names->next = *out + 1;
-        return 0;
+    for (uint32_t i = 0; i < taken; i++) {
+        if (UNLIKELY(!number_name(names, &parts[i], points[i].metric.n, &numbers_out[i]))) {
+            assert(i == 0);
+            cut_templates(names, templates_before);
+            return LT_ELIMIT;
+        }
     }
-    if (UNLIKELY(names->text_bytes + name.n > RECORD_TEXTS_BYTES_MAX)) {
-        cut_templates(names, templates_before);
-        return LT_ELIMIT;
-    }
-    names->text_bytes += name.n;
-    *out = names->entries.n;
-    *slot = (*slot & ~(uint32_t)SLOT_NUMBER_MASK) | (names->entries.n & SLOT_NUMBER_MASK);
-    names->ready--;
-    add_name(names, template, digit_bytes);
-    names->next = names->entries.n;
+    *taken_out = taken;
     return 0;
 }
 

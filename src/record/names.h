@@ -59,8 +59,12 @@ struct names {
 MUST_USE int names_init(struct names *names, size_t bytes_max);
 void names_fini(struct names *names);
 
-/* Finds or adds a name of at most NAME_BYTES_MAX. LT_ENOMEM, LT_ELIMIT: nothing changed. */
-MUST_USE int names_number(struct names *names, struct slice name, uint32_t *out);
+/* Finds or adds the metrics of points, of at most NAME_BYTES_MAX each: as many as can be done at
+ * once, from the first on, 1 to NAMES_AT_ONCE. Says how many that were. LT_ENOMEM, LT_ELIMIT:
+ * nothing changed. */
+enum { NAMES_AT_ONCE = 16 };
+MUST_USE int names_number(struct names *names, const struct record_point *points, uint32_t count,
+                          uint32_t *numbers_out, uint32_t *taken_out);
 
 /* Writes name `number`, of at most NAME_BYTES_MAX; returns its length. */
 size_t names_text(const struct names *names, uint32_t number, char *out);

@@ -43,12 +43,30 @@ MUST_USE int record_builder_create(size_t bytes_max, struct record_builder **out
 void record_builder_destroy(struct record_builder **builder);
 void record_builder_reset(struct record_builder *builder);
 
-/* Adds one point. Names are copied, once a batch. LT_ELIMIT: it might not fit. LT_EINVALID: no
- * record may hold it (a name over NAME_BYTES_MAX, a '/' in the host, a negative time, an infinity).
- * LT_ENOMEM. Then nothing changed. */
-MUST_USE int record_builder_point(struct record_builder *builder, bool observed, struct slice host,
-                                  struct slice metric, int64_t time_ms, double value,
-                                  enum policy policy);
+struct record_point {
+    struct slice host;
+    struct slice metric;
+    int64_t time_ms;
+    double value;
+};
+
+/* Adds points in their order; the same as one call a point, but look-ups of several names overlap.
+ * Names are copied, once a batch. On failure *added_out, which is always set, says how many came
+ * before the one that failed; that one changed nothing. LT_ELIMIT: it might not fit. LT_EINVALID:
+ * no record may hold it (a name over NAME_BYTES_MAX, a '/' in the host, a negative time, an
+ * infinity). LT_ENOMEM. */
+MUST_USE int record_builder_add(struct record_builder *builder, bool observed, enum policy policy,
+                                const struct record_point *points, uint32_t count,
+                                uint32_t *added_out);
+
+MUST_USE static inline int record_builder_point(struct record_builder *builder, bool observed,
+                                                struct slice host, struct slice metric,
+                                                int64_t time_ms, double value, enum policy policy)
+{
+    struct record_point point = {host, metric, time_ms, value};
+    uint32_t added;
+    return record_builder_add(builder, observed, policy, &point, 1, &added);
+}
 
 struct record_names_mark { /* names.h */
     uint32_t names;

@@ -44,6 +44,14 @@ static inline bool text_equal(const char *a, const char *b, size_t n)
 {
     uint64_t x, y;
     if (n < sizeof(x)) {
+        uint32_t v[2], w[2];
+        if (n >= sizeof(v[0])) { /* first and last four overlap */
+            memcpy(&v[0], a, sizeof(v[0]));
+            memcpy(&w[0], b, sizeof(w[0]));
+            memcpy(&v[1], a + n - sizeof(v[1]), sizeof(v[1]));
+            memcpy(&w[1], b + n - sizeof(w[1]), sizeof(w[1]));
+            return ((v[0] ^ w[0]) | (v[1] ^ w[1])) == 0;
+        }
         while (n > 0 && *a == *b)
             a++, b++, n--;
         return n == 0;

@@ -136,13 +136,20 @@ static struct command *new_command(struct fixture *f, enum what what, int enviro
     return c;
 }
 
-static int add_point(struct fixture *f, struct command *c)
+/* A few at once, up to left of them. */
+static int add_points(struct fixture *f, struct command *c, uint32_t left)
 {
-    char metric[32];
-    uint32_t i = c->count++;
-    int n = snprintf(metric, sizeof(metric), "m.%u", below(f, 100));
-    return ingest_point(f->ingest, below(f, 2), SLICE_LIT("h"), slice_make(metric, (size_t)n),
-                        time_of(c, i), value_of(c, i), POLICY_LAST);
+    char metrics[8][32];
+    struct record_point points[8];
+    uint32_t count = 1 + below(f, left < 8 ? left : 8), taken = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        int n = snprintf(metrics[i], sizeof(metrics[i]), "m.%u", below(f, 100));
+        points[i] = (struct record_point){SLICE_LIT("h"), slice_make(metrics[i], (size_t)n),
+                                          time_of(c, c->count + i), value_of(c, c->count + i)};
+    }
+    int err = ingest_points(f->ingest, below(f, 2), POLICY_LAST, points, count, &taken);
+    c->count += taken;
+    return err;
 }
 
 static struct command *write_points(struct fixture *f, int environment, uint32_t count, bool abort)
@@ -154,8 +161,8 @@ static struct command *write_points(struct fixture *f, int environment, uint32_t
         assert_true(f->memlog.waiting_bytes >= INFLIGHT_MAX);
         return c;
     }
-    for (uint32_t i = 0; i < count; i++)
-        assert_int_equal(add_point(f, c), 0);
+    while (c->count < count)
+        assert_int_equal(add_points(f, c, count - c->count), 0);
     if (abort) {
         ingest_abort(f->ingest);
         return c;
@@ -388,13 +395,19 @@ static void large_name(char out[501], double x)
 /* count points with names of 500 bytes, none used before; stops at an error. */
 static int add_large_points(struct fixture *f, struct command *c, uint32_t count)
 {
-    char metric[501];
+    enum { AT_ONCE = 10 }; /* a divisor of all counts */
+    char metrics[AT_ONCE][501];
+    struct record_point points[AT_ONCE];
     int err = ingest_begin(f->ingest, &environments[0]);
-    for (uint32_t i = 0; err == 0 && i < count; i++) {
-        large_name(metric, value_of(c, i));
-        err = ingest_point(f->ingest, false, SLICE_LIT("h"), slice_make(metric, 500), time_of(c, i),
-                           value_of(c, i), POLICY_LAST);
-        c->count += err == 0;
+    for (uint32_t i = 0, taken; err == 0 && i < count; i += AT_ONCE) {
+        for (uint32_t j = 0; j < AT_ONCE; j++) {
+            large_name(metrics[j], value_of(c, i + j));
+            points[j] = (struct record_point){SLICE_LIT("h"), slice_make(metrics[j], 500),
+                                              time_of(c, i + j), value_of(c, i + j)};
+        }
+        err = ingest_points(f->ingest, false, POLICY_LAST, points, AT_ONCE, &taken);
+        assert_true(err != 0 || taken == AT_ONCE);
+        c->count += taken;
     }
     return err;
 }
@@ -578,6 +591,44 @@ static void test_above_the_quota_only_known_items_are_taken(void **state)
     assert_int_equal(done, 7);
 }
 
+/* The new item's point is left out; those before it are in, those behind it are handed over
+ * again. */
+static void test_a_new_item_among_known_ones(void **state)
+{
+    struct fixture *f = *state;
+    struct items items = {.full = true};
+    struct catalog_series s;
+    unsigned done = 0;
+    uint32_t taken;
+    struct record_point points[5];
+    struct ingest_config config = default_config(f);
+    config.items_full = items_full;
+    config.catalog = items_of;
+    config.items_arg = &items;
+    ingest_destroy(&f->ingest);
+    assert_int_equal(ingest_create(&config, &f->ingest), 0);
+    assert_int_equal(catalog_create(1, &items.catalog), 0);
+    assert_int_equal(catalog_resolve(items.catalog, SLICE_LIT("a.12345678.x"), &s), 0);
+    for (int i = 0; i < 5; i++)
+        points[i] = (struct record_point){SLICE_LIT("h"), SLICE_LIT("a.12345678.x"), i, i};
+    points[2].metric = SLICE_LIT("b.12345678.x");
+    assert_int_equal(ingest_begin(f->ingest, &environments[0]), 0);
+    assert_int_equal(ingest_points(f->ingest, false, POLICY_LAST, points, 5, &taken), LT_EFULL);
+    assert_int_equal(taken, 2);
+    assert_int_equal(ingest_points(f->ingest, false, POLICY_LAST, points + 2, 3, &taken), LT_EFULL);
+    assert_int_equal(taken, 0);
+    assert_int_equal(ingest_points(f->ingest, false, POLICY_LAST, points + 3, 2, &taken), 0);
+    assert_int_equal(taken, 2);
+    assert_int_equal(ingest_end(f->ingest, ignore, &done), 0);
+    ingest_turn_end(f->ingest);
+    while (f->memlog.waiting_bytes > 0)
+        memlog_decide(&f->memlog, LOG_STORED, true);
+    assert_int_equal(done, 1);
+    assert_int_equal(ingest_stats(f->ingest).full, 2);
+    assert_int_equal(ingest_stats(f->ingest).points_acked, 4);
+    catalog_unref(&items.catalog);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -594,6 +645,7 @@ int main(void)
         TEST(test_control_records_keep_their_place),
         TEST(test_pausing_has_hysteresis_and_the_limit_refuses),
         TEST(test_above_the_quota_only_known_items_are_taken),
+        TEST(test_a_new_item_among_known_ones),
     };
     return cmocka_run_group_tests_name("ingest", tests, NULL, NULL);
 }

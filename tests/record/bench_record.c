@@ -34,19 +34,34 @@ struct shape {
     enum values values;
 };
 
+enum { AT_ONCE = 64 }; /* as ingest is given them */
+
+static void add(struct record_builder *b, const struct record_point *points, uint32_t n)
+{
+    uint32_t added;
+    if (record_builder_add(b, false, POLICY_LAST, points, n, &added) != 0)
+        abort();
+}
+
 static void fill(struct record_builder *b, const struct shape *shape, int round)
 {
+    struct record_point points[AT_ONCE];
+    uint32_t n = 0;
     record_builder_reset(b);
     int first = round * BATCH % (METRICS - shape->names);
     for (int s = 0; s < shape->seconds; s++) {
         for (int i = 0; i < shape->names; i++) {
             int m = first + (shape->shuffled ? (i * 367 + s * 131) % shape->names : i);
-            if (record_builder_point(b, false, SLICE_LIT("db1"), slice_make(texts[m], NAME_BYTES),
-                                     1424444400000 + s * 1000, value_of(shape->values, (uint32_t)m),
-                                     POLICY_LAST) != 0)
-                abort();
+            points[n++] = (struct record_point){SLICE_LIT("db1"), slice_make(texts[m], NAME_BYTES),
+                                                1424444400000 + s * 1000,
+                                                value_of(shape->values, (uint32_t)m)};
+            if (n == AT_ONCE) {
+                add(b, points, n);
+                n = 0;
+            }
         }
     }
+    add(b, points, n);
 }
 
 static int by_size(const void *a, const void *b)
