@@ -136,26 +136,32 @@ static bool f64_grammar(const char *p, const char *end)
     return p == end;
 }
 
+/* Up to 15 digits. Signs are hard to foretell: no branch, but for the zero that has one. */
+static inline bool f64_integer(struct slice s, double *out)
+{
+    uint64_t x;
+    if (UNLIKELY(s.n == 0))
+        return false;
+    size_t sign = s.p[0] == '-';
+    if (UNLIKELY(s.n - sign > 15 || !short_digits(s.p + sign, s.n - sign, &x)))
+        return false;
+    int64_t k = sign != 0 ? -(int64_t)x : (int64_t)x;
+    *out = LIKELY(x > 0) ? (double)k : sign != 0 ? -0.0 : 0.0;
+    return true;
+}
+
 /* Short decimals exactly: an integer up to 2^53 divided by a power of ten up to 10^22 is correctly
  * rounded by one IEEE division (Clinger 1990). */
-static bool f64_fast(struct slice s, double *out)
+static bool f64_decimal(struct slice s, double *out)
 {
     static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                     1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
     if (s.n > 16)
         return false;
-    size_t i = s.n > 0 && s.p[0] == '-' ? 1 : 0;
     uint64_t x = 0;
-    if (s.n - i <= 15 && short_digits(s.p + i, s.n - i, &x)) {
-        /* Signs are hard to foretell: no branch, but for the zero that has one. */
-        int64_t k = i > 0 ? -(int64_t)x : (int64_t)x;
-        *out = LIKELY(x > 0) ? (double)k : i > 0 ? -0.0 : 0.0;
-        return true;
-    }
-    x = 0;
     size_t digits = 0, fraction = 0;
     bool dot = false;
-    for (; i < s.n; i++) {
+    for (size_t i = s.n > 0 && s.p[0] == '-' ? 1 : 0; i < s.n; i++) {
         char c = s.p[i];
         if (c == '.' && !dot) {
             dot = true;
@@ -174,10 +180,9 @@ static bool f64_fast(struct slice s, double *out)
     return true;
 }
 
-int number_parse_f64(struct slice s, double *out)
+/* Apart from the others: its memory on the stack would cost them, too. */
+COLD static int f64_slowly(struct slice s, double *out)
 {
-    if (f64_fast(s, out))
-        return 0;
     if (slice_ieq_str(s, "nan")) {
         *out = NAN;
         return 0;
@@ -193,6 +198,13 @@ int number_parse_f64(struct slice s, double *out)
         return LT_EPARSE;
     *out = value;
     return 0;
+}
+
+int number_parse_f64(struct slice s, double *out)
+{
+    if (LIKELY(f64_integer(s, out)) || f64_decimal(s, out))
+        return 0;
+    return f64_slowly(s, out);
 }
 
 size_t number_format_i64(int64_t x, char *out)

@@ -174,19 +174,17 @@ static void add_run(struct record_builder *b, struct record_run run)
     b->runs.v[b->runs.n++] = run;
 }
 
-/* There is room for one more. */
+/* Counts points of one time into the last run, or begins another. There is room for one more. */
 static inline void extend_run(struct record_builder *b, struct record_run run)
 {
     if (LIKELY(b->runs.n > 0)) {
         struct record_run *last = &b->runs.v[b->runs.n - 1];
         if (LIKELY(last->host == run.host && last->time_ms == run.time_ms &&
                    last->observed == run.observed && last->policy == run.policy)) {
-            last->count++;
+            last->count += run.count;
             return;
         }
     }
-    run.first = b->index.n;
-    run.count = 1;
     add_run(b, run);
 }
 
@@ -233,21 +231,34 @@ static uint32_t group(const struct record_builder *b, const struct record_point 
     return n;
 }
 
+static inline void append_runs(struct record_builder *b, struct record_run run,
+                               const struct record_point *points, uint32_t count)
+{
+    for (uint32_t i = 0, from = 0; i < count; from = i) {
+        while (i < count && points[i].time_ms == points[from].time_ms)
+            i++;
+        run.time_ms = points[from].time_ms;
+        run.first = b->index.n + from;
+        run.count = i - from;
+        extend_run(b, run);
+    }
+}
+
 /* Their names are numbered, and there is room. */
 static void append(struct record_builder *b, struct record_run run,
                    const struct record_point *points, const uint32_t *metrics, uint32_t count)
 {
     uint32_t next = b->index.n > 0 ? b->index.v[b->index.n - 1] + 1 : 0;
+    uint32_t *index = b->index.v + b->index.n;
     char *value = b->values.data + b->values.len;
+    append_runs(b, run, points, count);
     for (uint32_t i = 0; i < count; i++) {
-        run.time_ms = points[i].time_ms;
-        extend_run(b, run);
-        if (metrics[i] != next)
-            b->index_bytes += INDEX_BYTES_MAX;
-        b->index.v[b->index.n++] = metrics[i];
+        b->index_bytes += metrics[i] != next ? INDEX_BYTES_MAX : 0;
+        index[i] = metrics[i];
         next = metrics[i] + 1;
         value += value_write(value, points[i].value);
     }
+    b->index.n += count;
     b->values.len = (size_t)(value - b->values.data);
     b->ready -= count;
 }

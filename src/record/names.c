@@ -248,10 +248,9 @@ static ALWAYS_INLINE uint64_t hash_name(uint32_t template, const char *digits, u
 
 /* Its digits are there. The slot is fetched early: it is looked at when the names behind this one
  * are taken apart, too. */
-static ALWAYS_INLINE void note_parts(const struct names *names, uint32_t template, char *digits,
-                                     struct parts *out)
+static ALWAYS_INLINE void note_parts(const struct names *names, uint32_t template,
+                                     uint32_t digit_bytes, char *digits, struct parts *out)
 {
-    uint32_t digit_bytes = names->templates.v[template].digit_bytes;
     memset(digits + digit_bytes, 0, DIGITS_ROOM);
     uint64_t hash = hash_name(template, digits, digit_bytes);
     uint32_t *slot = &names->slots[hash >> (64 - NAME_SLOTS_BITS)];
@@ -263,38 +262,47 @@ static ALWAYS_INLINE void note_parts(const struct names *names, uint32_t templat
                           .tag = (uint32_t)hash & ~(uint32_t)SLOT_NUMBER_MASK};
 }
 
-/* Names come in the order in which they came before, or are all of one template. */
-static ALWAYS_INLINE bool guess(const struct names *names, uint32_t last, struct slice name,
-                                char *digits, uint32_t *out)
+/* The name's template, if it is the guessed one; or NULL. */
+static ALWAYS_INLINE const struct name_template *guess(const struct names *names, uint32_t guessed,
+                                                       struct slice name, char *digits)
 {
-    if (UNLIKELY(last >= names->templates.n))
-        return false;
-    uint32_t follower = names->templates.v[last].follower;
-    *out = follower;
-    return LIKELY(follower < names->templates.n &&
-                  match(names, &names->templates.v[follower], name, digits));
+    if (UNLIKELY(guessed >= names->templates.n))
+        return NULL;
+    const struct name_template *t = &names->templates.v[guessed];
+    return LIKELY(match(names, t, name, digits)) ? t : NULL;
 }
 
-/* Takes names apart, from the first up to one whose template is not the guessed one. */
+/* Adds what was not guessed. */
+COLD static int take_apart_other(struct names *names, struct slice name, uint32_t *out)
+{
+    int err = find_template(names, name, out);
+    if (err == 0 && names->last < names->templates.n)
+        names->templates.v[names->last].follower = *out;
+    return err;
+}
+
+/* Takes names apart, from the first up to one whose template is not the guessed one: names come in
+ * the order in which they came before, or are all of one template. */
 static ALWAYS_INLINE int take_apart(struct names *names, const struct record_point *points,
                                     uint32_t count, struct parts *parts, uint32_t *taken_out)
 {
-    uint32_t last = names->last, template, i = 0;
+    uint32_t template = UINT32_MAX, i = 0;
     char *digits = digits_end(names);
-    if (!guess(names, last, points[0].metric, digits, &template)) {
-        int err = find_template(names, points[0].metric, &template);
+    if (LIKELY(names->last < names->templates.n))
+        template = names->templates.v[names->last].follower;
+    const struct name_template *t = guess(names, template, points[0].metric, digits);
+    if (UNLIKELY(t == NULL)) {
+        int err = take_apart_other(names, points[0].metric, &template);
         if (err != 0)
             return err;
-        if (last < names->templates.n)
-            names->templates.v[last].follower = template;
+        t = &names->templates.v[template];
         digits = digits_end(names);
     }
     do {
-        note_parts(names, template, digits, &parts[i]);
-        digits += parts[i].digit_bytes;
-        last = template;
-        i++;
-    } while (i < count && guess(names, last, points[i].metric, digits, &template));
+        note_parts(names, template, t->digit_bytes, digits, &parts[i]);
+        digits += t->digit_bytes;
+        template = t->follower;
+    } while (++i < count && (t = guess(names, template, points[i].metric, digits)) != NULL);
     *taken_out = i;
     return 0;
 }

@@ -29,6 +29,15 @@ static inline uint32_t varint_write(char *out, uint64_t x)
         out[1] = (char)(x >> 7);
         return 1 + more;
     }
+    if (LIKELY(x >> 28 == 0)) {
+        uint32_t n = varint_bytes(x);
+        uint32_t y = (uint32_t)((x & 0x3fff) | (x & 0x0fffc000) << 2);
+        y = (y & 0x007f007f) | (y & 0x3f803f80) << 1;
+        y |= 0x80808080 & ((UINT32_C(1) << (8 * (n - 1))) - 1);
+        y = htole32(y);
+        memcpy(out, &y, sizeof(y));
+        return n;
+    }
     if (LIKELY(x >> 56 == 0)) {
         uint32_t n = varint_bytes(x);
         x = (x & 0x000000000fffffff) | (x & 0x00fffffff0000000) << 4;

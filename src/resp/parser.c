@@ -210,6 +210,11 @@ static int parse_bulk_body(struct scan *scan, const char *p)
     return 0;
 }
 
+static inline bool is_crlf(const char *p)
+{
+    return memcmp(p, "\r\n", 2) == 0; /* one comparison of two bytes */
+}
+
 /* Nearly all arguments have fewer than 100 bytes and are there as a whole: these are taken in one
  * pass. At anything else it stops, in between two arguments, and the slow path says what it is. */
 static int parse_short_bulks(struct scan *scan)
@@ -219,7 +224,12 @@ static int parse_short_bulks(struct scan *scan)
     const char *p = scan->start + parser->offset, *end = scan->end;
     if ((size_t)(end - scan->start) > scan->limits->command_bytes_max)
         end = scan->start + scan->limits->command_bytes_max;
-    while (parser->got < parser->expected && end - p >= HEAD_BYTES_MAX) {
+    /* Kept out of memory: the compiler cannot know that arguments are not stored over these. */
+    uint32_t got = parser->got, expected = parser->expected, cap = parser->argv_cap;
+    uint32_t bytes_max = scan->limits->bulk_bytes_max;
+    struct slice *argv = parser->argv;
+    int status = 0;
+    while (got < expected && end - p >= HEAD_BYTES_MAX) {
         unsigned n = (unsigned char)p[1] - (unsigned)'0';
         unsigned digit = (unsigned char)p[2] - (unsigned)'0';
         const char *body = p + 4;
@@ -228,16 +238,22 @@ static int parse_short_bulks(struct scan *scan)
             n = n * 10 + digit;
             body++;
         }
-        if (!good || body[-2] != '\r' || body[-1] != '\n' || n > scan->limits->bulk_bytes_max ||
-            end - body < (ptrdiff_t)n + 2 || body[n] != '\r' || body[n + 1] != '\n')
+        if (UNLIKELY(!good || !is_crlf(body - 2) || n > bytes_max ||
+                     end - body < (ptrdiff_t)n + 2 || !is_crlf(body + n)))
             break;
-        if (parser->got == parser->argv_cap && argv_reserve(parser, parser->got + 1) != 0)
-            return LT_ENOMEM;
-        parser->argv[parser->got++] = slice_make(body, n);
+        if (UNLIKELY(got == cap)) {
+            status = argv_reserve(parser, got + 1);
+            if (status != 0)
+                break;
+            argv = parser->argv;
+            cap = parser->argv_cap;
+        }
+        argv[got++] = slice_make(body, n);
         p = body + n + 2;
-        parser->offset = (size_t)(p - scan->start);
     }
-    return 0;
+    parser->got = got;
+    parser->offset = (size_t)(p - scan->start);
+    return status;
 }
 
 /* The bytes may stand elsewhere than when the first arguments were found. */
