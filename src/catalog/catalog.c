@@ -97,41 +97,6 @@ enum kind catalog_default_kind(struct slice category)
     return queries ? KIND_DELTA : KIND_GAUGE;
 }
 
-static const struct catalog_rule *match_rule(const struct catalog *c, struct slice stem)
-{
-    for (uint32_t i = 0; i < c->rules.n; i++)
-        if (name_matches(c->rules.v[i].pattern, stem))
-            return &c->rules.v[i];
-    return NULL;
-}
-
-/* A stem never seen: recognises it and numbers what is new about it. */
-static int add_stem(struct catalog *c, struct slice stem, uint64_t *number_out)
-{
-    const struct catalog_rule *rule = match_rule(c, stem);
-    buffer_reset(&c->category_text, SIZE_MAX);
-    buffer_reset(&c->item_text, SIZE_MAX);
-    name_recognise(stem, rule != NULL ? &rule->pattern : NULL, &c->category_text, &c->item_text);
-    if (c->category_text.error != 0 || c->item_text.error != 0)
-        return LT_ENOMEM;
-    struct slice name = buffer_slice(&c->category_text);
-    uint32_t category = entries_find_category(c, name);
-    int err = 0;
-    if (category == CATALOG_NONE)
-        err = entries_add_category(c, name, rule != NULL ? rule->kind : catalog_default_kind(name),
-                                   true, &category);
-    if (err != 0)
-        return err;
-    return entries_add_item(c, category, buffer_slice(&c->item_text), stem, true, number_out);
-}
-
-static int locked_add_stem(struct catalog *c, struct slice stem, uint64_t *number_out)
-{
-    pthread_rwlock_wrlock(&c->lock);
-    int err = add_stem(c, stem, number_out);
-    pthread_rwlock_unlock(&c->lock);
-    return err;
-}
 /* ---- writer ---- */
 
 int catalog_host(struct catalog *c, struct slice host, uint32_t *out)
@@ -146,39 +111,6 @@ int catalog_host(struct catalog *c, struct slice host, uint32_t *out)
     }
     *out = id;
     return 0;
-}
-
-static int resolve_dimension(struct catalog *c, const struct name_metric *metric, uint32_t *out)
-{
-    if (!metric->has_dimension) {
-        *out = DIMENSION_NONE;
-        return 0;
-    }
-    uint32_t id = name_list_find_from(&c->dimensions, metric->dimension, DIMENSION_NONE + 1);
-    if (id == NAME_LIST_NONE) {
-        pthread_rwlock_wrlock(&c->lock);
-        int err =
-            entries_add_name(c, &c->dimensions, STORAGE_DIMENSION, metric->dimension, true, &id);
-        pthread_rwlock_unlock(&c->lock);
-        if (err != 0)
-            return err;
-    }
-    *out = id;
-    return 0;
-}
-
-int catalog_resolve(struct catalog *c, struct slice metric, struct catalog_series *out)
-{
-    struct name_metric parts = name_split_metric(metric);
-    uint32_t dimension;
-    int err = resolve_dimension(c, &parts, &dimension);
-    if (err != 0)
-        return err;
-    uint64_t item = entries_find_stem(c, parts.stem);
-    err = item == ITEMS_NONE ? locked_add_stem(c, parts.stem, &item) : forget_spare(c, item);
-    if (err == 0)
-        *out = entries_series(c, item, dimension);
-    return err;
 }
 
 void catalog_seen(struct catalog *c, uint32_t category, uint32_t item, int64_t time_ms)
@@ -207,8 +139,8 @@ int catalog_add_rule(struct catalog *c, struct slice pattern, enum kind kind, ui
 
 int catalog_set_text(struct catalog *c, struct slice stem, struct slice text, bool *changed_out)
 {
-    uint64_t item = entries_find_stem(c, stem);
-    int err = item == ITEMS_NONE ? locked_add_stem(c, stem, &item) : forget_spare(c, item);
+    uint64_t item;
+    int err = resolve_stem(c, stem, &item);
     if (err != 0)
         return err;
     struct catalog_series s = entries_series(c, item, DIMENSION_NONE);

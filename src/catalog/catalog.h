@@ -52,6 +52,10 @@ struct catalog_series {
 MUST_USE int catalog_host(struct catalog *catalog, struct slice host, uint32_t *out);
 MUST_USE int catalog_resolve(struct catalog *catalog, struct slice metric,
                              struct catalog_series *out);
+/* The same for many, one after the other, but what they need from memory is fetched together: a
+ * third of the time in a catalog that no cache holds. After an error those before it stand. */
+MUST_USE int catalog_resolve_all(struct catalog *catalog, const struct slice *metrics,
+                                 uint32_t count, struct catalog_series *out);
 /* Declares a pattern. A kind is for ever; another precision (model/precision.h) is taken over, also
  * by the category of that name. LT_EEXISTS: it stands already, and nothing changes, whatever its
  * kind. LT_EINVALID. */

@@ -75,9 +75,14 @@ static bool stem_eq(const void *context, const void *key, uint64_t number)
     return stem_is(stem, category->name, name_block_get(&block->names, place, name));
 }
 
+uint64_t entries_find_hashed(const struct catalog *c, struct slice stem, uint64_t hash)
+{
+    return name_index_find(&c->items.index, hash, stem_eq, c, &stem);
+}
+
 uint64_t entries_find_stem(const struct catalog *c, struct slice stem)
 {
-    return name_index_find(&c->items.index, hash_bytes(stem), stem_eq, c, &stem);
+    return entries_find_hashed(c, stem, hash_bytes(stem));
 }
 
 struct catalog_series entries_series(const struct catalog *c, uint64_t item, uint32_t dimension)
@@ -191,7 +196,7 @@ int entries_add_category(struct catalog *c, struct slice name, enum kind kind, b
     return record ? journal(c, STORAGE_CATEGORY, 0, id) : 0;
 }
 
-int entries_add_item(struct catalog *c, uint32_t category, struct slice item, struct slice stem,
+int entries_add_item(struct catalog *c, uint32_t category, struct slice item, uint64_t stem_hash,
                      bool record, uint64_t *number_out)
 {
     struct item_list *list = &c->categories.v[category].items;
@@ -199,7 +204,7 @@ int entries_add_item(struct catalog *c, uint32_t category, struct slice item, st
         return LT_ELIMIT;
     if (record && !VEC_RESERVE(&c->changes, 1))
         return LT_ENOMEM;
-    int err = items_add(&c->items, list, category, item, hash_bytes(stem), number_out);
+    int err = items_add(&c->items, list, category, item, stem_hash, number_out);
     return err == 0 && record ? journal(c, STORAGE_ITEM, category, list->count - 1) : err;
 }
 

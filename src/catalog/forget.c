@@ -75,19 +75,15 @@ int forget_spare(struct catalog *c, uint64_t item)
 {
     struct item_block *b = &c->items.blocks.v[item / ITEMS_A_BLOCK];
     uint32_t position = (uint32_t)(item % ITEMS_A_BLOCK);
-    if (LIKELY(!items_is_doomed(b, position)))
-        return 0;
     struct doom_change change = {.what = STORAGE_SPARED,
                                  .category = b->category,
                                  .count = 1,
                                  .item = b->first_id + position,
                                  .round = c->round};
-    pthread_rwlock_wrlock(&c->lock);
-    int err = VEC_PUSH(&c->dooms, change) ? 0 : LT_ENOMEM;
-    if (err == 0)
-        items_spare(b, position);
-    pthread_rwlock_unlock(&c->lock);
-    return err;
+    if (!VEC_PUSH(&c->dooms, change))
+        return LT_ENOMEM;
+    items_spare(b, position);
+    return 0;
 }
 
 /* ---- forgetting ---- */

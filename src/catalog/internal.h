@@ -90,7 +90,8 @@ struct catalog {
 
 /* CATALOG_NONE: there is none. */
 uint32_t entries_find_category(const struct catalog *c, struct slice name);
-/* ITEMS_NONE: never seen. */
+/* ITEMS_NONE: never seen. hash: hash_bytes(stem). */
+uint64_t entries_find_hashed(const struct catalog *c, struct slice stem, uint64_t hash);
 uint64_t entries_find_stem(const struct catalog *c, struct slice stem);
 /* The declaration of this very pattern that holds, or NULL. */
 const struct catalog_rule *entries_find_rule(const struct catalog *c, struct slice pattern);
@@ -127,7 +128,7 @@ MUST_USE int entries_add_name(struct catalog *c, struct name_list *names,
 MUST_USE int entries_add_category(struct catalog *c, struct slice name, enum kind kind, bool record,
                                   uint32_t *out);
 MUST_USE int entries_add_item(struct catalog *c, uint32_t category, struct slice item,
-                              struct slice stem, bool record, uint64_t *number_out);
+                              uint64_t stem_hash, bool record, uint64_t *number_out);
 MUST_USE int entries_add_rule(struct catalog *c, const struct catalog_rule *rule, bool record);
 MUST_USE int entries_add_text(struct catalog *c, uint32_t category, uint32_t item,
                               struct slice text, bool record);
@@ -135,9 +136,14 @@ MUST_USE int entries_add_text(struct catalog *c, uint32_t category, uint32_t ite
 /* Under the exclusive lock; where it has one. */
 void entries_drop_text(struct catalog *c, uint32_t category, uint32_t item);
 
+/* ---- resolve.c ---- */
+
+/* The writer. Finds or adds. */
+MUST_USE int resolve_stem(struct catalog *c, struct slice stem, uint64_t *item_out);
+
 /* ---- forget.c ---- */
 
-/* The writer names an item that is there: its mark goes. */
+/* Under the exclusive lock: the writer names an item that is there and marked; its mark goes. */
 MUST_USE int forget_spare(struct catalog *c, uint64_t item);
 /* Of a journal. */
 void forget_free_changes(struct doom_change *changes, uint32_t count);

@@ -113,6 +113,15 @@ static inline uint32_t items_place(const struct item_block *b, uint32_t position
     return position - h->dropped_before - (uint32_t)__builtin_popcountll(h->dropped & below);
 }
 
+/* Begins to fetch the name and the hours of an item that is not dropped. */
+static inline void items_prefetch(const struct items *items, uint64_t number)
+{
+    const struct item_block *b = items_block_at(items, number);
+    uint32_t place = items_place(b, (uint32_t)(number % ITEMS_A_BLOCK));
+    name_block_prefetch(&b->names, place);
+    __builtin_prefetch(&b->hours[place]);
+}
+
 /* ---- marks and holes: positions below the block's count ---- */
 
 /* Room to mark any position of the block. LT_ENOMEM. */

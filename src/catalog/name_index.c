@@ -30,13 +30,18 @@ void name_index_fini(struct name_index *index)
     *index = (struct name_index){0};
 }
 
+static const struct name_table *table_of(const struct name_index *index, uint64_t hash)
+{
+    const struct name_table *t =
+        index->tables != NULL ? &index->tables[hash >> (64 - TABLE_BITS)] : NULL;
+    return t != NULL && t->cap > 0 ? t : NULL;
+}
+
 uint64_t name_index_find(const struct name_index *index, uint64_t hash, name_index_eq *eq,
                          const void *context, const void *key)
 {
-    if (index->tables == NULL)
-        return NAME_INDEX_NONE;
-    const struct name_table *t = &index->tables[hash >> (64 - TABLE_BITS)];
-    if (t->cap == 0)
+    const struct name_table *t = table_of(index, hash);
+    if (t == NULL)
         return NAME_INDEX_NONE;
     uint32_t mark = mark_of(hash);
     for (uint32_t i = first_slot(t, mark);; i = i + 1 == t->cap ? 0 : i + 1) {
@@ -51,11 +56,19 @@ uint64_t name_index_find(const struct name_index *index, uint64_t hash, name_ind
 
 void name_index_prefetch(const struct name_index *index, uint64_t hash)
 {
-    if (index->tables == NULL)
-        return;
-    const struct name_table *t = &index->tables[hash >> (64 - TABLE_BITS)];
-    if (t->cap > 0)
+    const struct name_table *t = table_of(index, hash);
+    if (t != NULL)
         __builtin_prefetch(&t->slots[first_slot(t, mark_of(hash))]);
+}
+
+static bool is_same(const void *context, const void *key, uint64_t number)
+{
+    return true;
+}
+
+uint64_t name_index_guess(const struct name_index *index, uint64_t hash)
+{
+    return name_index_find(index, hash, is_same, NULL, NULL);
 }
 
 static void place(struct name_table *t, uint64_t slot)

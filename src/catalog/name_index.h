@@ -46,6 +46,10 @@ uint64_t name_index_find(const struct name_index *index, uint64_t hash, name_ind
 /* Begins to fetch the memory that find or add will look at: they mostly wait for it. */
 void name_index_prefetch(const struct name_index *index, uint64_t hash);
 
+/* What find will most probably return: the first number whose mark is the hash's, without a look at
+ * its name. */
+uint64_t name_index_guess(const struct name_index *index, uint64_t hash);
+
 /* Adds a number that find did not see. LT_ENOMEM: nothing changed. */
 MUST_USE int name_index_add(struct name_index *index, uint64_t hash, uint64_t number);
 

@@ -145,8 +145,8 @@ static int load_doom(void *arg, uint32_t environment, const struct storage_doom 
 
 struct storage_loader catalog_loader(struct catalog *c)
 {
-    return (struct storage_loader){load_items, load_name, load_watermark, load_text,
-                                   load_seen,  load_doom, c};
+    return (struct storage_loader){load_items, load_name, load_watermark, load_text, load_seen,
+                                   load_doom,  c};
 }
 
 /* ---- the journal ---- */
@@ -197,17 +197,23 @@ static struct storage_name describe(const struct catalog *c, struct change chang
     return name;
 }
 
-/* The lock is not held over a callback: it may be a round trip to the database. */
+/* The lock is not held over a callback: it may be a round trip to the database. Nor is it taken for
+ * each of a million names: the writer, who is adding others, waits for it. */
 static int tell_names(struct catalog *c, uint64_t from, uint64_t to,
                       const struct catalog_changes *changes)
 {
-    char item[NAME_BYTES_MAX];
+    enum { NAMES_A_TURN = 64 };
+    char texts[NAMES_A_TURN][NAME_BYTES_MAX];
+    struct storage_name names[NAMES_A_TURN];
     int err = 0;
-    for (uint64_t i = from; err == 0 && i < to; i++) {
+    for (uint64_t at = from, n; err == 0 && at < to; at += n) {
+        n = to - at < NAMES_A_TURN ? to - at : NAMES_A_TURN;
         pthread_rwlock_rdlock(&c->lock);
-        struct storage_name one = describe(c, c->changes.v[i - c->changes_base], item);
+        for (uint64_t i = 0; i < n; i++)
+            names[i] = describe(c, c->changes.v[at + i - c->changes_base], texts[i]);
         pthread_rwlock_unlock(&c->lock);
-        err = changes->name(changes->arg, &one);
+        for (uint64_t i = 0; err == 0 && i < n; i++)
+            err = changes->name(changes->arg, &names[i]);
     }
     return err;
 }

@@ -5,8 +5,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { SLOTS_MIN = 1024, SLOT_BYTES = 16 };
+enum { SLOTS_MIN = 1024, HUGE_PAGE_BYTES = 2 << 20 };
 
 void novelty_init(struct novelty *n, size_t bytes_max)
 {
@@ -16,8 +17,7 @@ void novelty_init(struct novelty *n, size_t bytes_max)
 
 void novelty_fini(struct novelty *n)
 {
-    free(n->series);
-    free(n->newest_ms);
+    free(n->slots);
     free(n->floors);
     hash_index_fini(&n->floor_index);
     *n = (struct novelty){0};
@@ -25,7 +25,7 @@ void novelty_fini(struct novelty *n)
 
 size_t novelty_bytes(const struct novelty *n)
 {
-    return (size_t)n->cap * SLOT_BYTES + n->floors_cap * sizeof(n->floors[0]) +
+    return (size_t)n->cap * sizeof(n->slots[0]) + n->floors_cap * sizeof(n->floors[0]) +
            hash_index_bytes(&n->floor_index);
 }
 
@@ -66,37 +66,38 @@ int novelty_floor(struct novelty *n, uint32_t environment, uint32_t host, uint32
     return 0;
 }
 
-/* Linear probing; the hash stands for the series. */
-static uint32_t slot_of(const struct novelty *n, uint64_t hash)
+static struct novelty_slot *find_slot(const struct novelty *n, uint64_t series)
 {
-    uint32_t mask = n->cap - 1;
-    uint32_t i = (uint32_t)(hash >> 7) & mask;
-    while (n->series[i] != 0 && n->series[i] != hash)
-        i = (i + 1) & mask;
-    return i;
+    uint32_t i = novelty_slot_of(n, series);
+    while (n->slots[i].series != 0 && n->slots[i].series != series)
+        i = (i + 1) & (n->cap - 1);
+    return &n->slots[i];
+}
+
+/* All free. A large table is asked for on huge pages: each point goes to another place of it, and
+ * with small pages the processor looks up the page first, which is a second wait. */
+static struct novelty_slot *slots_create(uint32_t cap)
+{
+    size_t bytes = (size_t)cap * sizeof(struct novelty_slot);
+    if (bytes < HUGE_PAGE_BYTES)
+        return calloc(cap, sizeof(struct novelty_slot));
+    void *slots = aligned_alloc(HUGE_PAGE_BYTES, bytes);
+    if (slots == NULL)
+        return NULL;
+    (void)madvise(slots, bytes, MADV_HUGEPAGE); /* where there are none, small ones do */
+    return memset(slots, 0, bytes);
 }
 
 static int resize(struct novelty *n, uint32_t cap)
 {
-    struct novelty bigger = {.cap = cap};
-    bigger.series = calloc(cap, sizeof(bigger.series[0]));
-    bigger.newest_ms = malloc((size_t)cap * sizeof(bigger.newest_ms[0]));
-    if (bigger.series == NULL || bigger.newest_ms == NULL) {
-        free(bigger.series);
-        free(bigger.newest_ms);
+    struct novelty bigger = {.slots = slots_create(cap), .cap = cap};
+    if (bigger.slots == NULL)
         return LT_ENOMEM;
-    }
-    for (uint32_t i = 0; i < n->cap; i++) {
-        if (n->series[i] == 0)
-            continue;
-        uint32_t at = slot_of(&bigger, n->series[i]);
-        bigger.series[at] = n->series[i];
-        bigger.newest_ms[at] = n->newest_ms[i];
-    }
-    free(n->series);
-    free(n->newest_ms);
-    n->series = bigger.series;
-    n->newest_ms = bigger.newest_ms;
+    for (uint32_t i = 0; i < n->cap; i++)
+        if (n->slots[i].series != 0)
+            *find_slot(&bigger, n->slots[i].series) = n->slots[i];
+    free(n->slots);
+    n->slots = bigger.slots;
     n->cap = cap;
     return 0;
 }
@@ -106,7 +107,7 @@ static void forget_series(struct novelty *n)
 {
     for (uint32_t i = 0; i < n->floors_count; i++)
         n->floors[i].floor_ms = n->floors[i].newest_ms;
-    memset(n->series, 0, (size_t)n->cap * sizeof(n->series[0]));
+    memset(n->slots, 0, (size_t)n->cap * sizeof(n->slots[0]));
     n->count = 0;
 }
 
@@ -115,7 +116,7 @@ static int make_room(struct novelty *n)
     if ((uint64_t)(n->count + 1) * 10 <= (uint64_t)n->cap * 7)
         return 0;
     uint32_t cap = n->cap == 0 ? SLOTS_MIN : n->cap * 2;
-    bool within = cap > n->cap && (size_t)cap * SLOT_BYTES <= n->bytes_max;
+    bool within = cap > n->cap && (size_t)cap * sizeof(n->slots[0]) <= n->bytes_max;
     if ((within || n->cap == 0) && resize(n, cap) == 0)
         return 0;
     if (n->cap == 0)
@@ -124,27 +125,22 @@ static int make_room(struct novelty *n)
     return 0;
 }
 
-int novelty_judge(struct novelty *n, uint32_t floor, uint32_t environment, uint32_t host,
-                  uint32_t category, uint32_t item, uint32_t dimension, int64_t time_ms)
+int novelty_judge(struct novelty *n, uint32_t floor, uint64_t series, int64_t time_ms)
 {
     int err = make_room(n);
     if (err != 0)
         return err;
-    uint64_t hash = hash_u64((uint64_t)category << 32 | item);
-    hash = hash_u64(hash + ((uint64_t)dimension << 32 | host));
-    hash = hash_u64(hash + environment) | 1;
     struct novelty_floor *f = &n->floors[floor];
     if (time_ms > f->newest_ms)
         f->newest_ms = time_ms;
-    uint32_t at = slot_of(n, hash);
-    int64_t newest_ms = f->floor_ms;
-    if (n->series[at] == 0) {
-        n->series[at] = hash;
+    struct novelty_slot *slot = find_slot(n, series);
+    int64_t newest_ms = slot->newest_ms;
+    if (slot->series == 0) {
+        slot->series = series;
         n->count++;
-    } else {
-        newest_ms = n->newest_ms[at];
+        newest_ms = f->floor_ms;
     }
     bool is_new = time_ms > newest_ms;
-    n->newest_ms[at] = is_new ? time_ms : newest_ms;
+    slot->newest_ms = is_new ? time_ms : newest_ms;
     return is_new;
 }

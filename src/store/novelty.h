@@ -25,9 +25,13 @@ struct novelty_floor { /* of one (environment, host, collector) */
     int64_t noted_ms;  /* newest_ms when the last segment was sealed: the caller's */
 };
 
+struct novelty_slot {
+    uint64_t series; /* novelty_series(); 0: free */
+    int64_t newest_ms;
+};
+
 struct novelty {
-    uint64_t *series; /* hashes; 0: free */
-    int64_t *newest_ms;
+    struct novelty_slot *slots; /* linear probing; the hash stands for the series */
     uint32_t cap;
     uint32_t count;
     size_t bytes_max; /* above it the table is emptied: the floors then judge */
@@ -46,8 +50,29 @@ size_t novelty_bytes(const struct novelty *n);
 MUST_USE int novelty_floor(struct novelty *n, uint32_t environment, uint32_t host,
                            uint32_t collector, uint32_t *position_out);
 
+/* What stands for a series here: a hash of its numbers, never 0. */
+static inline uint64_t novelty_series(uint32_t environment, uint32_t host, uint32_t category,
+                                      uint32_t item, uint32_t dimension)
+{
+    uint64_t hash = hash_u64((uint64_t)category << 32 | item);
+    hash = hash_u64(hash + ((uint64_t)dimension << 32 | host));
+    return hash_u64(hash + environment) | 1;
+}
+
+/* Where a series' slot is, or the first of the others before it. The table has slots. */
+static inline uint32_t novelty_slot_of(const struct novelty *n, uint64_t series)
+{
+    return (uint32_t)(series >> 7) & (n->cap - 1);
+}
+
+/* Begins to fetch what judge will look at: with millions of series, it mostly waits for that. */
+static inline void novelty_prefetch(const struct novelty *n, uint64_t series)
+{
+    if (n->cap > 0)
+        __builtin_prefetch(&n->slots[novelty_slot_of(n, series)], 1);
+}
+
 /* Judges a point and remembers it. 1: new, 0: not known to be; or LT_ENOMEM. */
-MUST_USE int novelty_judge(struct novelty *n, uint32_t floor, uint32_t environment, uint32_t host,
-                           uint32_t category, uint32_t item, uint32_t dimension, int64_t time_ms);
+MUST_USE int novelty_judge(struct novelty *n, uint32_t floor, uint64_t series, int64_t time_ms);
 
 #endif

@@ -12,6 +12,7 @@
 
 enum {
     RECORDS_A_TURN = 64,
+    POINTS_A_TURN = 64,
     FORGETS_A_SEGMENT = 8, /* records; each rewrites 65,536 names in the flush's transaction */
     IDLE_MS = 200,         /* looks at the clock this often while nothing comes */
     FULL_PAUSE_MS = 20,    /* while the head is at its limit */
@@ -19,10 +20,17 @@ enum {
     VERIFY_TIMEOUT_MS = 1000,
 };
 
+enum { NO_SECOND = UINT32_MAX, NO_ENVIRONMENT = UINT32_MAX };
+
 struct resolved { /* a record's metric, once looked up */
     struct catalog_series series;
     int64_t seen_hour_s; /* the catalog knows of this hour already */
     bool known;
+};
+
+struct collector_of { /* whose heartbeat a point is, and how far it has come */
+    uint32_t environment, host, collector;
+    uint32_t floor; /* in novelty */
 };
 
 struct tail { /* the thread's own */
@@ -32,8 +40,11 @@ struct tail { /* the thread's own */
     struct catalog *catalog;
     uint32_t environment;
     VEC(struct resolved) metrics;
-    VEC(uint32_t) hosts;        /* by the record's index; CATALOG_NONE: not looked up yet */
-    struct segment_group *beat; /* the last one, and its second: a run repeats it */
+    VEC(uint32_t) hosts; /* by the record's index; CATALOG_NONE: not looked up yet */
+    /* The last ones: neighbours mostly have the same. */
+    struct collector_of collector;
+    struct segment_group *group; /* of the open segment, or NULL */
+    struct segment_group *beat;  /* the same, and its second: a run repeats it */
     uint32_t beat_second;
     uint32_t forgets; /* records in the open segment */
 };
@@ -60,8 +71,19 @@ static int prepare_names(struct tail *t, const struct record *r)
         t->metrics.v[t->metrics.n++].known = false;
     for (uint32_t i = 0; i < r->points.hosts_count; i++)
         t->hosts.v[t->hosts.n++] = CATALOG_NONE;
-    t->beat = NULL;
+    t->beat_second = NO_SECOND;
     return 0;
+}
+
+static struct segment_group *group_of(struct tail *t, struct segment_group **last,
+                                      uint32_t category, uint32_t dimension, uint32_t host,
+                                      int64_t hour_s, bool fresh)
+{
+    struct segment_group *g = *last;
+    if (g == NULL || g->category != category || g->dimension != dimension || g->host != host ||
+        g->hour_s != hour_s || g->fresh != fresh || g->environment != t->environment)
+        *last = segment_group(t->open, t->environment, category, dimension, host, hour_s, fresh);
+    return *last;
 }
 
 static int note_beat(struct tail *t, uint64_t offset, uint32_t host, uint32_t collector,
@@ -69,69 +91,135 @@ static int note_beat(struct tail *t, uint64_t offset, uint32_t host, uint32_t co
 {
     int64_t hour_s = segment_hour_of(time_ms);
     uint32_t second = (uint32_t)(time_ms / 1000 - hour_s);
-    struct segment_group *g =
-        segment_group(t->open, t->environment, SEGMENT_BEATS, collector, host, hour_s, true);
+    struct segment_group *before = t->beat;
+    struct segment_group *g = group_of(t, &t->beat, SEGMENT_BEATS, collector, host, hour_s, true);
     if (g == NULL)
         return LT_ENOMEM;
-    if (g == t->beat && second == t->beat_second)
+    if (g == before && second == t->beat_second)
         return 0;
-    t->beat = g;
     t->beat_second = second;
     return segment_append(t->open, g, offset, second, time_ms, 1, POLICY_LAST);
 }
 
-static int apply_point(struct tail *t, uint64_t offset, const struct record *r,
-                       const struct record_run *run, uint32_t host, uint32_t i)
+static int floor_of(struct tail *t, uint32_t host, uint32_t collector, uint32_t *out)
 {
-    struct resolved *metric = &t->metrics.v[r->points.metric_index[i]];
+    struct collector_of *last = &t->collector;
     int err = 0;
-    if (!metric->known) {
-        err = catalog_resolve(t->catalog, r->points.metrics[r->points.metric_index[i]],
-                              &metric->series);
-        if (err != 0)
-            return err;
-        metric->known = true;
-        metric->seen_hour_s = -1;
+    if (last->environment != t->environment || last->host != host || last->collector != collector) {
+        err = novelty_floor(&t->g->novelty, t->environment, host, collector, &last->floor);
+        last->environment = err == 0 ? t->environment : NO_ENVIRONMENT;
+        last->host = host;
+        last->collector = collector;
     }
-    const struct catalog_series *s = &metric->series;
+    *out = last->floor;
+    return err;
+}
+
+struct placed { /* a point on its way in */
+    const struct record_run *run;
+    uint32_t host;
+    uint32_t metric; /* in the record */
+    uint64_t series; /* for novelty */
+};
+
+static int apply_point(struct tail *t, uint64_t offset, const struct placed *p, double value)
+{
+    const struct record_run *run = p->run;
+    const struct catalog_series *s = &t->metrics.v[p->metric].series;
     int64_t hour_s = segment_hour_of(run->time_ms);
-    if (hour_s != metric->seen_hour_s) {
-        catalog_seen(t->catalog, s->category, s->item, run->time_ms);
-        metric->seen_hour_s = hour_s;
-    }
     uint32_t floor;
-    err = novelty_floor(&t->g->novelty, t->environment, host, s->collector, &floor);
+    int err = floor_of(t, p->host, s->collector, &floor);
     if (err != 0)
         return err;
     /* An erasing point is never new, nor the newest: it is no point. */
     int fresh = run->policy == POLICY_ERASE
                     ? 0
-                    : novelty_judge(&t->g->novelty, floor, t->environment, host, s->category,
-                                    s->item, s->dimension, run->time_ms);
+                    : novelty_judge(&t->g->novelty, floor, p->series, run->time_ms);
     if (fresh < 0)
         return fresh;
     struct segment_group *g =
-        segment_group(t->open, t->environment, s->category, s->dimension, host, hour_s, fresh == 1);
+        group_of(t, &t->group, s->category, s->dimension, p->host, hour_s, fresh == 1);
     if (g == NULL)
         return LT_ENOMEM;
-    err =
-        segment_append(t->open, g, offset, s->item, run->time_ms, r->points.values[i], run->policy);
+    err = segment_append(t->open, g, offset, s->item, run->time_ms, value, run->policy);
     if (err == 0 && run->observed)
-        err = note_beat(t, offset, host, s->collector, run->time_ms);
+        err = note_beat(t, offset, p->host, s->collector, run->time_ms);
+    return err;
+}
+
+/* Ids are given in the order in which points name what is new. */
+static int resolve_metrics(struct tail *t, const struct record *r, const struct placed *points,
+                           uint32_t count)
+{
+    struct slice names[POINTS_A_TURN];
+    struct catalog_series series[POINTS_A_TURN];
+    uint32_t metrics[POINTS_A_TURN], n = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct resolved *metric = &t->metrics.v[points[i].metric];
+        if (metric->known)
+            continue;
+        metric->known = true;
+        metric->seen_hour_s = -1;
+        metrics[n] = points[i].metric;
+        names[n++] = r->points.metrics[points[i].metric];
+    }
+    int err = n > 0 ? catalog_resolve_all(t->catalog, names, n, series) : 0;
+    for (uint32_t i = 0; err == 0 && i < n; i++)
+        t->metrics.v[metrics[i]].series = series[i];
+    return err;
+}
+
+/* What the next points will look at in memory begins to come. */
+static void fetch_points(struct tail *t, struct placed *points, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct placed *p = &points[i];
+        struct resolved *metric = &t->metrics.v[p->metric];
+        const struct catalog_series *s = &metric->series;
+        p->series = novelty_series(t->environment, p->host, s->category, s->item, s->dimension);
+        novelty_prefetch(&t->g->novelty, p->series);
+        int64_t hour_s = segment_hour_of(p->run->time_ms);
+        if (hour_s != metric->seen_hour_s) {
+            catalog_seen(t->catalog, s->category, s->item, p->run->time_ms);
+            metric->seen_hour_s = hour_s;
+        }
+    }
+}
+
+/* A turn's points: each step for all of them before the next step, so that the waits for memory,
+ * which are most of what a point costs, go on side by side. */
+static int apply_turn(struct tail *t, uint64_t offset, const struct record *r,
+                      struct placed *points, uint32_t first, uint32_t count)
+{
+    int err = resolve_metrics(t, r, points, count);
+    if (err != 0)
+        return err;
+    fetch_points(t, points, count);
+    for (uint32_t i = 0; err == 0 && i < count; i++)
+        err = apply_point(t, offset, &points[i], r->points.values[first + i]);
     return err;
 }
 
 static int apply_points(struct tail *t, uint64_t offset, const struct record *r)
 {
+    struct placed points[POINTS_A_TURN];
+    uint32_t n = 0, at = 0;
     int err = prepare_names(t, r);
     for (uint32_t i = 0; err == 0 && i < r->points.runs_count; i++) {
         const struct record_run *run = &r->points.runs[i];
         uint32_t *host = &t->hosts.v[run->host];
         if (*host == CATALOG_NONE)
             err = catalog_host(t->catalog, r->points.hosts[run->host], host);
-        for (uint32_t j = 0; err == 0 && j < run->count; j++)
-            err = apply_point(t, offset, r, run, *host, run->first + j);
+        for (uint32_t j = 0; err == 0 && j < run->count; j++, at++) {
+            points[n++] = (struct placed){run, *host, r->points.metric_index[at], 0};
+            if (n < POINTS_A_TURN)
+                continue;
+            err = apply_turn(t, offset, r, points, at + 1 - n, n);
+            n = 0;
+        }
     }
+    if (err == 0 && n > 0)
+        err = apply_turn(t, offset, r, points, at - n, n);
     if (err == 0)
         atomic_fetch_add(&t->p->stats.points, r->points.count);
     return err;
@@ -253,6 +341,7 @@ static int seal(struct tail *t)
     pthread_mutex_lock(&p->lock);
     if (VEC_PUSH(&p->segments, next)) {
         t->open = next;
+        t->group = t->beat = NULL;
         t->forgets = 0;
     } else {
         err = LT_ENOMEM;
@@ -370,7 +459,7 @@ static int verify_log(struct partition *p)
 static void *tail_main(void *arg)
 {
     struct partition *p = arg;
-    struct tail t = {.p = p, .g = &p->generation};
+    struct tail t = {.p = p, .g = &p->generation, .collector.environment = NO_ENVIRONMENT};
     pthread_mutex_lock(&p->lock);
     t.open = p->segments.v[p->segments.n - 1];
     pthread_mutex_unlock(&p->lock);

@@ -89,6 +89,27 @@ static double resolve_ns(struct catalog *c, struct name *name, uint32_t items)
     return (double)(end - middle - (middle - start)) / RESOLVES;
 }
 
+/* The same by the hundred, as the consumer does. */
+static double resolve_all_ns(struct catalog *c, uint32_t items)
+{
+    enum { METRICS = 64 };
+    static struct name names[METRICS];
+    struct slice metrics[METRICS];
+    struct catalog_series series[METRICS];
+    int64_t ns = 0;
+    for (uint32_t i = 0; i < METRICS; i++)
+        name_init(&names[i]);
+    for (uint32_t i = 0; i < RESOLVES; i += METRICS) {
+        for (uint32_t k = 0; k < METRICS; k++)
+            metrics[k] = metric_of(&names[k], hash_u64(i + k) % items);
+        int64_t start = clock_mono_ns();
+        if (catalog_resolve_all(c, metrics, METRICS, series) != 0)
+            abort();
+        ns += clock_mono_ns() - start;
+    }
+    return (double)ns / RESOLVES;
+}
+
 static int order(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -202,6 +223,10 @@ static void measure(uint32_t items)
         ns[i] = resolve_ns(c, &name, items);
     qsort(ns, ROUNDS, sizeof(ns[0]), order);
     printf("  resolve a known name: %.0f ns (median of %d, at random)\n", ns[ROUNDS / 2], ROUNDS);
+    for (int i = 0; i < ROUNDS; i++)
+        ns[i] = resolve_all_ns(c, items);
+    qsort(ns, ROUNDS, sizeof(ns[0]), order);
+    printf("  resolve, 64 at a time: %.0f ns (median of %d)\n", ns[ROUNDS / 2], ROUNDS);
     measure_match(c, items, "1374");
     measure_match(c, items, "b");
     measure_match(c, items, "select");

@@ -29,7 +29,8 @@ static void test_new_is_never_said_wrongly(void **state)
             int64_t time = rand_r(&seed) % TIMES;
             uint32_t floor;
             assert_int_equal(novelty_floor(&n, 1, series % HOSTS, 0, &floor), 0);
-            int is_new = novelty_judge(&n, floor, 1, series % HOSTS, 7, series, 2, time);
+            int is_new =
+                novelty_judge(&n, floor, novelty_series(1, series % HOSTS, 7, series, 2), time);
             assert_true(is_new == 0 || is_new == 1);
             if (is_new)
                 for (int64_t t = time; t < TIMES; t++)
@@ -49,8 +50,8 @@ static void test_in_order_is_new(void **state)
     assert_int_equal(novelty_floor(&n, 1, 0, 0, &floor), 0);
     for (int64_t t = 0; t < 100; t++)
         for (uint32_t series = 0; series < 3000; series++)
-            assert_int_equal(novelty_judge(&n, floor, 1, 0, 1, series, 1, t), 1);
-    assert_int_equal(novelty_judge(&n, floor, 1, 0, 1, 5, 1, 99), 0);
+            assert_int_equal(novelty_judge(&n, floor, novelty_series(1, 0, 1, series, 1), t), 1);
+    assert_int_equal(novelty_judge(&n, floor, novelty_series(1, 0, 1, 5, 1), 99), 0);
     assert_int_equal(n.floors[floor].newest_ms, 99);
     novelty_fini(&n);
 }
@@ -63,13 +64,13 @@ static void test_floors_judge_what_was_stored_before(void **state)
     uint32_t floor, other;
     assert_int_equal(novelty_floor(&n, 1, 0, 0, &floor), 0);
     n.floors[floor].floor_ms = n.floors[floor].newest_ms = 1000;
-    assert_int_equal(novelty_judge(&n, floor, 1, 0, 1, 1, 1, 1000), 0);
-    assert_int_equal(novelty_judge(&n, floor, 1, 0, 1, 1, 1, 1001), 1);
-    assert_int_equal(novelty_judge(&n, floor, 1, 0, 1, 2, 1, 999), 0);
-    assert_int_equal(novelty_judge(&n, floor, 1, 0, 1, 2, 1, 1000), 0);
+    assert_int_equal(novelty_judge(&n, floor, novelty_series(1, 0, 1, 1, 1), 1000), 0);
+    assert_int_equal(novelty_judge(&n, floor, novelty_series(1, 0, 1, 1, 1), 1001), 1);
+    assert_int_equal(novelty_judge(&n, floor, novelty_series(1, 0, 1, 2, 1), 999), 0);
+    assert_int_equal(novelty_judge(&n, floor, novelty_series(1, 0, 1, 2, 1), 1000), 0);
     assert_int_equal(novelty_floor(&n, 1, 0, 1, &other), 0);
     assert_int_not_equal(other, floor);
-    assert_int_equal(novelty_judge(&n, other, 1, 0, 2, 1, 1, 0), 1);
+    assert_int_equal(novelty_judge(&n, other, novelty_series(1, 0, 2, 1, 1), 0), 1);
     novelty_fini(&n);
 }
 
