@@ -7,7 +7,7 @@
  * name and hours lie anywhere in memory: so what some of them will need is fetched together, first
  * the slots, then what those point to, before the first of them is looked up. */
 
-enum { METRICS_A_TURN = 32 };
+enum { METRICS_A_TURN = 64 };
 
 struct look_up {
     struct name_metric parts;

@@ -53,20 +53,22 @@ struct slice name_collector(struct slice metric)
     return walk_next(&walk, &component) ? component : slice_from(metric, metric.n);
 }
 
+/* By table, because digits are random and a branch on each would be guessed wrong. */
+enum { DECIMAL_DIGIT = 1, HEX_DIGIT = 2 };
+static const uint8_t digit_kinds[256] = {
+    ['0' ... '9'] = DECIMAL_DIGIT | HEX_DIGIT,
+    ['a' ... 'f'] = HEX_DIGIT,
+    ['A' ... 'F'] = HEX_DIGIT,
+};
+
 bool name_is_variable(struct slice component)
 {
     if (slice_eq(component, STAR))
         return true;
-    bool decimal = component.n > 0;
-    for (size_t i = 0; i < component.n; i++) {
-        char c = component.p[i];
-        if (c >= '0' && c <= '9')
-            continue;
-        decimal = false;
-        if (!((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')))
-            return false;
-    }
-    return decimal || component.n >= HEX_DIGITS_MIN;
+    uint8_t all = component.n > 0 ? DECIMAL_DIGIT | HEX_DIGIT : 0;
+    for (size_t i = 0; all != 0 && i < component.n; i++)
+        all &= digit_kinds[(uint8_t)component.p[i]];
+    return (all & DECIMAL_DIGIT) != 0 || ((all & HEX_DIGIT) != 0 && component.n >= HEX_DIGITS_MIN);
 }
 
 int name_components(struct slice text, struct slice *components, int max)
