@@ -595,10 +595,81 @@ static void test_readers_beside_the_writer(void **state)
     catalog_unref(&shared.catalog);
 }
 
+/* ---- many at once ---- */
+
+static bool same_series(const struct catalog_series *a, const struct catalog_series *b)
+{
+    return a->category == b->category && a->item == b->item && a->dimension == b->dimension &&
+           a->collector == b->collector;
+}
+
+static int find_spared(void *arg, const struct storage_doom *doom)
+{
+    *(uint32_t *)arg += doom->what == STORAGE_SPARED ? doom->count : 0;
+    return 0;
+}
+
+static int skip_name(void *arg, const struct storage_name *name)
+{
+    return 0;
+}
+
+static uint32_t count_spared(struct catalog *c)
+{
+    uint32_t spared = 0;
+    const struct catalog_changes changes = {.name = skip_name, .doom = find_spared, .arg = &spared};
+    struct catalog_mark end = catalog_mark(c);
+    assert_int_equal(catalog_changes(c, (struct catalog_mark){0}, end, &changes), 0);
+    return spared;
+}
+
+/* Whether metrics come one by one or by the hundred, twice in one call or new and doomed among
+ * those that are known: the ids and the journal are the same. */
+static void test_many_at_once_are_as_one_by_one(void **state)
+{
+    enum { TURNS = 400, METRICS = 150, METRIC_BYTES = 64 };
+    (void)state;
+    unsigned seed = 29;
+    struct catalog *one, *many;
+    assert_int_equal(catalog_create(1, &one), 0);
+    assert_int_equal(catalog_create(1, &many), 0);
+    for (uint32_t turn = 0; turn < TURNS; turn++) {
+        static char texts[METRICS][METRIC_BYTES];
+        struct slice metrics[METRICS];
+        struct catalog_series series[METRICS];
+        uint32_t count = (uint32_t)rand_r(&seed) % (METRICS + 1);
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t name = (uint32_t)rand_r(&seed) % (20 + turn * 10);
+            metric_of(name, texts[i], sizeof(texts[i]));
+            metrics[i] = slice_str(texts[i]);
+            if (rand_r(&seed) % 8 == 0) /* and without its dimension */
+                metrics[i].n -= 2;
+        }
+        uint32_t doomed = (uint32_t)rand_r(&seed) % 40;
+        (void)!catalog_doom(one, 1 + turn / 7, turn % 3, &doomed, 1);
+        (void)!catalog_doom(many, 1 + turn / 7, turn % 3, &doomed, 1);
+        assert_int_equal(catalog_resolve_all(many, metrics, count, series), 0);
+        for (uint32_t i = 0; i < count; i++) {
+            struct catalog_series s;
+            assert_int_equal(catalog_resolve(one, metrics[i], &s), 0);
+            assert_true(same_series(&s, &series[i]));
+        }
+        struct catalog_mark a = catalog_mark(one), b = catalog_mark(many);
+        assert_int_equal(a.names, b.names);
+        assert_int_equal(a.dooms, b.dooms);
+    }
+    assert_true(catalog_items(one) > 1000);
+    assert_true(count_spared(one) > 10);
+    assert_int_equal(count_spared(one), count_spared(many));
+    catalog_unref(&one);
+    catalog_unref(&many);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ids_are_a_function_of_the_log),
+        cmocka_unit_test(test_many_at_once_are_as_one_by_one),
         cmocka_unit_test(test_memory_comes_back),
         cmocka_unit_test(test_readers_beside_the_writer),
     };
