@@ -6,6 +6,7 @@
 #include "base/failpoint.h"
 #include "base/logger.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,13 @@ void partition_set_state(struct partition *p, enum partition_state state, const 
                      "partition %u: %s%s%s", p->number, partition_state_text(state),
                      *why != '\0' ? ": " : "", why);
     partition_wake_waiters(p, UINT64_MAX);
+}
+
+void partition_name_thread(const struct partition *p, const char *what)
+{
+    char name[16]; /* all that the kernel keeps */
+    snprintf(name, sizeof(name), "%s %" PRIu32, what, p->number);
+    pthread_setname_np(pthread_self(), name);
 }
 
 static bool is_stopping(struct partition *p)
@@ -428,6 +436,7 @@ void *owner_main(void *arg)
 {
     struct partition *p = arg;
     struct owner o = {.p = p, .retry_ms = RETRY_MS_MIN};
+    partition_name_thread(p, "owner");
     int err = storage_session_create(p->store->config.storage, &o.session);
     if (err == 0)
         err = storage_session_create(p->store->config.storage, &o.side);

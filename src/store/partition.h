@@ -89,6 +89,9 @@ void partition_set_state(struct partition *p, enum partition_state state, const 
 /* Waits until something changed or ms have passed. Any thread but the loop. */
 void partition_pause(struct partition *p, int64_t ms);
 
+/* What top -H and perf call the calling thread. */
+void partition_name_thread(const struct partition *p, const char *what);
+
 /* head.c */
 extern const struct head_ops store_head_ops;
 size_t partition_head_bytes(struct partition *p); /* under lock */

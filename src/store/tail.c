@@ -460,6 +460,7 @@ static void *tail_main(void *arg)
 {
     struct partition *p = arg;
     struct tail t = {.p = p, .g = &p->generation, .collector.environment = NO_ENVIRONMENT};
+    partition_name_thread(p, "tail");
     pthread_mutex_lock(&p->lock);
     t.open = p->segments.v[p->segments.n - 1];
     pthread_mutex_unlock(&p->lock);
