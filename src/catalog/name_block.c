@@ -1,6 +1,7 @@
 #include "catalog/name_block.h"
 
 #include "base/error.h"
+#include "base/hex.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -22,62 +23,17 @@ void name_block_fini(struct name_block *b)
 
 /* ---- hex as binary ---- */
 
-static uint32_t width_of(unsigned digits)
-{
-    return (digits + 1) / 2;
-}
-
-/* By table, because digits are random and a branch on each would be guessed wrong. */
-enum { NO_DIGIT = 0x80 };
-static const uint8_t digit_values[256] = {
-    [0 ... '0' - 1] = NO_DIGIT,
-    ['0'] = 0,
-    ['1'] = 1,
-    ['2'] = 2,
-    ['3'] = 3,
-    ['4'] = 4,
-    ['5'] = 5,
-    ['6'] = 6,
-    ['7'] = 7,
-    ['8'] = 8,
-    ['9'] = 9,
-    ['9' + 1 ... 'a' - 1] = NO_DIGIT,
-    ['a'] = 10,
-    ['b'] = 11,
-    ['c'] = 12,
-    ['d'] = 13,
-    ['e'] = 14,
-    ['f'] = 15,
-    ['f' + 1 ... 255] = NO_DIGIT,
-};
-
 /* The name's digits, or 0: it is none that can be given back from its binary form. */
 static unsigned pack_hex(struct slice name, char out[DIGITS_MAX / 2])
 {
-    if (name.n < DIGITS_MIN || name.n > DIGITS_MAX)
+    if (name.n < DIGITS_MIN || name.n > DIGITS_MAX || !hex_pack(out, name.p, (uint32_t)name.n))
         return 0;
-    const uint8_t *p = (const uint8_t *)name.p;
-    size_t even = name.n & ~(size_t)1;
-    unsigned seen = 0;
-    for (size_t i = 0; i < even; i += 2) {
-        unsigned high = digit_values[p[i]], low = digit_values[p[i + 1]];
-        seen |= high | low;
-        out[i / 2] = (char)(high << 4 | (low & 15));
-    }
-    if (even < name.n) {
-        unsigned high = digit_values[p[even]];
-        seen |= high;
-        out[even / 2] = (char)(high << 4);
-    }
-    return seen & NO_DIGIT ? 0 : (unsigned)name.n;
+    return (unsigned)name.n;
 }
 
 static struct slice unpack_hex(const struct name_block *b, uint32_t i, char *out)
 {
-    static const char digits[] = "0123456789abcdef";
-    const uint8_t *p = (const uint8_t *)b->bytes + (size_t)i * width_of(b->digits);
-    for (unsigned d = 0; d < b->digits; d++)
-        out[d] = digits[d % 2 == 0 ? p[d / 2] >> 4 : p[d / 2] & 15];
+    hex_unpack(out, b->bytes + (size_t)i * hex_bytes(b->digits), b->digits);
     return slice_make(out, b->digits);
 }
 
@@ -166,7 +122,7 @@ int name_block_add(struct name_block *b, struct slice name)
     }
     if (b->digits == 0)
         return add_text(b, name);
-    uint32_t width = width_of(digits);
+    uint32_t width = hex_bytes(digits);
     if (!reserve_bytes(b, (b->count + 1u) * width, NAME_BLOCK_ITEMS * width))
         return LT_ENOMEM;
     memcpy(b->bytes + (size_t)b->count * width, packed, width);
@@ -193,7 +149,7 @@ static void fit(struct name_block *b, uint32_t bytes)
 
 void name_block_keep(struct name_block *b, const uint64_t *keep)
 {
-    uint32_t width = width_of(b->digits), kept = 0, at = 0;
+    uint32_t width = hex_bytes(b->digits), kept = 0, at = 0;
     for (uint32_t i = 0, from = 0, end; i < b->count; i++, from = end) {
         end = b->digits != 0 ? from + width : b->ends[i];
         if ((keep[i / 64] >> i % 64 & 1) == 0)
@@ -236,7 +192,7 @@ bool name_block_is(const struct name_block *b, uint32_t i, struct slice name)
     char packed[DIGITS_MAX / 2];
     if (b->digits == 0)
         return slice_eq(text_of(b, i), name);
-    uint32_t width = width_of(b->digits);
+    uint32_t width = hex_bytes(b->digits);
     return name.n == b->digits && pack_hex(name, packed) == b->digits &&
            memcmp(b->bytes + (size_t)i * width, packed, width) == 0;
 }
@@ -265,7 +221,7 @@ static uint64_t digits_equal(uint64_t x, unsigned digit)
 static void match_numbers(const struct name_block *b, uint32_t count, const struct needle *needle,
                           uint64_t *bits)
 {
-    uint32_t width = width_of(b->digits);
+    uint32_t width = hex_bytes(b->digits);
     unsigned n = (unsigned)needle->n;
     uint64_t places = EACH_DIGIT << 4 * (DIGITS_A_WORD - b->digits + n - 1);
     unsigned first = needle->hex >> 4 * (n - 1) & 15;

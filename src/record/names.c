@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "model/name.h"
 #include "record/format.h"
-#include "record/hex.h"
+#include "base/hex.h"
 #include "record/pack.h"
 #include "record/varint.h"
 

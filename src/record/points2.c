@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "model/name.h"
 #include "record/format.h"
-#include "record/hex.h"
+#include "base/hex.h"
 #include "record/value.h"
 
 enum { BLOCK_BYTES = 32 }; /* texts are copied so; what is copied from has as much behind it */

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "model/name.h"
 #include "record/format.h"
-#include "record/hex.h"
+#include "base/hex.h"
 #include "record/record.h"
 #include "record/value.h"
 #include "record/varint.h"

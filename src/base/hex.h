@@ -1,5 +1,5 @@
-#ifndef RECORD_HEX_H
-#define RECORD_HEX_H
+#ifndef BASE_HEX_H
+#define BASE_HEX_H
 
 #include "base/attr.h"
 
