@@ -162,6 +162,8 @@ struct catalog_category {
     uint32_t collector;
 };
 uint32_t catalog_categories(struct catalog *catalog);
+/* Their ids are below. */
+uint32_t catalog_dimensions(struct catalog *catalog);
 bool catalog_category_at(struct catalog *catalog, uint32_t category, struct catalog_category *out);
 
 /* Bit i % 64 of bits_out[i / 64], for each i < items: does the name or the text of the category's

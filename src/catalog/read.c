@@ -71,6 +71,14 @@ struct slice catalog_host_name(struct catalog *c, uint32_t host)
     return locked_text(c, &c->hosts, host);
 }
 
+uint32_t catalog_dimensions(struct catalog *c)
+{
+    pthread_rwlock_rdlock(&c->lock);
+    uint32_t count = name_list_count(&c->dimensions);
+    pthread_rwlock_unlock(&c->lock);
+    return count;
+}
+
 struct slice catalog_dimension_name(struct catalog *c, uint32_t dimension)
 {
     return locked_text(c, &c->dimensions, dimension);

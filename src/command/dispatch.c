@@ -37,8 +37,6 @@ static const char *advice_for(struct slice word)
          "move ",
          "keys can not be changed as a whole in this version: TS.DEL key - + deletes a series' "
          "points"},
-        {" keys scan dbsize randomkey ",
-         "this version does not list keys: CATEGORY LIST tells what is kept, TOPQ which items"},
         {" watch unwatch ",
          "EXEC is not made to depend on keys: other clients' commands may stand between its own"},
         {" cluster readonly readwrite asking ", "there is no cluster here: any process answers"},

@@ -38,8 +38,8 @@ static int stop_at_point(void *arg, const struct fold_series *series, int64_t ti
 }
 
 /* Most series that are asked for have a recent point, so that looking there first spares all other
- * tables. 1, 0 or an error. */
-static int has_points(struct read *read, struct fold_series *series)
+ * tables. */
+int read_has_points(struct read *read, struct fold_series *series)
 {
     int64_t now_ms = clock_wall_ms();
     const int64_t from_ms[] = {now_ms - 3600 * 1000LL, now_ms - 86400 * 1000LL, 0};
@@ -96,7 +96,7 @@ int exists_read(struct read *read)
         struct fold_series series;
         if (!read_find_series(read, spec->keys[i], &series))
             continue;
-        int found = has_points(read, &series);
+        int found = read_has_points(read, &series);
         if (found < 0)
             return found;
         keys[i].known = found > 0;

@@ -63,6 +63,7 @@ enum query_what {
     QUERY_LAST,
     QUERY_CATEGORIES,
     QUERY_EXISTS,
+    QUERY_LIST,
 };
 
 enum aggregate {
@@ -97,7 +98,11 @@ struct query_spec {
     bool aggregate_given; /* else by kind: gauge avg, delta sum, counter rate */
     enum fill fill;
 
-    uint64_t limit;            /* TOPQ: rows, at most 2^31; POINTS: the first n points, 0: all */
+    uint64_t limit;  /* TOPQ: rows, at most 2^31; POINTS: the first n points, 0: all; LIST: how many
+                      * keys to look at, at least; 0: only count them all */
+    uint64_t cursor; /* LIST: 0, or where the page before ended */
+    bool wraps;      /* LIST: go on at the beginning where nothing follows the cursor */
+    bool matches;    /* LIST: only keys that fit `match`, a pattern (glob.h) */
     struct slice pattern;      /* TOPQ: with the dimension as last component */
     enum aggregate rank;       /* TOPQ: sum count max avg */
     const struct slice *hosts; /* none: all */

@@ -69,6 +69,8 @@ static struct result_source *source_of(struct read *read)
         return &result->categories.source;
     case QUERY_EXISTS:
         return &result->keys.source;
+    case QUERY_LIST:
+        return &result->list.source;
     case QUERY_POINTS:
     case QUERY_LAST:
         break;
@@ -118,6 +120,8 @@ static int run_kind(struct read *read)
         return categories_read(read);
     case QUERY_EXISTS:
         return exists_read(read);
+    case QUERY_LIST:
+        return list_read(read);
     case QUERY_POINTS:
     case QUERY_LAST:
         break;

@@ -45,11 +45,15 @@ void read_why(struct read *read, const char *format, ...) PRINTF_LIKE(2, 3);
 struct fold_series;
 bool read_find_series(struct read *read, struct slice key, struct fold_series *out);
 
+/* Has the series a point, in the head or in a table? 1, 0 or an error. */
+MUST_USE int read_has_points(struct read *read, struct fold_series *series);
+
 /* The kinds of read: source is open; fill answer->result. */
 MUST_USE int range_read(struct read *read);
 MUST_USE int topq_read(struct read *read);
 MUST_USE int points_read(struct read *read);
 MUST_USE int exists_read(struct read *read);
+MUST_USE int list_read(struct read *read);
 MUST_USE int categories_read(struct read *read);
 
 static inline struct catalog *read_catalog(struct read *read)

@@ -99,6 +99,14 @@ struct result_keys {
     uint32_t count;
 };
 
+struct result_list {
+    struct result_source source;
+    const struct slice *keys; /* of a page; none where they were only counted */
+    uint32_t count;
+    uint64_t cursor; /* of the next page; 0: this was the last */
+    uint64_t series; /* how many there are in all */
+};
+
 /* A category in use, or a declared pattern that nothing has matched yet (items 0). */
 struct result_category {
     struct slice name;
@@ -118,6 +126,7 @@ union query_result {
     struct result_topq topq;
     struct result_categories categories;
     struct result_keys keys;
+    struct result_list list;
     struct result_points points; /* POINTS; LAST: count is 0 or 1 */
 };
 

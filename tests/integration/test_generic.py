@@ -6,6 +6,8 @@ import time
 import pytest
 import redis
 
+from check.inspect import inspect
+
 NOW_MS = int(time.time()) * 1000
 
 
@@ -167,7 +169,7 @@ def test_info_has_the_sections_that_tools_parse(client, lone):
     assert float(info["used_cpu_user"]) >= 0
     assert client.info("cpu").keys() == {"used_cpu_sys", "used_cpu_user"}
     assert client.info("REPLICATION").keys() == {"role", "connected_slaves"}
-    assert client.info("keyspace") == {}, "how many keys there are is not known without reading them"
+    assert client.info("keyspace") == {}, "how many keys there are is not known without reading them: DBSIZE"
     both = client.execute_command("INFO", "memory", "clients")
     assert "used_memory" in both and "connected_clients" in both and "role" not in both
 
@@ -251,3 +253,144 @@ def test_what_is_advertised_is_there(client):
     assert not {"subscribe", "del", "expire"} & names
     docs = client.execute_command("COMMAND DOCS", "exists")
     assert "exists" in (docs if isinstance(docs, dict) else docs[0::2])
+
+
+# ---- listing keys ----
+
+
+def runs(server):
+    """(kind, state, resolution) of each run."""
+    lines = [line.split() for line in inspect(server, "tables").splitlines() if line[:8].strip().isdigit()]
+    return [(words[1], " ".join(words[2:words.index("s") - 1]), int(words[words.index("s") - 1])) for words in lines]
+
+
+def wait_for(what, limit_s=60):
+    deadline = time.monotonic() + limit_s
+    while not what():
+        assert time.monotonic() < deadline, "it does not happen"
+        time.sleep(0.05)
+
+
+def scan(client, **options):
+    """All pages, and how many there were."""
+    cursor, keys, calls = 0, [], 0
+    while calls == 0 or cursor != 0:
+        cursor, page = client.scan(cursor, **options)
+        keys += page
+        calls += 1
+    return keys, calls
+
+
+def test_keys_are_listed(server, protocol):
+    client = server.client(protocol)
+    assert client.keys() == [] and client.dbsize() == 0 and client.randomkey() is None and client.scan() == (0, [])
+    expected = set()
+    with client.pipeline(transaction=False) as pipe:
+        for host in ("db1", "db2", "db3"):
+            for i in range(40):
+                for dimension in ("time_us", "tput"):
+                    if (len(host) + i + len(dimension)) % 3 != 0:
+                        key = f"{host}/host.queries.c.{i:016x}.{dimension}"
+                        pipe.execute_command("TS.ADD", key, NOW_MS - i * 3600 * 1000, i)
+                        expected.add(key)
+        for key in ("plain", "db1/plain", "db1/app.", "db1/app", "/a/b", "café/ü.x", "db1/host.1374c6821ead6f47.x"):
+            pipe.execute_command("TS.ADD", key, NOW_MS, 1)
+            expected.add(key)
+        pipe.execute()
+    assert sorted(client.keys()) == sorted(expected), "each once"
+    assert client.dbsize() == len(expected)
+    for count in (1, 7, 100, 100000):
+        keys, calls = scan(client, count=count)
+        assert sorted(keys) == sorted(expected)
+        assert calls == 1 if count > len(expected) else calls >= len(expected) / max(count, 10) / 2
+    only = {key for key in expected if key.startswith("db2/") and key.endswith(".tput")}
+    assert set(client.keys("db2/*.tput")) == only == set(scan(client, match="db2/*.tput")[0])
+    assert client.keys("nope*") == [] and client.keys("pl[a-b]in") == ["plain"] and client.keys("") == []
+    assert set(scan(client, _type="TSDB-TYPE")[0]) == expected and scan(client, _type="string") == ([], 1)
+    assert {client.randomkey() for _ in range(200)} <= expected
+    assert len({client.randomkey() for _ in range(200)}) > 10
+    assert all(client.exists(key) == 1 for key in expected)
+
+
+def test_listing_leaves_out_what_was_deleted(server, protocol):
+    client = server.client(protocol)
+    for i in range(20):
+        add(client, f"h/app.k{i}x", NOW_MS, i)
+        add(client, f"h/app.k{i}x", NOW_MS - 86400000, i)
+    for i in range(10):
+        assert client.execute_command("TS.DEL", f"h/app.k{i}x", "-", "+") == 2
+    assert client.execute_command("TS.DEL", "h/app.k10x", NOW_MS, NOW_MS) == 1
+    left = {f"h/app.k{i}x" for i in range(10, 20)}
+    assert set(client.keys()) == left and client.dbsize() == 10 and set(scan(client)[0]) == left
+    add(client, "h/app.k3x", NOW_MS + 1000)
+    assert set(client.keys()) == left | {"h/app.k3x"}
+
+
+def test_a_scan_survives_changes_and_a_restart(server, protocol):
+    """What is there during all of it comes exactly once, whatever comes and goes, and by whichever process."""
+    client = server.client(protocol)
+    stays = {f"h{i % 3}/app.s{i}x" for i in range(300)}
+    goes = {f"h{i % 3}/app.g{i}x" for i in range(60)}
+    with client.pipeline(transaction=False) as pipe:
+        for key in stays | goes:
+            pipe.execute_command("TS.ADD", key, NOW_MS, 1)
+        pipe.execute()
+    cursor, keys, calls = 0, [], 0
+    going = sorted(goes)
+    while calls == 0 or cursor != 0:
+        cursor, page = client.scan(cursor, count=20)
+        keys += page
+        calls += 1
+        for i in range(3):
+            add(client, f"new{calls}/app.n{i}x")
+            if going:
+                client.execute_command("TS.DEL", going.pop(), "-", "+")
+        if calls == 5:
+            server.terminate()
+            server.start()
+            client = server.client(protocol)
+    assert calls > 10
+    assert len(keys) == len(set(keys)), "no key twice"
+    assert stays <= set(keys)
+    assert set(keys) - stays - goes <= {f"new{c}/app.n{i}x" for c in range(calls + 1) for i in range(3)}
+
+
+def test_listing_refuses_what_it_does_not_understand(client):
+    for words, why in ((("SCAN", "x"), "invalid cursor 'x'"), (("SCAN", "-1"), "invalid cursor"), (("SCAN", 0, "COUNT", 0), "bad COUNT '0'"),
+                       (("SCAN", 0, "MATCH"), "MATCH is the last argument"), (("SCAN", 0, "SIZE", 1), "unknown option 'SIZE': expected MATCH pattern")):
+        with pytest.raises(redis.ResponseError, match=why):
+            client.execute_command(*words)
+
+
+def test_listing_follows_the_clients_own_writes(client):
+    with client.pipeline(transaction=False) as pipe:
+        for i in range(30):
+            pipe.execute_command("TS.ADD", f"h/app.n{i}x", NOW_MS, i).dbsize()
+        assert pipe.execute()[1::2] == list(range(1, 31))
+
+
+def test_compact_hours_are_listed(longtaild):
+    server = longtaild(flush_interval="100ms", jobs_interval="100ms", compact_grace="0ms", compact_late="0ms", ranked_items_min=1)
+    client = server.client()
+    begin = NOW_MS // 86400000 * 86400000 - 86400000
+    expected = {f"h{i % 4}/host.queries.c.{i:016x}.tput" for i in range(200)}
+    with client.pipeline(transaction=False) as pipe:
+        for key in expected:
+            pipe.execute_command("TS.ADD", key, begin, 1)
+        pipe.execute()
+
+    def is_compact():
+        found = runs(server)
+        return ("compact", "in force", 1) in found and ("arrival", "closed", 1) not in found and ("arrival", "open", 1) not in found
+
+    assert set(client.keys()) == expected
+    wait_for(is_compact)
+    assert set(client.keys()) == expected == set(scan(client, count=50)[0])
+    gone = sorted(expected)[:20]
+    for key in gone:
+        assert client.execute_command("TS.DEL", key, "-", "+") == 1
+    assert set(client.keys()) == expected - set(gone)
+    add(client, gone[0], begin + 1000)
+    assert set(client.keys()) == expected - set(gone[1:])
+    wait_for(is_compact)
+    assert set(client.keys()) == expected - set(gone[1:])
