@@ -30,6 +30,9 @@ enum {
     LIST_INDEX_BYTES = 36,  /* of a series in the index, at most */
     LIST_CALLS = 64,        /* a scan takes about so many, */
     LIST_PAGE_MAX = 10000,  /* ... but where its pages would be longer than this */
+    LIST_PLACE_BITS = 48,
+    LIST_BINS = 4096,
+    LIST_BIN_BITS = LIST_PLACE_BITS - 12,
     KEY_BYTES_MAX = 2 * NAME_BYTES_MAX + 1,
 };
 
@@ -79,7 +82,7 @@ static int note(struct list *l, struct fold_series series, bool erased)
         read_guard_release(l->read->guard, LIST_INDEX_BYTES);
         return err;
     }
-    l->entries.v[l->entries.n++] = (struct entry){series, erased, hash >> 16};
+    l->entries.v[l->entries.n++] = (struct entry){series, erased, hash >> (64 - LIST_PLACE_BITS)};
     return 0;
 }
 
@@ -220,19 +223,20 @@ static bool put_key(struct catalog *catalog, const struct fold_series *series, s
     return true;
 }
 
-static int keep_keys(struct list *l, uint32_t from, uint32_t end)
+/* The first `end` of them, but for those that do not match. */
+static int keep_keys(struct list *l, uint32_t end)
 {
     const struct query_spec *spec = l->read->spec;
     struct scratch *memory = &l->read->answer->memory;
     struct result_list *out = &l->read->answer->result.list;
-    struct slice *keys = scratch_take(memory, (uint64_t)(end - from) + 1, sizeof(keys[0]));
+    struct slice *keys = scratch_take(memory, (uint64_t)end + 1, sizeof(keys[0]));
     struct buffer stem, key;
     if (keys == NULL)
         return memory->error;
     buffer_init(&stem, KEY_BYTES_MAX);
     buffer_init(&key, KEY_BYTES_MAX);
     int err = 0;
-    for (uint32_t i = from; i < end && err == 0; i++) {
+    for (uint32_t i = 0; i < end && err == 0; i++) {
         if (i % 1024 == 0)
             err = read_guard_check(l->read->guard);
         bool there = put_key(read_catalog(l->read), &l->entries.v[i].series, &stem, &key);
@@ -250,17 +254,39 @@ static int keep_keys(struct list *l, uint32_t from, uint32_t end)
     return err;
 }
 
-static uint32_t page_end(const struct list *l, uint32_t from)
+/* How many a page has at least. */
+static uint64_t page_size(const struct list *l)
 {
     uint64_t want = l->entries.n / LIST_CALLS;
     want = want < LIST_PAGE_MAX ? want : LIST_PAGE_MAX;
-    want = l->read->spec->limit > want ? l->read->spec->limit : want;
-    uint64_t end = from + want < l->entries.n ? from + want : l->entries.n;
-    /* A cursor can not tell apart what stands at one place. */
-    while (end > from && end < l->entries.n &&
-           l->entries.v[end].place == l->entries.v[end - 1].place)
-        end++;
-    return (uint32_t)end;
+    return l->read->spec->limit > want ? l->read->spec->limit : want;
+}
+
+/* Keeps those from the cursor on up to a place by which there are `want` of them, so that no more
+ * than about a page has to be sorted. Returns how many stand behind that. */
+static uint32_t keep_near(struct list *l, uint64_t cursor, uint64_t want)
+{
+    uint32_t counts[LIST_BINS] = {0}, after = 0, kept = 0, end = 0;
+    for (uint32_t i = 0; i < l->entries.n; i++)
+        if (l->entries.v[i].place >= cursor) {
+            counts[l->entries.v[i].place >> LIST_BIN_BITS]++;
+            after++;
+        }
+    for (uint64_t seen = 0; end < LIST_BINS && seen < want; end++)
+        seen += counts[end];
+    for (uint32_t i = 0; i < l->entries.n; i++)
+        if (l->entries.v[i].place >= cursor && l->entries.v[i].place >> LIST_BIN_BITS < end)
+            l->entries.v[kept++] = l->entries.v[i];
+    l->entries.n = kept;
+    return after - kept;
+}
+
+static bool is_past_all(const struct list *l, uint64_t cursor)
+{
+    uint32_t i = 0;
+    while (i < l->entries.n && l->entries.v[i].place < cursor)
+        i++;
+    return i == l->entries.n;
 }
 
 static int make_page(struct list *l)
@@ -268,19 +294,21 @@ static int make_page(struct list *l)
     const struct query_spec *spec = l->read->spec;
     struct result_list *out = &l->read->answer->result.list;
     out->series = l->entries.n;
-    if (spec->limit == 0)
+    if (spec->limit == 0 || l->entries.n == 0)
         return 0;
-    if (l->entries.n > 0)
-        qsort(l->entries.v, l->entries.n, sizeof(l->entries.v[0]), compare_places);
-    uint32_t from = 0;
-    while (from < l->entries.n && l->entries.v[from].place < spec->cursor)
-        from++;
-    if (from == l->entries.n && spec->wraps)
-        from = 0;
-    uint32_t end = page_end(l, from);
-    if (end < l->entries.n)
+    uint64_t want = page_size(l);
+    uint64_t cursor = spec->wraps && is_past_all(l, spec->cursor) ? 0 : spec->cursor;
+    uint32_t behind = keep_near(l, cursor, want);
+    if (l->entries.n == 0)
+        return 0;
+    qsort(l->entries.v, l->entries.n, sizeof(l->entries.v[0]), compare_places);
+    uint32_t end = want < l->entries.n ? (uint32_t)want : l->entries.n;
+    /* A cursor can not tell apart what stands at one place. */
+    while (end < l->entries.n && l->entries.v[end].place == l->entries.v[end - 1].place)
+        end++;
+    if (end < l->entries.n || behind > 0)
         out->cursor = l->entries.v[end - 1].place + 1;
-    return keep_keys(l, from, end);
+    return keep_keys(l, end);
 }
 
 int list_read(struct read *read)
