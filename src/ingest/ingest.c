@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/vec.h"
 #include "catalog/catalog.h"
+#include "ingest/pace.h"
 #include "record/record.h"
 
 #include <stdlib.h>
@@ -25,6 +26,14 @@ const struct option_spec ingest_options[] = {
      .max = 1000000,
      .help = "records that the log works on at once, a partition: above it the next batch grows "
              "instead, for up to 50 ms. Up to 4 pays where brokers are milliseconds away",
+     .section = "ingest"},
+    {.name = "lag-max",
+     .type = OPTION_DURATION_MS,
+     .default_text = "2s",
+     .min = 0,
+     .max = 3600000,
+     .help = "while this process' own consumer is further behind than this, batches wait for up to "
+             "50 ms: writers slow down to what is applied (0: never)",
      .section = "ingest"},
     {.name = "batch-bytes-max",
      .type = OPTION_BYTES,
@@ -63,6 +72,7 @@ struct ingest_batch {
     size_t record_bytes;
     uint32_t points;
     int64_t opened_mono_ms;
+    bool paced;
     int refused; /* why the log did not take it */
 };
 
@@ -74,6 +84,7 @@ struct ingest {
     struct ingest_batch *refused, **refused_end; /* answered at the turn's end, in order */
     uint64_t *acked;                             /* a partition */
     uint32_t *inflight;                          /* records, a partition */
+    struct pace *paces;                          /* a partition */
     bool paused;
     struct ingest_batch *command; /* between begin and end: where the points go */
     const struct tenant_environment *command_environment;
@@ -109,6 +120,7 @@ static struct ingest_batch *batch_take(struct ingest *g, const struct tenant_env
     b->environment = e->id;
     b->partition = e->partition;
     b->refused = 0;
+    b->paced = false;
     b->opened_mono_ms = clock_mono_ms();
     return b;
 }
@@ -146,6 +158,11 @@ static void unlist_open(struct ingest *g, struct ingest_batch *b)
 
 /* ---- reports ---- */
 
+static bool is_paced(const struct ingest *g)
+{
+    return g->config.applied != NULL && g->config.lag_max_ms > 0;
+}
+
 static void count_report(struct ingest *g, const struct ingest_batch *b,
                          const struct log_report *report)
 {
@@ -158,6 +175,9 @@ static void count_report(struct ingest *g, const struct ingest_batch *b,
         s->last_ack_wall_ms = clock_wall_ms();
         if (report->offset + 1 > g->acked[report->partition])
             g->acked[report->partition] = report->offset + 1;
+        if (is_paced(g))
+            pace_note(&g->paces[report->partition], report->offset + 1, clock_mono_ms(),
+                      g->config.lag_max_ms);
         return;
     case LOG_FAILED:
         s->records_failed++;
@@ -261,14 +281,30 @@ static void report_refused(struct ingest *g)
     }
 }
 
+/* Is the consumer of this process so far behind that writers have to wait for it? */
+static bool is_behind(struct ingest *g, uint32_t partition)
+{
+    if (!is_paced(g))
+        return false;
+    uint64_t applied = g->config.applied(g->config.applied_arg, partition);
+    return pace_is_behind(&g->paces[partition], applied, clock_mono_ms(), g->config.lag_max_ms);
+}
+
 /* While the log has its fill of this partition's records, a further one would only stand in its
  * queue: the batch grows instead. HOLD_MS bounds that where the log has stopped answering, so that
- * what is held starts its own time limit there. */
-static bool batch_holds(const struct ingest_batch *b)
+ * what is held starts its own time limit there; and where the consumer does not catch up, because
+ * writers wait for it, but never depend on it. */
+static bool batch_holds(struct ingest_batch *b)
 {
-    const struct ingest *g = b->ingest;
-    return g->inflight[b->partition] >= g->config.inflight_records_max &&
-           clock_mono_ms() - b->opened_mono_ms < HOLD_MS;
+    struct ingest *g = b->ingest;
+    bool full = g->inflight[b->partition] >= g->config.inflight_records_max;
+    bool behind = !full && b->waiters.n > 0 && is_behind(g, b->partition);
+    bool holds = (full || behind) && clock_mono_ms() - b->opened_mono_ms < HOLD_MS;
+    if (holds && behind && !b->paced) {
+        b->paced = true;
+        g->stats.paced++;
+    }
+    return holds;
 }
 
 /* Closes what is due. True: something was closed. */
@@ -484,9 +520,11 @@ int ingest_create(const struct ingest_config *config, struct ingest **out)
     g->refused_end = &g->refused;
     g->acked = calloc(tenant_partitions(config->tenant), sizeof(g->acked[0]));
     g->inflight = calloc(tenant_partitions(config->tenant), sizeof(g->inflight[0]));
-    if (g->acked == NULL || g->inflight == NULL) {
+    g->paces = calloc(tenant_partitions(config->tenant), sizeof(g->paces[0]));
+    if (g->acked == NULL || g->inflight == NULL || g->paces == NULL) {
         free(g->acked);
         free(g->inflight);
+        free(g->paces);
         free(g);
         return LT_ENOMEM;
     }
@@ -509,6 +547,7 @@ void ingest_destroy(struct ingest **ingest)
     }
     free(g->acked);
     free(g->inflight);
+    free(g->paces);
     free(g);
 }
 
@@ -550,6 +589,7 @@ void ingest_config_load(struct ingest_config *config, const struct option_set *o
         .batch_bytes_max = (size_t)option_int(options, "batch-bytes-max"),
         .command_bytes_max = (size_t)option_int(options, "command-bytes-max"),
         .inflight_records_max = (uint32_t)option_int(options, "inflight-records-max"),
+        .lag_max_ms = option_int(options, "lag-max"),
     };
 }
 
@@ -565,6 +605,7 @@ void ingest_status(void *arg, struct status_sink *sink)
     sink->number(sink, "bytes_acked", (int64_t)s->bytes_acked);
     sink->number(sink, "commands_refused_busy", (int64_t)s->busy);
     sink->number(sink, "points_refused_items", (int64_t)s->full);
+    sink->number(sink, "batches_held_for_lag", (int64_t)s->paced);
     sink->number(sink, "inflight_bytes", (int64_t)s->inflight_bytes);
     sink->number(sink, "inflight_records", s->inflight_records);
     sink->number(sink, "last_ack_at_ms", s->last_ack_wall_ms);

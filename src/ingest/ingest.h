@@ -42,11 +42,17 @@ struct ingest_config {
     bool (*items_full)(void *arg, uint32_t environment);
     struct catalog *(*catalog)(void *arg, uint32_t environment);
     void *items_arg;
+    /* Below which offset has this process applied the partition? PACE_NOBODY: it does not, or
+     * cannot at the moment. NULL: it never does. */
+    uint64_t (*applied)(void *arg, uint32_t partition);
+    void *applied_arg;
+    int64_t lag_max_ms; /* behind by more, batches wait and grow, for 50 ms; 0: they never do */
 };
+#define PACE_NOBODY UINT64_MAX
 
 extern const struct option_spec ingest_options[];
 extern const size_t ingest_options_count;
-/* Fills all but log, tenant and what knows the items. */
+/* Fills all but log, tenant, what knows the items and what applies. */
 void ingest_config_load(struct ingest_config *config, const struct option_set *options);
 
 MUST_USE int ingest_create(const struct ingest_config *config, struct ingest **out);
@@ -112,6 +118,7 @@ struct ingest_stats {
     uint64_t bytes_acked; /* of records */
     uint64_t busy;        /* commands refused */
     uint64_t full;        /* points and texts refused, of items that are too many */
+    uint64_t paced;       /* batches that waited for the consumer */
     size_t inflight_bytes;
     uint32_t inflight_records;
     int64_t last_ack_wall_ms;

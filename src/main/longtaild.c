@@ -377,6 +377,14 @@ static struct catalog *items_of(void *arg, uint32_t environment)
     return store_catalog(p->store, environment);
 }
 
+static uint64_t applied_by(void *arg, uint32_t partition)
+{
+    const struct process *p = arg;
+    uint64_t applied;
+    bool applies = p->store != NULL && store_applied(p->store, partition, &applied);
+    return applies ? applied : PACE_NOBODY;
+}
+
 static int build_ingest(struct process *p)
 {
     struct ingest_config config;
@@ -386,6 +394,8 @@ static int build_ingest(struct process *p)
     config.items_full = items_full;
     config.catalog = items_of;
     config.items_arg = p;
+    config.applied = applied_by;
+    config.applied_arg = p;
     int err = ingest_create(&config, &p->ingest);
     if (err == 0)
         add_provider(p, "ingest", ingest_status, p->ingest);

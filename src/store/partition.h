@@ -61,6 +61,7 @@ struct partition {
     /* Any thread. */
     _Atomic uint64_t applied;
     _Atomic int64_t applied_ms;
+    _Atomic bool applies;     /* the tail runs, and the head has room */
     _Atomic uint64_t wake_at; /* the loop waits for this offset; UINT64_MAX: for none */
     _Atomic bool tail_stop;
     _Atomic bool seal_now;

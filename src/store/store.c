@@ -218,6 +218,15 @@ bool store_items_full(const struct store *store, uint32_t environment)
     return false;
 }
 
+bool store_applied(const struct store *store, uint32_t partition, uint64_t *applied_out)
+{
+    if (partition >= store->partitions_count)
+        return false;
+    const struct partition *p = &store->partitions[partition];
+    *applied_out = atomic_load(&p->applied);
+    return atomic_load(&p->applies);
+}
+
 /* ---- status ---- */
 
 static void write_state(struct partition *p, struct status_sink *sink)

@@ -65,8 +65,13 @@ bool store_fence(struct store *store, uint32_t partition, uint64_t *epoch_out);
 /* A reference to an environment's catalog, or NULL while it is not loaded. Thread: any. */
 struct catalog *store_catalog(struct store *store, uint32_t environment);
 
-/* Has the environment items_max items, as far as the log was applied here? Thread: any; one load. */
+/* Has the environment items_max items, as far as the log was applied here? Thread: any; one load.
+ */
 bool store_items_full(const struct store *store, uint32_t environment);
+
+/* How far the log is applied here: all records below. False: nothing is being applied, because
+ * nothing is loaded, or the head is full and waits for storage. Thread: any; two loads. */
+bool store_applied(const struct store *store, uint32_t partition, uint64_t *applied_out);
 
 /* For STATUS: a section for each partition. */
 uint32_t store_providers(struct store *store, struct status_provider *out, uint32_t max);

@@ -405,7 +405,9 @@ static int tail_turn(struct tail *t)
     if (err != 0)
         return err;
     look_at_items(t);
-    if (head_is_full(t)) {
+    bool full = head_is_full(t);
+    atomic_store_explicit(&p->applies, !full, memory_order_relaxed);
+    if (full) {
         partition_pause(p, FULL_PAUSE_MS);
         return 0;
     }
@@ -475,6 +477,7 @@ static void *tail_main(void *arg)
         err = tail_turn(&t);
     if (err == 0 && atomic_load(&t.open->hi) > t.open->lo)
         err = seal(&t);
+    atomic_store(&p->applies, false);
     atomic_store(&p->tail_error, err);
     VEC_FINI(&t.metrics);
     VEC_FINI(&t.hosts);

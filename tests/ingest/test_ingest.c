@@ -364,6 +364,51 @@ static void test_a_batch_grows_while_the_log_has_its_fill(void **state)
     check_log(f);
 }
 
+/* While the consumer is behind the batch grows too, and leaves after 50 ms all the same. */
+static uint64_t applied_so_far(void *arg, uint32_t partition)
+{
+    return *(const uint64_t *)arg;
+}
+
+static void test_a_batch_waits_for_the_consumer(void **state)
+{
+    enum { LAG_MS = 20 };
+    struct fixture *f = *state;
+    uint64_t applied = 0;
+    struct ingest_config config = default_config(f);
+    config.applied = applied_so_far;
+    config.applied_arg = &applied;
+    config.lag_max_ms = LAG_MS;
+    ingest_destroy(&f->ingest);
+    assert_int_equal(ingest_create(&config, &f->ingest), 0);
+    write_points(f, 0, 2, false);
+    ingest_turn_end(f->ingest);
+    memlog_decide(&f->memlog, LOG_STORED, true);
+    usleep(2 * LAG_MS * 1000);
+    write_points(f, 0, 2, false);
+    ingest_turn_end(f->ingest);
+    /* On a machine that stands still for 50 ms between these lines it may have left. */
+    assert_in_range(f->memlog.waiting, 0, 1);
+    assert_in_range(ingest_stats(f->ingest).paced, 0, 1);
+    usleep(60000);
+    ingest_turn_end(f->ingest);
+    assert_int_equal(f->memlog.waiting, 1);
+    memlog_decide(&f->memlog, LOG_STORED, true);
+    uint64_t paced = ingest_stats(f->ingest).paced;
+    applied = 2; /* it has caught up, or cannot tell: nobody waits */
+    for (int i = 0; i < 2; i++) {
+        write_points(f, 0, 2, false);
+        ingest_turn_end(f->ingest);
+        assert_int_equal(f->memlog.waiting, 1);
+        memlog_decide(&f->memlog, LOG_STORED, true);
+        usleep(2 * LAG_MS * 1000);
+        applied = PACE_NOBODY;
+    }
+    assert_int_equal(ingest_stats(f->ingest).paced, paced);
+    drain(f);
+    check_log(f);
+}
+
 static void test_an_aborted_command_leaves_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -636,6 +681,7 @@ int main(void)
         TEST(test_each_command_is_told_once_and_the_truth),
         TEST(test_a_turn_is_one_record),
         TEST(test_a_batch_grows_while_the_log_has_its_fill),
+        TEST(test_a_batch_waits_for_the_consumer),
         TEST(test_an_aborted_command_leaves_nothing),
         TEST(test_a_large_batch_leaves_early),
         TEST(test_a_command_is_never_split),
