@@ -1,5 +1,6 @@
 #include "command/server.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/logger.h"
 #include "command/session.h"
@@ -69,7 +70,9 @@ struct server {
     int port;
     bool paused; /* reading, while the log is behind */
     struct reactor_timer *drain_timer;
-    void (*drained)(void *arg); /* not NULL: draining */
+    struct reactor_timer *wake_timer; /* a turn for ingest, at wake_ns */
+    int64_t wake_ns;                  /* 0: it does not run */
+    void (*drained)(void *arg);       /* not NULL: draining */
     void *drained_arg;
 };
 
@@ -110,6 +113,24 @@ static void on_close(void *arg, struct conn *conn, const char *why)
         drain_done(server);
 }
 
+static void on_wake(void *arg)
+{
+    struct server *server = arg;
+    server->wake_ns = 0; /* the turn that ends now is what was wanted */
+}
+
+static void wake_when_due(struct server *server)
+{
+    int64_t wake_ns = ingest_wake_ns(server->sessions.deps->ingest);
+    if (wake_ns == server->wake_ns)
+        return;
+    server->wake_ns = wake_ns;
+    if (wake_ns == 0)
+        reactor_timer_stop(server->wake_timer);
+    else
+        reactor_timer_start(server->wake_timer, (wake_ns - clock_mono_ns()) / 1000000 + 1, 0);
+}
+
 static void on_turn_end(void *arg)
 {
     struct server *server = arg;
@@ -117,6 +138,7 @@ static void on_turn_end(void *arg)
     if (ingest == NULL)
         return;
     ingest_turn_end(ingest);
+    wake_when_due(server);
     bool paused = ingest_paused(ingest);
     if (paused == server->paused)
         return;
@@ -211,6 +233,9 @@ int server_create(const struct server_config *config, struct server **out)
         reactor_timer_create(server->reactor, on_drain_timeout, server, &server->drain_timer);
     if (status != 0)
         goto fail_timer;
+    status = reactor_timer_create(server->reactor, on_wake, server, &server->wake_timer);
+    if (status != 0)
+        goto fail_wake_timer;
     status = listen_on_all(server, options);
     if (status != 0)
         goto fail_listen;
@@ -224,6 +249,8 @@ int server_create(const struct server_config *config, struct server **out)
 
 fail_listen:
     close_listeners(server);
+    reactor_timer_destroy(&server->wake_timer);
+fail_wake_timer:
     reactor_timer_destroy(&server->drain_timer);
 fail_timer:
     slot_pool_fini(&sessions->slots);
@@ -237,6 +264,7 @@ void server_destroy(struct server **server)
         return;
     assert((*server)->sessions.count == 0);
     close_listeners(*server);
+    reactor_timer_destroy(&(*server)->wake_timer);
     reactor_timer_destroy(&(*server)->drain_timer);
     slot_pool_fini(&(*server)->sessions.slots);
     free(*server);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/vec.h"
 #include "catalog/catalog.h"
+#include "ingest/gather.h"
 #include "ingest/pace.h"
 #include "record/record.h"
 
@@ -73,6 +74,7 @@ struct ingest_batch {
     uint32_t points;
     int64_t opened_mono_ms;
     bool paced;
+    int64_t appended_ns;
     int refused; /* why the log did not take it */
 };
 
@@ -85,6 +87,7 @@ struct ingest {
     uint64_t *acked;                             /* a partition */
     uint32_t *inflight;                          /* records, a partition */
     struct pace *paces;                          /* a partition */
+    struct gather *gathers;                      /* a partition */
     bool paused;
     struct ingest_batch *command; /* between begin and end: where the points go */
     const struct tenant_environment *command_environment;
@@ -220,6 +223,9 @@ static void on_report(void *arg, const struct log_report *report)
     g->stats.inflight_records--;
     g->inflight[b->partition]--;
     update_paused(g);
+    int64_t now_ns = clock_mono_ns();
+    if (g->inflight[b->partition] == 0)
+        gather_report(&g->gathers[b->partition], b->waiters.n, now_ns - b->appended_ns, now_ns);
     batch_report(b, report);
 }
 
@@ -240,6 +246,8 @@ static void batch_append(struct ingest_batch *b, int err, struct slice record)
     g->stats.inflight_bytes += record.n;
     g->stats.inflight_records++;
     g->inflight[b->partition]++;
+    b->appended_ns = clock_mono_ns();
+    gather_end(&g->gathers[b->partition]);
     update_paused(g);
 }
 
@@ -293,18 +301,21 @@ static bool is_behind(struct ingest *g, uint32_t partition)
 /* While the log has its fill of this partition's records, a further one would only stand in its
  * queue: the batch grows instead. HOLD_MS bounds that where the log has stopped answering, so that
  * what is held starts its own time limit there; and where the consumer does not catch up, because
- * writers wait for it, but never depend on it. */
+ * writers wait for it, but never depend on it. Where the log has none, and answers slowly, those
+ * who were just answered are waited for (gather.h). */
 static bool batch_holds(struct ingest_batch *b)
 {
     struct ingest *g = b->ingest;
-    bool full = g->inflight[b->partition] >= g->config.inflight_records_max;
+    uint32_t inflight = g->inflight[b->partition];
+    bool full = inflight >= g->config.inflight_records_max;
+    bool gathers = inflight == 0 && gather_waits(&g->gathers[b->partition], clock_mono_ns());
     bool behind = !full && b->waiters.n > 0 && is_behind(g, b->partition);
     bool holds = (full || behind) && clock_mono_ms() - b->opened_mono_ms < HOLD_MS;
     if (holds && behind && !b->paced) {
         b->paced = true;
         g->stats.paced++;
     }
-    return holds;
+    return holds || gathers;
 }
 
 /* Closes what is due. True: something was closed. */
@@ -328,6 +339,17 @@ void ingest_turn_end(struct ingest *g)
      * the loop after this. It ends, because clients have limited input that was read already. */
     while (close_due(g) || g->refused != NULL)
         report_refused(g);
+}
+
+int64_t ingest_wake_ns(const struct ingest *g)
+{
+    int64_t wake_ns = 0;
+    for (const struct ingest_batch *b = g->open; b != NULL; b = b->next) {
+        int64_t until_ns = g->gathers[b->partition].until_ns;
+        if (until_ns != 0 && (wake_ns == 0 || until_ns < wake_ns))
+            wake_ns = until_ns;
+    }
+    return wake_ns;
 }
 
 /* ---- commands ---- */
@@ -429,6 +451,7 @@ int ingest_end(struct ingest *g, ingest_done *done, void *arg)
     }
     g->command = NULL;
     catalog_unref(&g->command_items);
+    gather_command(&g->gathers[b->partition]);
     if (record_builder_bytes(b->builder) >= g->config.batch_bytes_max)
         batch_close(b);
     return 0;
@@ -521,10 +544,12 @@ int ingest_create(const struct ingest_config *config, struct ingest **out)
     g->acked = calloc(tenant_partitions(config->tenant), sizeof(g->acked[0]));
     g->inflight = calloc(tenant_partitions(config->tenant), sizeof(g->inflight[0]));
     g->paces = calloc(tenant_partitions(config->tenant), sizeof(g->paces[0]));
-    if (g->acked == NULL || g->inflight == NULL || g->paces == NULL) {
+    g->gathers = calloc(tenant_partitions(config->tenant), sizeof(g->gathers[0]));
+    if (g->acked == NULL || g->inflight == NULL || g->paces == NULL || g->gathers == NULL) {
         free(g->acked);
         free(g->inflight);
         free(g->paces);
+        free(g->gathers);
         free(g);
         return LT_ENOMEM;
     }
@@ -548,6 +573,7 @@ void ingest_destroy(struct ingest **ingest)
     free(g->acked);
     free(g->inflight);
     free(g->paces);
+    free(g->gathers);
     free(g);
 }
 

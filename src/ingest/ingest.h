@@ -106,6 +106,9 @@ MUST_USE int ingest_probe(struct ingest *ingest, const struct tenant_environment
 /* At the end of each loop turn, and at least every 50 ms: closes the open batches that are due and
  * hands them to the log. */
 void ingest_turn_end(struct ingest *ingest);
+/* When a turn is due at the latest, of clock_mono_ns, because a batch waits for clients that were
+ * just answered; 0: no sooner than those 50 ms. Ask after ingest_turn_end. */
+int64_t ingest_wake_ns(const struct ingest *ingest);
 
 bool ingest_paused(const struct ingest *ingest);
 

@@ -17,7 +17,7 @@ struct kafka_config {
     uint32_t partitions; /* that the topic has, or more */
     int replication;     /* of a topic that is created here */
     int message_timeout_ms;
-    const char *compression; /* lz4, none, … */
+    const char *compression; /* none, lz4, … */
     /* An append's room in the producer: above it, LT_EBUSY for this partition and no other. */
     uint64_t partition_queue_bytes_max;
     const char *properties; /* "name=value,name=value" for librdkafka (TLS, SASL); "" */

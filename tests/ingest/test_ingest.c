@@ -5,8 +5,10 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "catalog/catalog.h"
+#include "ingest/gather.h"
 #include "ingest/ingest.h"
 #include "record/record.h"
 #include "support_memlog.h"
@@ -409,6 +411,54 @@ static void test_a_batch_waits_for_the_consumer(void **state)
     check_log(f);
 }
 
+/* Takes 80 ms to answer all that waits for the log, when one more command has come. When that was.
+ */
+static int64_t answer_slowly(struct fixture *f)
+{
+    usleep(80000);
+    write_points(f, 0, 2, false);
+    ingest_turn_end(f->ingest);
+    int64_t now_ns = clock_mono_ns();
+    memlog_decide(&f->memlog, LOG_STORED, true);
+    ingest_turn_end(f->ingest);
+    return now_ns;
+}
+
+/* After a slow report the next record waits for those who were answered, and says until when. */
+static void test_a_slow_report_gathers_who_was_answered(void **state)
+{
+    struct fixture *f = *state;
+    struct ingest_config config = default_config(f);
+    config.inflight_records_max = 1;
+    ingest_destroy(&f->ingest);
+    assert_int_equal(ingest_create(&config, &f->ingest), 0);
+    write_points(f, 0, 2, false);
+    write_points(f, 0, 2, false);
+    ingest_turn_end(f->ingest);
+    assert_int_equal(ingest_wake_ns(f->ingest), 0);
+    int64_t answered_ns = answer_slowly(f);
+    int64_t wake_ns = ingest_wake_ns(f->ingest);
+    write_points(f, 0, 2, false);
+    ingest_turn_end(f->ingest);
+    bool held = f->memlog.waiting == 0;
+    if (clock_mono_ns() - answered_ns < GATHER_NS_MAX) { /* or the machine stood still */
+        assert_in_range(wake_ns - answered_ns, GATHER_NS_MAX, GATHER_NS_MAX + (20 << 20));
+        assert_true(held);
+    }
+    write_points(f, 0, 2, false); /* the second of two */
+    ingest_turn_end(f->ingest);
+    assert_in_range(f->memlog.waiting, 1, held ? 1 : 2);
+    assert_true(!held || ingest_wake_ns(f->ingest) == 0);
+
+    answer_slowly(f); /* they do not come */
+    usleep(GATHER_NS_MAX / 1000 + 1000);
+    ingest_turn_end(f->ingest);
+    assert_in_range(f->memlog.waiting, 1, 2);
+    assert_int_equal(ingest_wake_ns(f->ingest), 0);
+    drain(f);
+    check_log(f);
+}
+
 static void test_an_aborted_command_leaves_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -682,6 +732,7 @@ int main(void)
         TEST(test_a_turn_is_one_record),
         TEST(test_a_batch_grows_while_the_log_has_its_fill),
         TEST(test_a_batch_waits_for_the_consumer),
+        TEST(test_a_slow_report_gathers_who_was_answered),
         TEST(test_an_aborted_command_leaves_nothing),
         TEST(test_a_large_batch_leaves_early),
         TEST(test_a_command_is_never_split),

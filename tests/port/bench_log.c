@@ -136,7 +136,7 @@ static rd_kafka_t *bare_producer(const char *brokers)
     static const char *const settings[][2] = {{"enable.idempotence", "true"},
                                               {"acks", "all"},
                                               {"linger.ms", "0"},
-                                              {"compression.codec", "lz4"},
+                                              {"compression.codec", "none"},
                                               {"socket.nagle.disable", "true"}};
     char why[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -182,7 +182,7 @@ static void bench_kafka(const char *brokers)
                                   .partitions = 1,
                                   .replication = 1,
                                   .message_timeout_ms = 5000,
-                                  .compression = "lz4",
+                                  .compression = "none",
                                   .partition_queue_bytes_max = 32 << 20,
                                   .properties = ""};
     struct log *log;

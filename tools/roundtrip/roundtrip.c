@@ -100,7 +100,7 @@ static int kafka_open(struct appender *a, const char *brokers)
                                        {"enable.idempotence", "true"},
                                        {"acks", "all"},
                                        {"linger.ms", "0"},
-                                       {"compression.codec", "lz4"},
+                                       {"compression.codec", "none"},
                                        {"socket.nagle.disable", "true"},
                                        {"message.timeout.ms", "10000"}};
     char why[256];
