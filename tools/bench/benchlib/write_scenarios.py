@@ -156,15 +156,15 @@ def growth_figure(runs, options):
 ALL_ROLES = "ingest,store,query,jobs"
 
 
-def everything(paced=False, **load_options):
-    """All roles and jobs on, and every point in the tables before the run is over."""
+def everything(paced=False, flags=None, **load_options):
+    """All roles and jobs on, and every point in the tables before the run is over. flags: of the server."""
     @contextlib.contextmanager
     def arms(rig):
         def run():
             options = rig.load_options(**load_options)
             if paced:
                 options["rate"] = options["series"]
-            with rig.longtaild(roles=ALL_ROLES) as server:
+            with rig.longtaild(roles=ALL_ROLES, **(flags or {})) as server:
                 return rig.stored(server, **options)
         yield {"longtail": run}
     return arms
@@ -268,7 +268,7 @@ SCENARIOS = [
         at_least("sparse, 10 M series", "longtail", 7.0e5, also=lag_of("longtail")),
         applied("longtail"),
         at_most("… the consumer's lag at the end", "longtail", "lag_s", 5, "s")]),
-    Scenario("new", "All roles: names never seen before", everything(draw="new", connections=64), [
+    Scenario("new", "All roles: names never seen before", everything(draw="new", connections=64, flags={"items-max": 0}), [
         at_least("names never seen before", "longtail", 2.5e5, "series/s", also=lag_of("longtail")),
         applied("longtail"),
         at_most("… the consumer's lag at the end", "longtail", "lag_s", 5, "s")]),
