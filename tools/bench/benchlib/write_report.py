@@ -111,8 +111,8 @@ def label(arm):
 
 
 def runs_table(results):
-    rows = ["| scenario | who | points/s: min | median | max | p50 | p99 | CPU, µs a point | others' share of the cores |",
-            "|---|---|---|---|---|---|---|---|---|"]
+    rows = ["| scenario | runs | who | points/s: min | median | max | p50 | p99 | CPU, µs a point | others' share of the cores |",
+            "|---|---|---|---|---|---|---|---|---|---|"]
     for scenario in SCENARIOS:
         result = results["scenarios"].get(scenario.name)
         for arm, found in rates(result["arms"]) if result else ():
@@ -122,7 +122,8 @@ def runs_table(results):
                             for who in reports[0]["cpu_us_a_point_of"])
             others = max(r["noise"]["others"] for r in reports)
             low, middle, high = (number(x) for x in spread(found))
-            rows.append(f"| {scenario.name} | {label(arm)} | {low} | {middle} | {high} | {p50:.3g} ms | {p99:.3g} ms | {cpu} | "
+            how = f"{result['rounds']} × {result['seconds']} s"
+            rows.append(f"| {scenario.name} | {how} | {label(arm)} | {low} | {middle} | {high} | {p50:.3g} ms | {p99:.3g} ms | {cpu} | "
                         f"{others:.0%} |")
     return rows
 
@@ -143,8 +144,8 @@ def plot_text(results, title, unit, labels):
 def render(results, docs):
     versions = sorted({result["version"] for result in results["scenarios"].values()})
     lines = [f"Measured on {results['date']}, commit {', '.join(versions)}: {results['machine']}. "
-             f"{results['rounds']} runs of {results['seconds']} s each, {results['series']:,} series; Longtail and peer in "
-             "turn. *others* is what processes outside the benchmark took of the cores, at worst.", "", *bars_table(results), "", *runs_table(results), ""]
+             f"{results['series']:,} series; Longtail and peer in turn. *others* is what processes outside the benchmark took "
+             "of the cores, at worst.", "", *bars_table(results), "", *runs_table(results), ""]
     for file, (title, unit, labels) in PLOTS.items():
         text = plot_text(results, title, unit, labels)
         if text is not None:
