@@ -11,6 +11,8 @@ import collections
 
 from .history import FAILED, OK
 
+HOUR = 3600
+
 
 def check(history, reader, pattern="host.queries.q.*.time_us"):
     """A list of what is wrong, for people; empty: all is well. reader: see reader.py."""
@@ -71,8 +73,9 @@ def _check_sums(stored, reader, keys, pattern):
     if not stored:
         return []
     problems = []
-    from_s = min(at for _, at in stored) // 1000
-    to_s = max(at for _, at in stored) // 1000 + 1
+    # Whole hours: of days that are over RANGE reads minutes or hours, each counted where it begins.
+    from_s = min(at for _, at in stored) // 1000 // HOUR * HOUR
+    to_s = (max(at for _, at in stored) // 1000 // HOUR + 1) * HOUR
     sums, counts = collections.Counter(), collections.Counter()
     by_item, count_by_item = collections.Counter(), collections.Counter()
     dimension = pattern.rpartition(".")[2]

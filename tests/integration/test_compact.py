@@ -26,10 +26,10 @@ def metric(item, dimension="time_us"):
 
 
 class Story:
-    """Points of yesterday, and what has to come back of them."""
+    """Points of yesterday, or of some days ago, and what has to come back of them."""
 
-    def __init__(self):
-        self.base_s = int(time.time()) // DAY * DAY - DAY
+    def __init__(self, days=1):
+        self.base_s = int(time.time()) // DAY * DAY - days * DAY
         self.points = {}  # (host, metric) -> {second: value}
 
     def write(self, client, hours=(0, 1), seed=0, policy=None):
@@ -247,8 +247,8 @@ def test_paused_jobs_stay_paused_through_a_restart(longtaild):
 
 
 def test_old_data_leaves_by_resolution(longtaild):
-    """Retention of 1 s is over at once, once there are minutes."""
-    server, story = longtaild(**JOBS), Story()
+    """Retention of 1 s is over at once, once there are minutes: also in the first hour after midnight."""
+    server, story = longtaild(**JOBS), Story(days=2)
     with Client(server.port) as client:
         story.write(client)
         story.check(client)
