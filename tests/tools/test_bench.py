@@ -22,8 +22,9 @@ def run(rate, p50=1.0, **more):
 
 
 def results(**scenarios):
-    return {"date": "2026-11-21", "machine": "a machine", "rounds": 3, "seconds": 60, "series": 1000000,
-            "scenarios": {name: {"title": name, "version": "c0ffee1", "arms": arms} for name, arms in scenarios.items()}}
+    return {"date": "2026-11-21", "machine": "a machine", "series": 1000000,
+            "scenarios": {name: {"title": name, "version": "c0ffee1", "rounds": 3, "seconds": 60, "arms": arms}
+                          for name, arms in scenarios.items()}}
 
 
 def verdicts(name, arms):
@@ -77,9 +78,9 @@ def test_page_and_plots(tmp_path):
         text = page.read_text()
         assert text.startswith(f"above\n{report.BEGIN}\nreads\n{report.END}\nbetween\n") and text.endswith(f"{report.END}\nbelow\n")
         assert "old" not in text and text.count("| TS.MADD × 100, 64 connections, ingest only |") == 1
-    assert "Measured on 2026-11-21, commit c0ffee1: a machine. 3 runs of 60 s each, 1,000,000 series;" in text
-    assert "| madd-64 | Longtail | 3,000,000 | 4,000,000 | 5,000,000 |" in text
-    assert "| fsync | … appendfsync always 8 | 100,000 |" in text
+    assert "Measured on 2026-11-21, commit c0ffee1: a machine. 1,000,000 series;" in text
+    assert "| madd-64 | 3 × 60 s | Longtail | 3,000,000 | 4,000,000 | 5,000,000 |" in text
+    assert "| fsync | 3 × 60 s | … appendfsync always 8 | 100,000 |" in text
     assert "benchmarks-points.svg" in text and "benchmarks-single.svg" not in text, "no plot without a figure"
     xml.dom.minidom.parse(str(tmp_path / "benchmarks-points.svg"))
 
