@@ -320,7 +320,7 @@ FAILPOINTS = ["jobs.piece:1", "jobs.piece:2", "jobs.piece:3", "run.create.after:
 
 @pytest.mark.parametrize("failpoint", FAILPOINTS)
 def test_a_crash_leaves_old_or_new(longtaild, failpoint):
-    server = longtaild(**QUICK, query_deadline="2s")
+    server = longtaild(**QUICK, query_deadline="300ms")
     client, database = server.client(), Database(server)
     owned(client)
     client.execute_command("JOBS", "PAUSE", "compact")
