@@ -5,10 +5,12 @@ import shutil
 import subprocess
 import tempfile
 import time
+import uuid
 
 import pymysql
 import pytest
 
+from stacklib import kafka
 from stacklib.process import Process, StackError, process_state, wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -139,3 +141,12 @@ def test_a_process_that_ends_too_soon_shows_its_log(tmp_path):
     short.spawn(["/bin/bash", "-c", "echo the disk is full; exit 3", marker])
     with pytest.raises(StackError, match="exited with status 3.*(?s:.*)the disk is full"):
         wait_until(lambda: False, short, 10, "its first answer")
+
+
+def test_a_cluster_id_may_begin_with_a_dash(tmp_path, monkeypatch):
+    """One in 64 does; the broker's format command takes it for an option where it is free to."""
+    monkeypatch.setattr(kafka.uuid, "uuid4", lambda: uuid.UUID(bytes=b"\xf8" + bytes(15)))
+    assert kafka._cluster_id().startswith("-")
+    broker = kafka.Kafka(str(tmp_path), port=9092)
+    broker._prepare(lambda line: None)
+    assert os.path.exists(os.path.join(broker.data, "meta.properties"))

@@ -139,8 +139,8 @@ class Kafka:
 
     def _format(self):
         shutil.rmtree(self.data, ignore_errors=True)  # without meta.properties it was never used
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        argv = self._java("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", self.marker)
+        argv = self._java("kafka.tools.StorageTool", "format", f"--cluster-id={_cluster_id()}",
+                          "-c", self.marker)
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, errors="replace")
         if done.returncode != 0:
@@ -219,3 +219,9 @@ class Connection:
 def string(text):
     data = text.encode()
     return struct.pack(">h", len(data)) + data
+
+
+def _cluster_id():
+    """16 random bytes as Kafka writes them. One in 64 begins with a dash, which a command line
+    takes for an option unless it stands behind an equals sign."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
