@@ -94,6 +94,11 @@ test: ## Every test, with real MariaDB and Kafka; ends with one line: N passed, 
 	@$(MAKE) --no-print-directory $(JOBS) all unit-build
 	@tests/run --build $(BUILD)
 
+compat: ## Real Redis clients, their own suites and tools against real servers; ends with N passed, N failed (NAMES="hiredis")
+	@deps/install build run test compat
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@redis-compat/run --build $(BUILD) $(NAMES)
+
 deps: ## Install everything that any target needs
 	@deps/install build run test kafka lint
 	@deps/kafka/fetch
@@ -146,6 +151,6 @@ clean: ## Remove this configuration's build directory
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
 
-.PHONY: all unit unit-build run test deps bench bench-reads check-layers format lint fuzz fuzz-build coverage clean help generated
+.PHONY: all unit unit-build run test compat deps bench bench-reads check-layers format lint fuzz fuzz-build coverage clean help generated
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

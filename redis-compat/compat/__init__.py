@@ -1,0 +1,1 @@
+"""The parts of redis-compat/run: servers, stories, official suites, replays, the model. Links nothing of src/."""
