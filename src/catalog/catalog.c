@@ -34,6 +34,7 @@ int catalog_create(uint32_t environment, struct catalog **out)
     atomic_store(&c->refs, 1);
     c->environment = environment;
     arena_init(&c->arena);
+    hash_index_init(&c->declared.settings_index);
     buffer_init(&c->category_text, NAME_BYTES_MAX * 2);
     buffer_init(&c->item_text, NAME_BYTES_MAX * 2);
     uint32_t none;
@@ -59,6 +60,7 @@ void catalog_unref(struct catalog **catalog)
         return;
     for (uint32_t i = 0; i < c->categories.n; i++)
         item_list_fini(&c->categories.v[i].items);
+    declared_fini(&c->declared);
     VEC_FINI(&c->categories);
     VEC_FINI(&c->rules);
     for (uint32_t i = 0; i < c->texts.n; i++)

@@ -91,13 +91,16 @@ struct catalog_mark {
     uint64_t names; /* of all kinds, in order of appearance */
     uint64_t texts;
     uint64_t dooms;
+    uint64_t series;
 };
 struct catalog_mark catalog_mark(struct catalog *catalog);
 struct storage_item_text;
+struct storage_series;
 struct catalog_changes { /* in this order; all are told; return 0 to go on */
     int (*name)(void *arg, const struct storage_name *name);
     int (*text)(void *arg, const struct storage_item_text *text);
-    int (*doom)(void *arg, const struct storage_doom *doom); /* in order of the log */
+    int (*doom)(void *arg, const struct storage_doom *doom);       /* in order of the log */
+    int (*series)(void *arg, const struct storage_series *series); /* the same */
     void *arg;
 };
 MUST_USE int catalog_changes(struct catalog *catalog, struct catalog_mark from,

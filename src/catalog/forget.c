@@ -49,6 +49,19 @@ static int mark_items(struct catalog *c, uint32_t category, const uint32_t *item
     return 0;
 }
 
+static int leave_declared(struct catalog *c, uint32_t category, const uint32_t *items,
+                          uint32_t count, uint32_t *rest_out, uint32_t *rest_count)
+{
+    const struct itemset *declared = NULL;
+    uint32_t n = 0;
+    int err = c->declared.count > 0 ? declared_items(&c->declared, category, &declared) : 0;
+    for (uint32_t i = 0; err == 0 && i < count; i++)
+        if (declared == NULL || !itemset_has(declared, items[i]))
+            rest_out[n++] = items[i];
+    *rest_count = n;
+    return err;
+}
+
 int catalog_doom(struct catalog *c, uint64_t round, uint32_t category, const uint32_t *items,
                  uint32_t count)
 {
@@ -58,10 +71,13 @@ int catalog_doom(struct catalog *c, uint64_t round, uint32_t category, const uin
     change.items = malloc(count * sizeof(change.items[0]));
     if (change.items == NULL)
         return LT_ENOMEM;
+    uint32_t free_count; /* who has a declared series is left out, too */
+    int err = leave_declared(c, category, items, count, change.items, &free_count);
     pthread_rwlock_wrlock(&c->lock);
-    int err = round > c->round ? begin_round(c, round, true) : 0;
+    if (err == 0 && round > c->round)
+        err = begin_round(c, round, true);
     if (err == 0)
-        err = mark_items(c, category, items, count, change.items, &change.count);
+        err = mark_items(c, category, change.items, free_count, change.items, &change.count);
     bool any = err == 0 && change.count > 0;
     if (any && !VEC_PUSH(&c->dooms, change))
         err = LT_ENOMEM;

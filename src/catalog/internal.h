@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 #include "base/vec.h"
 #include "catalog/catalog.h"
+#include "catalog/declared_series.h"
 #include "catalog/forget.h"
 #include "catalog/items.h"
 #include "catalog/name_index.h"
@@ -83,6 +84,8 @@ struct catalog {
     VEC(struct doom_change) drops; /* forgotten, and storage knows: for tidy */
     _Atomic bool untidy;
 
+    struct declared declared;
+
     struct buffer category_text, item_text; /* the writer's scratch */
 };
 
@@ -140,6 +143,12 @@ void entries_drop_text(struct catalog *c, uint32_t category, uint32_t item);
 
 /* The writer. Finds or adds. */
 MUST_USE int resolve_stem(struct catalog *c, struct slice stem, uint64_t *item_out);
+
+/* ---- declared.c ---- */
+
+/* The numbers of a key's names; false: one of them was never seen. */
+bool declared_find_key(const struct catalog *c, struct slice host, struct slice metric,
+                       struct catalog_key *out);
 
 /* ---- forget.c ---- */
 

@@ -270,7 +270,8 @@ size_t catalog_bytes(struct catalog *c)
                    c->dooms.cap * sizeof(c->dooms.v[0]) + c->drops.cap * sizeof(c->drops.v[0]) +
                    c->text_index.bytes + c->categories.cap * sizeof(c->categories.v[0]) +
                    c->texts.cap * sizeof(c->texts.v[0]) + c->changes.cap * sizeof(c->changes.v[0]) +
-                   c->text_changes.cap * sizeof(c->text_changes.v[0]);
+                   c->text_changes.cap * sizeof(c->text_changes.v[0]) +
+                   declared_bytes(&c->declared);
     pthread_rwlock_unlock(&c->lock);
     return bytes;
 }

@@ -143,10 +143,15 @@ static int load_doom(void *arg, uint32_t environment, const struct storage_doom 
     return catalog_restore_doom(arg, doom);
 }
 
+static int load_series(void *arg, uint32_t environment, const struct storage_series *series)
+{
+    return catalog_restore_series(arg, series);
+}
+
 struct storage_loader catalog_loader(struct catalog *c)
 {
-    return (struct storage_loader){load_items, load_name, load_watermark, load_text, load_seen,
-                                   load_doom,  c};
+    return (struct storage_loader){load_items, load_name, load_watermark, load_text,
+                                   load_seen,  load_doom, load_series,    c};
 }
 
 /* ---- the journal ---- */
@@ -154,9 +159,9 @@ struct storage_loader catalog_loader(struct catalog *c)
 struct catalog_mark catalog_mark(struct catalog *c)
 {
     pthread_rwlock_rdlock(&c->lock);
-    struct catalog_mark mark = {c->changes_base + c->changes.n,
-                                c->text_changes_base + c->text_changes.n,
-                                c->dooms_base + c->dooms.n};
+    struct catalog_mark mark = {
+        c->changes_base + c->changes.n, c->text_changes_base + c->text_changes.n,
+        c->dooms_base + c->dooms.n, c->declared.changes_base + c->declared.changes.n};
     pthread_rwlock_unlock(&c->lock);
     return mark;
 }
@@ -304,13 +309,44 @@ static int tell_dooms(struct catalog *c, uint64_t from, uint64_t to,
     return err;
 }
 
+static int tell_series(struct catalog *c, uint64_t from, uint64_t to,
+                       const struct catalog_changes *changes)
+{
+    VEC(struct declared_change) some = {0};
+    uint32_t n = (uint32_t)(to - from);
+    int err = 0;
+    if (n == 0)
+        return 0;
+    if (!VEC_RESERVE(&some, n))
+        return LT_ENOMEM;
+    pthread_rwlock_rdlock(&c->lock);
+    memcpy(some.v, c->declared.changes.v + (from - c->declared.changes_base),
+           n * sizeof(some.v[0]));
+    pthread_rwlock_unlock(&c->lock);
+    for (uint32_t i = 0; err == 0 && i < n; i++) {
+        const struct declared_change *d = &some.v[i]; /* its body stays until forget_changes */
+        struct storage_series one = {.created = d->created,
+                                     .host = d->key.host,
+                                     .category = d->key.category,
+                                     .item = d->key.item,
+                                     .dimension = d->key.dimension,
+                                     .dropped = d->body == NULL,
+                                     .body = slice_make(d->body, d->body_bytes)};
+        err = changes->series(changes->arg, &one);
+    }
+    VEC_FINI(&some);
+    return err;
+}
+
 int catalog_changes(struct catalog *c, struct catalog_mark from, struct catalog_mark to,
                     const struct catalog_changes *changes)
 {
     int err = tell_names(c, from.names, to.names, changes);
     if (err == 0)
         err = tell_texts(c, from.texts, to.texts, changes);
-    return err != 0 ? err : tell_dooms(c, from.dooms, to.dooms, changes);
+    if (err == 0)
+        err = tell_dooms(c, from.dooms, to.dooms, changes);
+    return err != 0 ? err : tell_series(c, from.series, to.series, changes);
 }
 
 /* After a burst of new names the journal's memory goes back. */
@@ -351,6 +387,7 @@ void catalog_forget_changes(struct catalog *c, struct catalog_mark upto)
         VEC_FINI(&c->text_changes);
     c->text_changes_base = upto.texts;
     forget_dooms(c, upto.dooms);
+    declared_forget_changes(&c->declared, upto.series);
     pthread_rwlock_unlock(&c->lock);
 }
 

@@ -38,6 +38,12 @@ struct command_deps {
     struct query *query;   /* role query */
     struct head *head;     /* role query or store */
     struct jobs *jobs;     /* role jobs */
+    /* What is declared, as far as this process has applied the log. decides: has the environment
+     * series whose settings decide about writes? A load. catalog: with a reference, or NULL while
+     * it is not loaded. Both NULL: nobody here knows. */
+    bool (*decides)(void *arg, uint32_t environment);
+    struct catalog *(*catalog)(void *arg, uint32_t environment);
+    void *catalog_arg;
     const struct status_provider *providers;
     uint32_t providers_count;
     int64_t started_wall_ms;

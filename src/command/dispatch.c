@@ -32,11 +32,10 @@ static const char *advice_for(struct slice word)
          "sadd "
          "smembers zadd zrange xadd xrange setex setnx getset ",
          "every key is a time series: TS.ADD key * value stores, TS.GET key reads"},
-        {" del unlink expire pexpire expireat pexpireat persist rename renamenx copy flushdb "
-         "flushall "
-         "move ",
-         "keys can not be changed as a whole in this version: TS.DEL key - + deletes a series' "
-         "points"},
+        {" expire pexpire expireat pexpireat persist ",
+         "points expire, not keys: TS.ALTER key RETENTION ms says when"},
+        {" rename renamenx copy flushdb flushall move ",
+         "a series' name is its place: DEL key removes one, with all its points"},
         {" watch unwatch ",
          "EXEC is not made to depend on keys: other clients' commands may stand between its own"},
         {" cluster readonly readwrite asking ", "there is no cluster here: any process answers"},

@@ -29,7 +29,9 @@ static void render_last(struct resp_writer w, const union query_result *result,
         resp_error(w, SLICE_LIT("ERR TSDB: the key does not exist"));
         return;
     }
-    resp_array(w, 2);
+    resp_array(w, points->count > 0 ? 2 : 0);
+    if (points->count == 0)
+        return;
     resp_integer(w, points->times_ms[0]);
     resp_sample_value(w, points->values[0]);
 }

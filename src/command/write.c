@@ -18,8 +18,8 @@
 /* ---- what the report says ---- */
 
 /* The report of a write that is not stored for sure, as the client's error. */
-static void reply_not_stored(struct resp_writer w, const struct log_report *report,
-                             bool repeat_is_harmless)
+void write_reply_not_stored(struct resp_writer w, const struct log_report *report,
+                            bool repeat_is_harmless)
 {
     if (report->outcome == LOG_FAILED)
         resp_error_printf(w, "KAFKA failed: the write is not stored (%s); send it again",
@@ -42,7 +42,7 @@ static void send_receipt(struct slot *slot, const struct ingest_written *written
         n += number_format_i64((int64_t)report->offset, text + n);
         resp_bulk(w, slice_make(text, n));
     } else {
-        reply_not_stored(w, report, harmless);
+        write_reply_not_stored(w, report, harmless);
     }
     slot_send(slot);
 }
@@ -74,7 +74,7 @@ static void send_times(struct slot *slot, const struct ingest_written *written, 
 {
     struct resp_writer w = slot_reply(slot);
     if (written->report->outcome != LOG_STORED) {
-        reply_not_stored(w, written->report, harmless);
+        write_reply_not_stored(w, written->report, harmless);
     } else {
         if (array)
             resp_array(w, written->count);
@@ -108,7 +108,7 @@ static void madd_relative_done(void *arg, const struct ingest_written *written)
 
 /* ---- handing over ---- */
 
-static void reply_refused(struct resp_writer w, const struct command_call *call, int err)
+void write_reply_refused(struct resp_writer w, const struct option_set *options, int err)
 {
     switch (err) {
     case LT_EBUSY:
@@ -119,7 +119,7 @@ static void reply_refused(struct resp_writer w, const struct command_call *call,
         resp_error_printf(w,
                           "ERR the command is too large for one record of the log, expected at "
                           "most %" PRId64 " bytes (command-bytes-max); split it",
-                          option_int(call->deps->options, "command-bytes-max"));
+                          option_int(options, "command-bytes-max"));
         break;
     case LT_EFULL:
         resp_error_printf(w,
@@ -127,7 +127,7 @@ static void reply_refused(struct resp_writer w, const struct command_call *call,
                           "environment has the %" PRId64 " items that it may have (items-max), "
                           "expected one of them; those that are not seen any more are forgotten "
                           "in time, or raise the limit",
-                          option_int(call->deps->options, "items-max"));
+                          option_int(options, "items-max"));
         break;
     default:
         resp_error_printf(w, "ERR the write is refused, nothing of it is stored: %s",
@@ -138,7 +138,7 @@ static void reply_refused(struct resp_writer w, const struct command_call *call,
 
 void write_refused(struct command_call *call, struct slot *slot, int err)
 {
-    reply_refused(slot_reply(slot), call, err);
+    write_reply_refused(slot_reply(slot), call->deps->options, err);
     slot_send(slot);
 }
 
@@ -229,7 +229,7 @@ static bool observe_points(struct command_call *call, int64_t time_ms)
                 return false;
         int err = ingest_points(call->deps->ingest, true, POLICY_LAST, points, n, &taken);
         if (err != 0) {
-            reply_refused(call->reply, call, err);
+            write_reply_refused(call->reply, call->deps->options, err);
             return false;
         }
         left -= n;
@@ -252,7 +252,7 @@ void write_observe(struct command_call *call)
     bool relative = slice_eq_str(call->argv[2], "*") || slice_ieq_str(call->argv[2], "now");
     int err = ingest_begin(call->deps->ingest, call->environment);
     if (err != 0) {
-        reply_refused(call->reply, call, err);
+        write_reply_refused(call->reply, call->deps->options, err);
         return;
     }
     if (!observe_points(call, time_ms)) {
@@ -335,7 +335,7 @@ void write_ts_add(struct command_call *call)
             ingest_abort(ingest);
     }
     if (err != 0)
-        reply_refused(call->reply, call, err);
+        write_reply_refused(call->reply, call->deps->options, err);
     else
         end_write(call, relative || policy == POLICY_SUM ? add_relative_done : add_done);
 }
@@ -355,7 +355,7 @@ static void mixed_done(void *arg, const struct ingest_written *written)
     struct mixed *mixed = arg;
     struct resp_writer w = slot_reply(mixed->slot);
     if (written->report->outcome != LOG_STORED) {
-        reply_not_stored(w, written->report, !mixed->relative);
+        write_reply_not_stored(w, written->report, !mixed->relative);
     } else {
         uint32_t at = 0, until;
         resp_array(w, mixed->count);
@@ -476,7 +476,7 @@ void write_ts_madd(struct command_call *call)
     }
     int err = ingest_begin(call->deps->ingest, call->environment);
     if (err != 0) {
-        reply_refused(call->reply, call, err);
+        write_reply_refused(call->reply, call->deps->options, err);
         return;
     }
     err = madd_points(call, &madd);
@@ -492,7 +492,7 @@ void write_ts_madd(struct command_call *call)
     if (err == 0 && madd.mixed != NULL)
         madd_all_bad(call, madd.mixed);
     else
-        reply_refused(call->reply, call, err);
+        write_reply_refused(call->reply, call->deps->options, err);
     free(madd.mixed);
 }
 

@@ -7,6 +7,7 @@
 #include "catalog/catalog.h"
 #include "ingest/gather.h"
 #include "ingest/pace.h"
+#include "model/name.h"
 #include "record/record.h"
 
 #include <stdlib.h>
@@ -502,21 +503,58 @@ int ingest_rule(struct ingest *g, const struct tenant_environment *e, struct sli
     return err;
 }
 
+static int check_item(struct ingest *g, const struct tenant_environment *e, struct slice stem)
+{
+    struct catalog *items = items_known(g, e);
+    bool full = items != NULL && !catalog_has_stem(items, stem);
+    catalog_unref(&items);
+    g->stats.full += full;
+    return full ? LT_EFULL : 0;
+}
+
 int ingest_text(struct ingest *g, const struct tenant_environment *e, struct slice stem,
                 struct slice text, ingest_done *done, void *arg)
 {
     struct buffer record;
     int err = check_room(g);
-    struct catalog *items = err == 0 ? items_known(g, e) : NULL;
-    if (items != NULL && !catalog_has_stem(items, stem)) {
-        g->stats.full++;
-        err = LT_EFULL;
-    }
-    catalog_unref(&items);
+    if (err == 0)
+        err = check_item(g, e, stem);
     if (err != 0)
         return err;
     buffer_init(&record, LOG_RECORD_BYTES_MAX);
     err = record_write_text(&record, e->id, clock_wall_ms(), stem, text);
+    err = control_append(g, e, err, &record, done, arg);
+    buffer_fini(&record);
+    return err;
+}
+
+int ingest_series(struct ingest *g, const struct tenant_environment *e, struct slice host,
+                  struct slice metric, enum record_series_way way, const struct settings *settings,
+                  const struct label *labels, uint32_t labels_count, ingest_done *done, void *arg)
+{
+    struct buffer record;
+    int err = check_room(g);
+    if (err == 0)
+        err = check_item(g, e, name_split_metric(metric).stem);
+    if (err != 0)
+        return err;
+    buffer_init(&record, LOG_RECORD_BYTES_MAX);
+    err = record_write_series(&record, e->id, clock_wall_ms(), host, metric, way, settings, labels,
+                              labels_count);
+    err = control_append(g, e, err, &record, done, arg);
+    buffer_fini(&record);
+    return err;
+}
+
+int ingest_drop(struct ingest *g, const struct tenant_environment *e, struct slice host,
+                struct slice metric, ingest_done *done, void *arg)
+{
+    struct buffer record;
+    int err = check_room(g);
+    if (err != 0)
+        return err;
+    buffer_init(&record, LOG_RECORD_BYTES_MAX);
+    err = record_write_drop(&record, e->id, clock_wall_ms(), host, metric);
     err = control_append(g, e, err, &record, done, arg);
     buffer_fini(&record);
     return err;

@@ -99,6 +99,13 @@ MUST_USE int ingest_rule(struct ingest *ingest, const struct tenant_environment 
                          ingest_done *done, void *arg);
 MUST_USE int ingest_text(struct ingest *ingest, const struct tenant_environment *environment,
                          struct slice stem, struct slice text, ingest_done *done, void *arg);
+/* LT_EFULL: it would be a new item. */
+MUST_USE int ingest_series(struct ingest *ingest, const struct tenant_environment *environment,
+                           struct slice host, struct slice metric, enum record_series_way way,
+                           const struct settings *settings, const struct label *labels,
+                           uint32_t labels_count, ingest_done *done, void *arg);
+MUST_USE int ingest_drop(struct ingest *ingest, const struct tenant_environment *environment,
+                         struct slice host, struct slice metric, ingest_done *done, void *arg);
 /* Can the log acknowledge? Asks it, with a record that means nothing. */
 MUST_USE int ingest_probe(struct ingest *ingest, const struct tenant_environment *environment,
                           ingest_done *done, void *arg);

@@ -377,6 +377,11 @@ static struct catalog *items_of(void *arg, uint32_t environment)
     return store_catalog(p->store, environment);
 }
 
+static bool decides(void *arg, uint32_t environment)
+{
+    return store_decides(((const struct process *)arg)->store, environment);
+}
+
 static uint64_t applied_by(void *arg, uint32_t partition)
 {
     const struct process *p = arg;
@@ -411,6 +416,9 @@ static int build_server(struct process *p)
         .query = p->query,
         .head = p->store == NULL ? NULL : store_head(p->store),
         .jobs = p->jobs,
+        .decides = p->store == NULL ? NULL : decides,
+        .catalog = p->store == NULL ? NULL : items_of,
+        .catalog_arg = p,
         .providers = p->providers,
         .providers_count = p->providers_count,
         .started_wall_ms = clock_wall_ms(),

@@ -36,6 +36,10 @@ static const struct row_layout doom_layout = {
     " VALUES (?,?,?,?,?,?)",
     6,
     {BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_BYTES}};
+static const struct row_layout series_layout = {
+    " VALUES (?,?,?,?,?,?) ON DUPLICATE KEY UPDATE body = VALUES(body)",
+    6,
+    {BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_UNSIGNED, BULK_BYTES}};
 
 static const struct {
     const char *name;
@@ -48,6 +52,7 @@ static const struct {
     [FLUSH_TEXT] = {"flush.text", "item_text_1", &text_layout},
     [FLUSH_WATERMARK] = {"flush.watermark", "watermark_1", &watermark_layout},
     [FLUSH_DOOM] = {"flush.doom", "doom_1", &doom_layout},
+    [FLUSH_SERIES] = {"flush.series", "series_1", &series_layout},
 };
 
 static int batch_run(struct mysql_session *s, struct flush_batch *batch)
@@ -138,6 +143,7 @@ static void flush_reset(struct mysql_session *s)
     f->names.n = 0;
     f->environments.n = 0;
     f->runs.n = 0;
+    f->drops.n = 0;
     buffer_reset(&f->name_bytes, BATCH_BYTES_MAX);
     s->flushing = false;
 }
@@ -171,6 +177,7 @@ void flush_destroy(struct flush **flush)
     VEC_FINI(&f->names);
     VEC_FINI(&f->environments);
     VEC_FINI(&f->runs);
+    VEC_FINI(&f->drops);
     buffer_fini(&f->name_bytes);
     buffer_fini(&f->body);
     free(f);
@@ -367,6 +374,8 @@ int mysql_flush_commit(struct storage_session *base)
     int err = flush_names_pack(s);
     if (err == 0)
         err = batches_run(s);
+    if (err == 0)
+        err = flush_series_drop(s);
     if (err == 0)
         err = runs_count(s);
     if (err != 0)

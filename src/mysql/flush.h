@@ -14,6 +14,7 @@ enum flush_what {
     FLUSH_TEXT,
     FLUSH_WATERMARK,
     FLUSH_DOOM,
+    FLUSH_SERIES,
 };
 
 enum { FLUSH_NAMES_RAW_BYTES = 256 << 10 }; /* a row of names is closed beyond this */
@@ -34,6 +35,11 @@ struct flush_name { /* text: at this offset of name_bytes */
     size_t text_at;
 };
 
+struct flush_drop { /* a declared series that is to leave its table */
+    uint32_t environment;
+    uint64_t created;
+};
+
 struct flush_run { /* open, as the transaction sees it */
     uint32_t environment;
     struct storage_run run;
@@ -47,6 +53,7 @@ struct flush {
     VEC(uint32_t) environments; /* whose runs were read */
     VEC(struct flush_run) runs;
     VEC(struct flush_name) names;
+    VEC(struct flush_drop) drops;
     struct buffer name_bytes;
     struct buffer body; /* of the row that is being made */
 };
@@ -68,5 +75,8 @@ MUST_USE int flush_fail(struct mysql_session *s, int err);
 
 /* Packs the pending names into catalog rows. */
 MUST_USE int flush_names_pack(struct mysql_session *s);
+
+/* After all rows were written: what was dropped leaves. */
+MUST_USE int flush_series_drop(struct mysql_session *s);
 
 #endif

@@ -4,6 +4,7 @@
 #include "vector/names.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 /* The catalog's part of a flush. Names come in order of appearance, mixed over (what, scope); they
@@ -135,4 +136,48 @@ int mysql_flush_watermark(struct storage_session *base, uint32_t environment,
     bulk_put_number(&batch->bulk, watermark->collector);
     bulk_put_number(&batch->bulk, (uint64_t)watermark->max_ms);
     return flush_written(s, batch);
+}
+
+/* ---- declared series ---- */
+
+int mysql_flush_series(struct storage_session *base, uint32_t environment,
+                       const struct storage_series *series)
+{
+    struct mysql_session *s = session_of(base);
+    struct flush_drop drop = {environment, series->created};
+    assert(s->flushing);
+    if (series->dropped)
+        return VEC_PUSH(&s->flush->drops, drop) ? 0 : flush_fail(s, LT_ENOMEM);
+    struct flush_batch *batch = flush_batch(s, FLUSH_SERIES, environment, NULL);
+    if (batch == NULL)
+        return flush_fail(s, LT_ENOMEM);
+    bulk_put_number(&batch->bulk, series->created);
+    bulk_put_number(&batch->bulk, series->host);
+    bulk_put_number(&batch->bulk, series->category);
+    bulk_put_number(&batch->bulk, series->item);
+    bulk_put_number(&batch->bulk, series->dimension);
+    bulk_put_bytes(&batch->bulk, series->body);
+    return flush_written(s, batch);
+}
+
+/* A declaration that was dropped never comes back under its offset: so that leaving last is right,
+ * whatever was written of it in the same flush. */
+int flush_series_drop(struct mysql_session *s)
+{
+    enum { DROPS_A_STATEMENT = 1000 };
+    const struct flush *f = s->flush;
+    int err = 0;
+    for (uint32_t at = 0, end; err == 0 && at < f->drops.n; at = end) {
+        struct buffer *sql = session_sql(s);
+        buffer_append_str(sql, "DELETE FROM ");
+        schema_put_table(sql, s->storage->prefix, f->drops.v[at].environment, "series_1");
+        buffer_append_str(sql, " WHERE created IN (");
+        for (end = at; end < f->drops.n && end < at + DROPS_A_STATEMENT &&
+                       f->drops.v[end].environment == f->drops.v[at].environment;
+             end++)
+            buffer_printf(sql, "%s%" PRIu64, end == at ? "" : ",", f->drops.v[end].created);
+        buffer_append_str(sql, ")");
+        err = session_exec(s, "flush.series", NULL);
+    }
+    return err;
 }

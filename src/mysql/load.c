@@ -192,6 +192,29 @@ static int load_doom_row(void *arg, const struct slice *columns)
     return load->loader->doom(load->loader->arg, load->environment, &doom);
 }
 
+/* created, host, category, item, dimension, body */
+static int load_series_row(void *arg, const struct slice *columns)
+{
+    struct load *load = arg;
+    uint64_t n[5];
+    int err = parse_numbers(columns, 5, n);
+    if (err != 0)
+        return err;
+    struct storage_series series = {.created = n[0],
+                                    .host = (uint32_t)n[1],
+                                    .category = (uint32_t)n[2],
+                                    .item = (uint32_t)n[3],
+                                    .dimension = (uint32_t)n[4],
+                                    .body = columns[5]};
+    err = load->loader->series(load->loader->arg, load->environment, &series);
+    if (err == LT_ECORRUPT)
+        log_error("mysql",
+                  "environment %" PRIu32 ": the series declared at offset %" PRIu64
+                  " cannot be read",
+                  load->environment, series.created);
+    return err;
+}
+
 static int load_environment(struct mysql_session *s, uint32_t environment,
                             const struct storage_loader *loader)
 {
@@ -209,6 +232,8 @@ static int load_environment(struct mysql_session *s, uint32_t environment,
          load_text_row},
         {"load.seen", "category, page, body", "seen_1 ORDER BY category, page", load_seen_row},
         {"load.dooms", "what, round, category, body, lo", "doom_1 ORDER BY lo, seq", load_doom_row},
+        {"load.series", "created, host, category, item, dimension, body",
+         "series_1 ORDER BY created", load_series_row},
     };
     struct load load = {.s = s, .environment = environment, .loader = loader};
     int err = 0;

@@ -75,6 +75,14 @@ static const char doom_columns[] = " (lo BIGINT UNSIGNED NOT NULL,"
                                    " category INT UNSIGNED NOT NULL,"
                                    " body MEDIUMBLOB NOT NULL,"
                                    " PRIMARY KEY (lo, seq))" TABLE_OPTIONS;
+/* Declared series (docs/adr/0020-series-are-declared.md); created: the offset of the record. body:
+ * model/settings.h */
+static const char series_columns[] = " (created BIGINT UNSIGNED NOT NULL PRIMARY KEY,"
+                                     " host INT UNSIGNED NOT NULL,"
+                                     " category INT UNSIGNED NOT NULL,"
+                                     " item INT UNSIGNED NOT NULL,"
+                                     " dimension INT UNSIGNED NOT NULL,"
+                                     " body MEDIUMBLOB NOT NULL)" TABLE_OPTIONS;
 /* First and last hour of 4096 items (vector/seen.h). */
 static const char seen_columns[] = " (category INT UNSIGNED NOT NULL,"
                                    " page INT UNSIGNED NOT NULL,"
@@ -175,6 +183,7 @@ static const struct {
     {"watermark_1", watermark_columns}, {"manifest_4", manifest_columns},
     {"counter_1", counter_columns},     {"note_1", note_columns},
     {"seen_1", seen_columns},           {"doom_1", doom_columns},
+    {"series_1", series_columns},
 };
 
 static const struct {
@@ -278,8 +287,8 @@ static int find_old(struct mysql_session *s, uint32_t environment, const char *t
     return session_query(s, "prepare.old", NULL, count_row, found_out);
 }
 
-/* Tables of 0.x: 1 was before there were runs, 2 does not count its runs' points as they come, 3 has
- * no minutes in observation rows. Never released: no code reads them. */
+/* Tables of 0.x: 1 was before there were runs, 2 does not count its runs' points as they come, 3
+ * has no minutes in observation rows. Never released: no code reads them. */
 static int refuse_old(struct mysql_session *s, uint32_t environment)
 {
     static const char *const old[] = {"manifest_1", "manifest_2", "manifest_3"};

@@ -111,6 +111,8 @@ int mysql_flush_text(struct storage_session *s, uint32_t environment,
                      const struct storage_item_text *text);
 int mysql_flush_doom(struct storage_session *s, uint32_t environment,
                      const struct storage_doom *doom);
+int mysql_flush_series(struct storage_session *s, uint32_t environment,
+                       const struct storage_series *series);
 /* flush_forget.c: a row of names; *holes_out: in runs (vector/names.h), some are not there. */
 MUST_USE int names_runs_open(struct frame_codec *codec, struct slice body, bool *holes_out,
                              struct slice *raw_out);

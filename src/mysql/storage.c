@@ -151,6 +151,7 @@ static const struct storage_ops mysql_ops = {
     .flush_name = mysql_flush_name,
     .flush_text = mysql_flush_text,
     .flush_doom = mysql_flush_doom,
+    .flush_series = mysql_flush_series,
     .flush_watermark = mysql_flush_watermark,
     .flush_block = mysql_flush_block,
     .flush_beat = mysql_flush_beat,

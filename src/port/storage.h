@@ -115,6 +115,12 @@ MUST_USE static inline int storage_flush_doom(struct storage_session *s, uint32_
 {
     return s->ops->flush_doom(s, environment, doom);
 }
+/* In the order in which they came. */
+MUST_USE static inline int storage_flush_series(struct storage_session *s, uint32_t environment,
+                                                const struct storage_series *series)
+{
+    return s->ops->flush_series(s, environment, series);
+}
 MUST_USE static inline int storage_flush_watermark(struct storage_session *s, uint32_t environment,
                                                    const struct storage_watermark *watermark)
 {
@@ -144,16 +150,6 @@ MUST_USE static inline int storage_flush_commit(struct storage_session *s)
 static inline void storage_flush_abort(struct storage_session *s)
 {
     s->ops->flush_abort(s);
-}
-
-/* Replaces pages of hours, in a transaction of its own; a page whose count grew is written whole.
- * LT_EFENCED: the epoch is no longer ours, nothing is written. After any other error none or all of
- * it is stored: repeating is harmless. */
-MUST_USE static inline int storage_seen_put(struct storage_session *s,
-                                            const struct storage_fence *fence, uint32_t environment,
-                                            const struct storage_seen *pages, uint32_t count)
-{
-    return s->ops->seen_put(s, fence, environment, pages, count);
 }
 
 /* A read-only view of one moment: its offset `next` and the rows of exactly the offsets below it.

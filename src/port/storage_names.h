@@ -3,6 +3,7 @@
 
 #include "base/slice.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The part of port/storage_types.h that is about names: what a catalog stores and loads. */
@@ -65,9 +66,18 @@ struct storage_seen {
     const uint32_t *last_h;
 };
 
+/* A declared series (docs/adr/0020-series-are-declared.md); created: the offset of the record that
+ * declared it, which no other has. */
+struct storage_series {
+    uint64_t created;
+    uint32_t host, category, item, dimension;
+    bool dropped;      /* it is there no more: body is empty */
+    struct slice body; /* model/settings.h */
+};
+
 /* What storage_load hands over, in this order: names (ascending id within (what, scope), a category
  * before its items), watermarks, texts, hours, marks (in the order in which they came; never
- * FORGOTTEN). Return 0 to go on. Slices and arrays are valid
+ * FORGOTTEN), declared series. Return 0 to go on. Slices and arrays are valid
  * during the call. */
 struct storage_loader {
     /* count items of a category, from id first on; p is NULL where one is forgotten. */
@@ -79,6 +89,7 @@ struct storage_loader {
     int (*text)(void *arg, uint32_t environment, const struct storage_item_text *text);
     int (*seen)(void *arg, uint32_t environment, const struct storage_seen *seen);
     int (*doom)(void *arg, uint32_t environment, const struct storage_doom *doom);
+    int (*series)(void *arg, uint32_t environment, const struct storage_series *series);
     void *arg;
 };
 

@@ -35,6 +35,8 @@ struct storage_ops {
                       const struct storage_name *name);
     int (*flush_text)(struct storage_session *s, uint32_t environment,
                       const struct storage_item_text *text);
+    int (*flush_series)(struct storage_session *s, uint32_t environment,
+                        const struct storage_series *series);
     int (*flush_doom)(struct storage_session *s, uint32_t environment,
                       const struct storage_doom *doom);
     int (*flush_watermark)(struct storage_session *s, uint32_t environment,

@@ -148,4 +148,16 @@ MUST_USE static inline int storage_note_get(struct storage_session *s, uint32_t 
     return s->ops->note_get(s, environment, name, out);
 }
 
+/* ---- when items were seen ---- */
+
+/* Replaces pages of hours, in a transaction of its own; a page whose count grew is written whole.
+ * LT_EFENCED: the epoch is no longer ours, nothing is written. After any other error none or all of
+ * it is stored: repeating is harmless. */
+MUST_USE static inline int storage_seen_put(struct storage_session *s,
+                                            const struct storage_fence *fence, uint32_t environment,
+                                            const struct storage_seen *pages, uint32_t count)
+{
+    return s->ops->seen_put(s, fence, environment, pages, count);
+}
+
 #endif

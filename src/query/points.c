@@ -1,6 +1,7 @@
 #include "query/read.h"
 
 #include "base/vec.h"
+#include "catalog/declared.h"
 #include "query/fold.h"
 
 /* TS.RANGE and TS.GET: one series' points in time order. */
@@ -125,7 +126,9 @@ int points_read(struct read *read)
     if (err == 0)
         err = keep_points(&p, out);
     if (err == 0) {
-        int found = out->count > 0 ? 1 : series_has_points(&p);
+        struct catalog_declared declared;
+        int found =
+            out->count > 0 || read_declared(read, &p.series, &declared) ? 1 : series_has_points(&p);
         err = found < 0 ? found : 0;
         out->known = found > 0;
     }

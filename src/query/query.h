@@ -64,6 +64,8 @@ enum query_what {
     QUERY_CATEGORIES,
     QUERY_EXISTS,
     QUERY_LIST,
+    QUERY_DECLARED, /* which of the keys are declared: needs the head alone, no storage */
+    QUERY_INFO,
 };
 
 enum aggregate {
@@ -91,7 +93,8 @@ struct query_spec {
     const char *command; /* a literal for REQUESTS: "TOPQ" */
     uint64_t client;     /* connection id, for REQUESTS */
 
-    const struct slice *keys; /* RANGE, EXISTS: host/metric names; POINTS, LAST: one */
+    /* RANGE, EXISTS, DECLARED: host/metric names; POINTS, LAST, INFO: one */
+    const struct slice *keys;
     uint32_t keys_count;
     int64_t step_ms; /* RANGE */
     enum aggregate aggregate;
@@ -101,6 +104,7 @@ struct query_spec {
     uint64_t limit;  /* TOPQ: rows, at most 2^31; POINTS: the first n points, 0: all; LIST: how many
                       * keys to look at, at least; 0: only count them all */
     uint64_t cursor; /* LIST: 0, or where the page before ended */
+    bool hidden_too; /* POINTS: also those that the series' retention hides */
     bool wraps;      /* LIST: go on at the beginning where nothing follows the cursor */
     bool matches;    /* LIST: only keys that fit `match`, a pattern (glob.h) */
     struct slice pattern;      /* TOPQ: with the dimension as last component */

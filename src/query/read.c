@@ -71,6 +71,10 @@ static struct result_source *source_of(struct read *read)
         return &result->keys.source;
     case QUERY_LIST:
         return &result->list.source;
+    case QUERY_INFO:
+        return &result->info.source;
+    case QUERY_DECLARED:
+        return &result->keys.source;
     case QUERY_POINTS:
     case QUERY_LAST:
         break;
@@ -122,6 +126,9 @@ static int run_kind(struct read *read)
         return exists_read(read);
     case QUERY_LIST:
         return list_read(read);
+    case QUERY_INFO:
+        return info_read(read);
+    case QUERY_DECLARED: /* run_declared */
     case QUERY_POINTS:
     case QUERY_LAST:
         break;
@@ -166,6 +173,28 @@ close:
     return err;
 }
 
+/* The head alone, whose catalog is whole whatever storage does. */
+static int run_declared(struct read *read)
+{
+    int err = head_pin(read->head, read->spec->environment->id, &read->source.view);
+    if (err != 0)
+        return err;
+    read->answer = calloc(1, sizeof(*read->answer));
+    err = LT_ENOMEM;
+    if (read->answer != NULL) {
+        scratch_init(&read->answer->memory, read->guard);
+        read->answer->result.keys.source =
+            (struct result_source){.complete = true,
+                                   .why = "",
+                                   .offset = head_bounds(read->head, read->source.view).applied};
+        err = declared_read(read);
+        if (err != 0)
+            answer_destroy(&read->answer);
+    }
+    head_unpin(read->head, &read->source.view);
+    return err;
+}
+
 static void explain(struct read *read, int err)
 {
     switch (err) {
@@ -194,7 +223,7 @@ static void explain(struct read *read, int err)
 
 int read_run(struct read *read)
 {
-    int err = LT_ERETRY;
+    int err = read->spec->what == QUERY_DECLARED ? run_declared(read) : LT_ERETRY;
     for (int tries = 0; tries < TRIES_MAX && err == LT_ERETRY; tries++)
         err = run_once(read, read->session);
     if (err == LT_EUNAVAILABLE && may_be_incomplete(read->spec))

@@ -45,6 +45,11 @@ void read_why(struct read *read, const char *format, ...) PRINTF_LIKE(2, 3);
 struct fold_series;
 bool read_find_series(struct read *read, struct slice key, struct fold_series *out);
 
+/* What is declared of the series; false: nothing. */
+struct catalog_declared;
+bool read_declared(struct read *read, const struct fold_series *series,
+                   struct catalog_declared *out);
+
 /* Has the series a point, in the head or in a table? 1, 0 or an error. */
 MUST_USE int read_has_points(struct read *read, struct fold_series *series);
 
@@ -54,6 +59,9 @@ MUST_USE int topq_read(struct read *read);
 MUST_USE int points_read(struct read *read);
 MUST_USE int exists_read(struct read *read);
 MUST_USE int list_read(struct read *read);
+MUST_USE int info_read(struct read *read);
+/* Without a source. */
+MUST_USE int declared_read(struct read *read);
 MUST_USE int categories_read(struct read *read);
 
 static inline struct catalog *read_catalog(struct read *read)

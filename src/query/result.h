@@ -6,6 +6,7 @@
 
 #include "base/slice.h"
 #include "model/kind.h"
+#include "model/settings.h"
 
 /* What reads answer, before anybody makes it a protocol's reply. Owned by the receiver; all memory
  * in one arena; free with query_result_free. Times are Unix ms. */
@@ -89,14 +90,28 @@ struct result_points {
 };
 
 struct result_key {
-    bool known;                /* false: the series has no point */
-    uint64_t points_in_memory; /* of the head; a point that was written twice counts twice */
+    bool known;       /* EXISTS: false: the series has no point and is not declared */
+    bool declared;    /* settings are what was declared; else settings_none */
+    uint64_t created; /* the offset that declared it */
+    struct settings settings;
+    uint64_t
+        points_in_memory; /* EXISTS: of the head; a point that was written twice counts twice */
 };
 
 struct result_keys {
     struct result_source source;
     const struct result_key *keys; /* in the order asked for */
     uint32_t count;
+};
+
+struct result_info { /* of one key */
+    struct result_source source;
+    struct slice name; /* as it was asked for */
+    struct result_key key;
+    const struct label *labels;
+    uint32_t labels_count;
+    uint64_t points;           /* that can be seen, at full resolution */
+    int64_t first_ms, last_ms; /* 0 where there is none */
 };
 
 struct result_list {
@@ -127,6 +142,7 @@ union query_result {
     struct result_categories categories;
     struct result_keys keys;
     struct result_list list;
+    struct result_info info;
     struct result_points points; /* POINTS; LAST: count is 0 or 1 */
 };
 

@@ -59,6 +59,49 @@ int record_write_noop(struct buffer *out, uint32_t environment, int64_t append_m
     return out->error;
 }
 
+static bool is_series(struct slice host, struct slice metric)
+{
+    return host.n <= NAME_BYTES_MAX && metric.n <= NAME_BYTES_MAX &&
+           slice_find(host, '/') == host.n;
+}
+
+int record_write_series(struct buffer *out, uint32_t environment, int64_t append_ms,
+                        struct slice host, struct slice metric, enum record_series_way way,
+                        const struct settings *settings, const struct label *labels,
+                        uint32_t labels_count)
+{
+    struct buffer bytes;
+    if (!is_series(host, metric) || (unsigned)way > RECORD_SERIES_EITHER)
+        return LT_EINVALID;
+    buffer_init(&bytes, SIZE_MAX);
+    int err = settings_write(&bytes, settings, labels, labels_count);
+    if (err == 0)
+        err = bytes.error;
+    if (err == 0) {
+        pack_versioned(out, RECORD_SERIES_VERSION, RECORD_SERIES_FIELDS, RECORD_SERIES, environment,
+                       append_ms);
+        pack_bytes(out, host);
+        pack_bytes(out, metric);
+        pack_uint(out, way);
+        pack_bytes(out, buffer_slice(&bytes));
+        err = out->error;
+    }
+    buffer_fini(&bytes);
+    return err;
+}
+
+int record_write_drop(struct buffer *out, uint32_t environment, int64_t append_ms,
+                      struct slice host, struct slice metric)
+{
+    if (!is_series(host, metric))
+        return LT_EINVALID;
+    pack_versioned(out, RECORD_SERIES_VERSION, RECORD_DROP_FIELDS, RECORD_DROP, environment,
+                   append_ms);
+    pack_bytes(out, host);
+    pack_bytes(out, metric);
+    return out->error;
+}
+
 static void put_varint(struct buffer *out, uint32_t x)
 {
     char bytes[VARINT_ROOM];

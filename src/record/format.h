@@ -34,6 +34,10 @@
  *   items            bin, varints, two for each run of consecutive ids, in rising order: how many
  *                      ids are left out before it, and how many it has, less one
  *
+ * Series:
+ *
+ *   settings         bin: model/settings.h
+ *
  *   way: policy | 16 if observed.  Before the first run: way 0, host 0, time 0. */
 
 enum {
@@ -41,7 +45,8 @@ enum {
     RECORD_POINTS_VERSION = 2,
     RECORD_RULE_VERSION = 2, /* of one that says a precision */
     RECORD_ITEMS_VERSION = 2,
-    RECORD_HEAD_FIELDS = 4, /* version, what, environment, append_ms */
+    RECORD_SERIES_VERSION = 2, /* and of drop */
+    RECORD_HEAD_FIELDS = 4,    /* version, what, environment, append_ms */
     RECORD_POINTS_1_FIELDS = 9,
     RECORD_POINTS_FIELDS = 11,
     RECORD_RULE_FIELDS = 6,
@@ -49,6 +54,8 @@ enum {
     RECORD_TEXT_FIELDS = 6,
     RECORD_NOOP_FIELDS = 4,
     RECORD_ITEMS_FIELDS = 7,
+    RECORD_SERIES_FIELDS = 8,
+    RECORD_DROP_FIELDS = 6,
 
     RUN_1_FIELDS = 4,
     RUN_OBSERVED = 16,

@@ -44,6 +44,7 @@ struct record_reader {
     VEC(char) images;    /* of templates: names whose digits are missing, or none */
     VEC(char) texts;     /* of names, put together again */
     VEC(uint32_t) items; /* of doom and forget */
+    struct label labels[SETTINGS_LABELS_MAX];
 };
 
 /* LT_EPARSE, LT_ENOMEM. */

@@ -95,6 +95,23 @@ static int read_items(struct record_reader *r, struct unpack *in, struct record 
     return err;
 }
 
+static int read_series(struct record_reader *r, struct unpack *in, bool drop, struct record *out)
+{
+    struct slice bytes;
+    uint32_t way;
+    if (!unpack_bytes(in, &out->series.host) || out->series.host.n > NAME_BYTES_MAX ||
+        slice_find(out->series.host, '/') < out->series.host.n ||
+        !unpack_bytes(in, &out->series.metric) || out->series.metric.n > NAME_BYTES_MAX)
+        return LT_EPARSE;
+    if (drop)
+        return 0;
+    if (!unpack_u32(in, &way) || way > RECORD_SERIES_EITHER || !unpack_bytes(in, &bytes))
+        return LT_EPARSE;
+    out->series.way = (enum record_series_way)way;
+    out->series.labels = r->labels;
+    return settings_read(bytes, &out->series.settings, r->labels, &out->series.labels_count);
+}
+
 /* The points behind the head, of either version. */
 static int read_points(struct record_reader *r, struct unpack *in, bool second, uint32_t fields,
                        struct record *out)
@@ -126,7 +143,8 @@ static int read_body(struct record_reader *r, struct unpack *in, bool second, ui
     static const uint32_t expected[] = {
         [RECORD_RULE] = RECORD_RULE_FIELDS,    [RECORD_TEXT] = RECORD_TEXT_FIELDS,
         [RECORD_NOOP] = RECORD_NOOP_FIELDS,    [RECORD_DOOM] = RECORD_ITEMS_FIELDS,
-        [RECORD_FORGET] = RECORD_ITEMS_FIELDS,
+        [RECORD_FORGET] = RECORD_ITEMS_FIELDS, [RECORD_SERIES] = RECORD_SERIES_FIELDS,
+        [RECORD_DROP] = RECORD_DROP_FIELDS,
     };
     bool precise = second && out->what == RECORD_RULE;
     if (fields != (precise ? RECORD_PRECISION_FIELDS : expected[out->what]))
@@ -139,6 +157,9 @@ static int read_body(struct record_reader *r, struct unpack *in, bool second, ui
     case RECORD_DOOM:
     case RECORD_FORGET:
         return read_items(r, in, out);
+    case RECORD_SERIES:
+    case RECORD_DROP:
+        return read_series(r, in, out->what == RECORD_DROP, out);
     case RECORD_NOOP:
     case RECORD_POINTS:
         break;
@@ -159,6 +180,9 @@ static bool is_known(uint32_t version, uint32_t what)
     case RECORD_DOOM:
     case RECORD_FORGET:
         return version == RECORD_ITEMS_VERSION;
+    case RECORD_SERIES:
+    case RECORD_DROP:
+        return version == RECORD_SERIES_VERSION;
     default:
         return false;
     }

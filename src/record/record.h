@@ -5,6 +5,7 @@
 #include "base/slice.h"
 #include "model/kind.h"
 #include "model/precision.h"
+#include "record/series.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +24,8 @@
  *   doom     [2, 5, environment, append_ms, round, category, items]
  *   forget   [2, 6, environment, append_ms, round, category, items]
  *            what these two mean: docs/adr/0016-items-are-forgotten.md
+ *   series   [2, 7, environment, append_ms, host, metric, way, settings]
+ *   drop     [2, 8, environment, append_ms, host, metric]
  *
  * A run is the consecutive points of one host and time that came in one way. */
 enum record_what {
@@ -32,6 +35,8 @@ enum record_what {
     RECORD_NOOP = 4,
     RECORD_DOOM = 5,
     RECORD_FORGET = 6,
+    RECORD_SERIES = 7,
+    RECORD_DROP = 8,
 };
 
 /* ---- writing: the open batch ---- */
@@ -164,6 +169,13 @@ struct record {
             const uint32_t *items; /* ascending strictly */
             uint32_t count;        /* at least 1 */
         } items;
+        struct { /* series; drop: host and metric alone */
+            struct slice host, metric;
+            enum record_series_way way;
+            struct settings settings;
+            const struct label *labels;
+            uint32_t labels_count;
+        } series;
     };
 };
 

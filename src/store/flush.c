@@ -73,6 +73,12 @@ static int put_doom(void *arg, const struct storage_doom *doom)
     return storage_flush_doom(f->session, f->environment, doom);
 }
 
+static int put_series(void *arg, const struct storage_series *series)
+{
+    struct flush *f = arg;
+    return storage_flush_series(f->session, f->environment, series);
+}
+
 static int put_block(void *arg, const struct block *block)
 {
     struct flush *f = arg;
@@ -93,7 +99,7 @@ static int put_group(struct flush *f, const struct segment_group *g)
 static int put_environment(struct flush *f, const struct segment_catalog *names,
                            const struct store_config *config, int64_t now_ms)
 {
-    const struct catalog_changes changes = {put_name, put_text, put_doom, f};
+    const struct catalog_changes changes = {put_name, put_text, put_doom, put_series, f};
     int err = catalog_changes(names->catalog, names->from, names->to, &changes);
     for (uint32_t i = 0; err == 0 && i < f->segment->watermarks.n; i++) {
         const struct segment_watermark *w = &f->segment->watermarks.v[i];

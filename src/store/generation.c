@@ -1,6 +1,7 @@
 #include "store/partition.h"
 
 #include "base/error.h"
+#include "catalog/declared.h"
 #include "catalog/forget.h"
 
 #include <stdlib.h>
@@ -79,6 +80,13 @@ static int load_doom(void *arg, uint32_t environment, const struct storage_doom 
     return err != 0 ? err : catalog_restore_doom(catalog, doom);
 }
 
+static int load_series(void *arg, uint32_t environment, const struct storage_series *series)
+{
+    struct catalog *catalog;
+    int err = catalog_of(arg, environment, &catalog);
+    return err != 0 ? err : catalog_restore_series(catalog, series);
+}
+
 void generation_fini(struct generation *g)
 {
     for (uint32_t i = 0; g->catalogs != NULL && i < g->environments_count; i++)
@@ -127,8 +135,8 @@ static int load_from(struct load *load, struct partition *p, struct storage_sess
     int err = generation_environments(p->store->config.tenant, p->number, &ids, &count);
     if (err != 0)
         return err;
-    struct storage_loader loader = {load_items, load_name, load_watermark, load_text, load_seen,
-                                    load_doom,  load};
+    struct storage_loader loader = {load_items, load_name, load_watermark, load_text,
+                                    load_seen,  load_doom, load_series,    load};
     err = storage_load(session, p->number, ids, count, &loader, &load->g->progress);
     free(ids);
     return err;
@@ -152,6 +160,9 @@ int generation_load(struct partition *p, struct storage_session *session, int (*
     pthread_mutex_lock(&p->lock);
     if (VEC_PUSH(&p->segments, open)) {
         p->generation = g;
+        for (uint32_t i = 0; i < g.environments_count; i++)
+            if (g.environments[i].partition == p->number)
+                store_note_decides(p->store, g.catalogs[i]);
         atomic_store(&p->applied, g.progress.next);
     } else {
         err = LT_ENOMEM;

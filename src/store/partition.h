@@ -83,6 +83,7 @@ struct store {
     struct partition *partitions;
     uint32_t partitions_count;
     _Atomic bool *items_full; /* by position in the tenant's environments */
+    _Atomic bool *decides;    /* the same */
 };
 
 /* owner.c. The one way to change the state. */
@@ -98,6 +99,9 @@ extern const struct head_ops store_head_ops;
 size_t partition_head_bytes(struct partition *p); /* under lock */
 void partition_wake_waiters(struct partition *p, uint64_t applied);
 void partition_drop_head(struct partition *p);
+
+/* store.c: tells store_decides what an environment's catalog has by now. */
+void store_note_decides(struct store *store, struct catalog *catalog);
 
 /* generation.c: what is loaded. Owner thread. */
 enum { GENERATION_ALL = UINT32_MAX };

@@ -4,6 +4,7 @@
 #include "base/cond.h"
 #include "base/error.h"
 #include "base/logger.h"
+#include "catalog/declared.h"
 #include "store/partition.h"
 
 #include <stdlib.h>
@@ -116,11 +117,15 @@ int store_create(const struct store_config *config, struct store **out)
     uint32_t count = tenant_environments(config->tenant, &environments);
     store->items_full = calloc(count == 0 ? 1 : count, sizeof(store->items_full[0]));
     err = LT_ENOMEM;
-    if (store->items_full == NULL)
-        goto fail_partitions;
+    store->decides = calloc(count == 0 ? 1 : count, sizeof(store->decides[0]));
+    if (store->items_full == NULL || store->decides == NULL)
+        goto fail_flags;
     *out = store;
     return 0;
 
+fail_flags:
+    free(store->items_full);
+    free(store->decides);
 fail_partitions:
     free(store->partitions);
 fail_fd:
@@ -186,6 +191,7 @@ void store_destroy(struct store **store)
     }
     free(s->partitions);
     free(s->items_full);
+    free(s->decides);
     close(s->event_fd);
     free(s);
 }
@@ -208,14 +214,34 @@ bool store_fence(struct store *store, uint32_t partition, uint64_t *epoch_out)
     return owns;
 }
 
-bool store_items_full(const struct store *store, uint32_t environment)
+/* The environment's flag, or NULL. */
+static _Atomic bool *flag_of(const struct store *store, _Atomic bool *flags, uint32_t environment)
 {
     const struct tenant_environment *environments;
     uint32_t count = tenant_environments(store->config.tenant, &environments);
     for (uint32_t i = 0; i < count; i++)
         if (environments[i].id == environment)
-            return atomic_load_explicit(&store->items_full[i], memory_order_relaxed);
-    return false;
+            return &flags[i];
+    return NULL;
+}
+
+bool store_items_full(const struct store *store, uint32_t environment)
+{
+    _Atomic bool *flag = flag_of(store, store->items_full, environment);
+    return flag != NULL && atomic_load_explicit(flag, memory_order_relaxed);
+}
+
+bool store_decides(const struct store *store, uint32_t environment)
+{
+    _Atomic bool *flag = flag_of(store, store->decides, environment);
+    return flag != NULL && atomic_load_explicit(flag, memory_order_relaxed);
+}
+
+void store_note_decides(struct store *store, struct catalog *catalog)
+{
+    _Atomic bool *flag = flag_of(store, store->decides, catalog_environment(catalog));
+    if (flag != NULL)
+        atomic_store(flag, catalog_decides(catalog));
 }
 
 bool store_applied(const struct store *store, uint32_t partition, uint64_t *applied_out)

@@ -69,6 +69,10 @@ struct catalog *store_catalog(struct store *store, uint32_t environment);
  */
 bool store_items_full(const struct store *store, uint32_t environment);
 
+/* Has it declared series whose settings decide about writes (catalog/declared.h), as far as the log
+ * was applied here? The same. */
+bool store_decides(const struct store *store, uint32_t environment);
+
 /* How far the log is applied here: all records below. False: nothing is being applied, because
  * nothing is loaded, or the head is full and waits for storage. Thread: any; two loads. */
 bool store_applied(const struct store *store, uint32_t partition, uint64_t *applied_out);

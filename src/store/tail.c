@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/logger.h"
+#include "catalog/declared.h"
 #include "catalog/forget.h"
 
 #include <stdlib.h>
@@ -238,6 +239,19 @@ static int apply_forget(struct tail *t, const struct record *r)
     return 0;
 }
 
+static int apply_series(struct tail *t, uint64_t offset, const struct record *r)
+{
+    int err;
+    if (r->what == RECORD_DROP)
+        err = catalog_drop(t->catalog, r->series.host, r->series.metric);
+    else
+        err = catalog_declare(t->catalog, offset, r->series.host, r->series.metric, r->series.way,
+                              &r->series.settings, r->series.labels, r->series.labels_count);
+    if (err == 0)
+        store_note_decides(t->p->store, t->catalog); /* before the offset counts as applied */
+    return err;
+}
+
 static int apply_record(struct tail *t, uint64_t offset, const struct record *r)
 {
     bool changed;
@@ -255,6 +269,9 @@ static int apply_record(struct tail *t, uint64_t offset, const struct record *r)
                             r->items.count);
     case RECORD_FORGET:
         return apply_forget(t, r);
+    case RECORD_SERIES:
+    case RECORD_DROP:
+        return apply_series(t, offset, r);
     case RECORD_NOOP:
         return 0;
     }

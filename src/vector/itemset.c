@@ -73,6 +73,11 @@ int itemset_add_many(struct itemset *set, const uint32_t *items, uint32_t count)
     return 0;
 }
 
+void itemset_remove(struct itemset *set, uint32_t item)
+{
+    roaring_bitmap_remove(set->bits, item);
+}
+
 bool itemset_has(const struct itemset *set, uint32_t item)
 {
     return roaring_bitmap_contains(set->bits, item);
@@ -81,6 +86,35 @@ bool itemset_has(const struct itemset *set, uint32_t item)
 uint64_t itemset_count(const struct itemset *set)
 {
     return roaring_bitmap_get_cardinality(set->bits);
+}
+
+void itemset_union(struct itemset *set, const struct itemset *other)
+{
+    roaring_bitmap_or_inplace(set->bits, other->bits);
+}
+
+void itemset_intersect(struct itemset *set, const struct itemset *other)
+{
+    roaring_bitmap_and_inplace(set->bits, other->bits);
+}
+
+void itemset_subtract(struct itemset *set, const struct itemset *other)
+{
+    roaring_bitmap_andnot_inplace(set->bits, other->bits);
+}
+
+uint32_t itemset_list(const struct itemset *set, uint32_t from, uint32_t *items_out, uint32_t max)
+{
+    roaring_uint32_iterator_t at;
+    roaring_init_iterator(set->bits, &at);
+    if (!roaring_move_uint32_iterator_equalorlarger(&at, from))
+        return 0;
+    return roaring_read_uint32_iterator(&at, items_out, max);
+}
+
+size_t itemset_bytes(const struct itemset *set)
+{
+    return sizeof(*set) + sizeof(*set->bits) + roaring_bitmap_frozen_size_in_bytes(set->bits);
 }
 
 int itemset_encode(struct itemset *set, struct buffer *out)

@@ -25,8 +25,19 @@ void itemset_clear(struct itemset *set);
 MUST_USE int itemset_add(struct itemset *set, uint32_t item);
 /* Ascending: much faster than one by one. */
 MUST_USE int itemset_add_many(struct itemset *set, const uint32_t *items, uint32_t count);
+void itemset_remove(struct itemset *set, uint32_t item);
 bool itemset_has(const struct itemset *set, uint32_t item);
 uint64_t itemset_count(const struct itemset *set);
+
+/* set becomes what is in either, in both, in it alone. */
+void itemset_union(struct itemset *set, const struct itemset *other);
+void itemset_intersect(struct itemset *set, const struct itemset *other);
+void itemset_subtract(struct itemset *set, const struct itemset *other);
+
+/* The first items from `from` on, ascending, at most max; returns how many. */
+uint32_t itemset_list(const struct itemset *set, uint32_t from, uint32_t *items_out, uint32_t max);
+/* Of its memory, about. */
+size_t itemset_bytes(const struct itemset *set);
 
 /* Appends the portable Roaring format (itemset.c), runs where they are shorter. */
 MUST_USE int itemset_encode(struct itemset *set, struct buffer *out);

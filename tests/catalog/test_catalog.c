@@ -111,10 +111,16 @@ static int copy_doom(void *arg, const struct storage_doom *doom)
     return 0;
 }
 
+static int copy_series(void *arg, const struct storage_series *series)
+{
+    fail();
+    return 0;
+}
+
 static const struct catalog_changes *copy_into(struct catalog *to)
 {
     static struct catalog_changes changes;
-    changes = (struct catalog_changes){copy_name, copy_text, copy_doom, to};
+    changes = (struct catalog_changes){copy_name, copy_text, copy_doom, copy_series, to};
     return &changes;
 }
 

@@ -331,11 +331,17 @@ struct segment {
     struct catalog_mark from, to;
 };
 
+static int store_series(void *arg, const struct storage_series *series)
+{
+    fail();
+    return 0;
+}
+
 /* The owner applies the log, cuts it into segments, and stores these when it comes to it: one of
  * them holds what had been named, doomed and forgotten by its end, whatever came since. */
 static void flush(struct catalog *owner, struct stored *s, const struct segment *segment)
 {
-    const struct catalog_changes changes = {store_name, store_text, store_doom, s};
+    const struct catalog_changes changes = {store_name, store_text, store_doom, store_series, s};
     assert_int_equal(catalog_changes(owner, segment->from, segment->to, &changes), 0);
     catalog_forget_changes(owner, segment->to);
     s->next = segment->hi;

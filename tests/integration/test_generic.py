@@ -231,8 +231,8 @@ def test_wait_comes_after_the_writes(client):
     ("SUBSCRIBE news", "there are no channels here"),
     ("publish news x", "there are no channels here"),
     ("SET a 1", "every key is a time series: TS.ADD"),
-    ("DEL h/app.a", "TS.DEL key - \\+ deletes"),
-    ("EXPIRE h/app.a 10", "TS.DEL"),
+    ("RENAME h/app.a h/app.b", "a series' name is its place"),
+    ("EXPIRE h/app.a 10", "TS.ALTER key RETENTION"),
     ("CLUSTER SLOTS", "there is no cluster here"),
     ("BGSAVE", "in the log already"),
 ])

@@ -114,8 +114,8 @@ static void assert_all_or_nothing(struct storage_session *s, const struct storag
                                   bool all)
 {
     unsigned count = 0;
-    struct storage_loader loader = {count_items, count_name, count_watermark, count_text,
-                                    count_seen,  NULL,       &count};
+    struct storage_loader loader = {
+        count_items, count_name, count_watermark, count_text, count_seen, NULL, NULL, &count};
     struct storage_progress now;
     uint32_t environment = ENVIRONMENT;
     assert_int_equal(storage_load(s, PARTITION, &environment, 1, &loader, &now), 0);

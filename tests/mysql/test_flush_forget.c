@@ -198,8 +198,8 @@ static int load_doom(void *arg, uint32_t environment, const struct storage_doom 
 
 static void check(struct world *w)
 {
-    const struct storage_loader loader = {
-        load_items, load_name, load_watermark, load_text, load_seen, load_doom, w};
+    const struct storage_loader loader = {load_items, load_name, load_watermark, load_text,
+                                          load_seen,  load_doom, NULL,           w};
     struct storage_progress progress;
     uint32_t environment = ENVIRONMENT, texts = 0;
     memset(w->loaded, 0, sizeof(w->loaded));

@@ -493,7 +493,7 @@ static void test_names_texts_and_watermarks_come_back(void **state)
     }
     struct loaded l = {.text = "SELECT 2"};
     struct storage_loader loader = {
-        loaded_items, loaded_name, loaded_watermark, loaded_text, loaded_no_seen, NULL, &l};
+        loaded_items, loaded_name, loaded_watermark, loaded_text, loaded_no_seen, NULL, NULL, &l};
     struct storage_progress progress;
     uint32_t environment = ENVIRONMENT;
     assert_int_equal(storage_load(f->s, PARTITION, &environment, 1, &loader, &progress), 0);
@@ -543,7 +543,7 @@ static void assert_seen(struct fixture *f, struct seen_pages *p)
 {
     struct loaded l = {0};
     struct storage_loader loader = {
-        loaded_items, loaded_name, loaded_watermark, loaded_text, compare_seen, NULL, p};
+        loaded_items, loaded_name, loaded_watermark, loaded_text, compare_seen, NULL, NULL, p};
     struct storage_progress progress;
     uint32_t environment = ENVIRONMENT;
     p->pages = 0;

@@ -254,9 +254,15 @@ static int put_doom(void *arg, const struct storage_doom *doom)
     return storage_flush_doom(((struct generate *)arg)->session, ENVIRONMENT, doom);
 }
 
+/* Nobody declares any. */
+static int put_series(void *arg, const struct storage_series *series)
+{
+    return storage_flush_series(((struct generate *)arg)->session, ENVIRONMENT, series);
+}
+
 static int flush_names(struct generate *g)
 {
-    const struct catalog_changes changes = {put_name, put_text, put_doom, g};
+    const struct catalog_changes changes = {put_name, put_text, put_doom, put_series, g};
     g->naming = catalog_mark(g->catalog);
     return catalog_changes(g->catalog, g->named, g->naming, &changes);
 }

@@ -1,0 +1,431 @@
+#include "catalog/internal.h"
+
+#include "base/error.h"
+#include "model/name.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Declared series, as the log declares, alters and drops them. The writer's. */
+
+void declared_fini(struct declared *d)
+{
+    for (uint32_t i = 0; i < d->end; i++)
+        if (declared_is_live(d, i))
+            free(declared_series(d, i)->pairs);
+    for (uint32_t i = 0; i < d->blocks.n; i++)
+        free(d->blocks.v[i]);
+    VEC_FINI(&d->blocks);
+    name_index_fini(&d->index);
+    VEC_FINI(&d->settings);
+    VEC_FINI(&d->settings_free);
+    hash_index_fini(&d->settings_index);
+    labels_fini(&d->labels);
+    deciders_fini(&d->deciders);
+    itemset_destroy(&d->items);
+    declared_forget_changes(d, d->changes_base + d->changes.n);
+    VEC_FINI(&d->changes);
+}
+
+/* ---- keys ---- */
+
+static uint64_t key_hash(const struct catalog_key *key)
+{
+    return hash_u64(hash_u64((uint64_t)key->host << 32 | key->item) ^
+                    ((uint64_t)key->category << 32 | key->dimension));
+}
+
+static bool key_eq(const void *context, const void *key, uint64_t number)
+{
+    return memcmp(declared_key(context, (uint32_t)number), key, sizeof(struct catalog_key)) == 0;
+}
+
+uint64_t declared_find(const struct declared *d, const struct catalog_key *key)
+{
+    return name_index_find(&d->index, key_hash(key), key_eq, d, key);
+}
+
+/* ---- settings, of which many series have the same ---- */
+
+static uint64_t settings_hash(const struct settings *s)
+{
+    uint64_t bits;
+    memcpy(&bits, &s->ignore_value, sizeof(bits));
+    uint64_t h = hash_u64((uint64_t)s->retention_ms + s->given);
+    h = hash_u64(
+        h ^ ((uint64_t)s->chunk_bytes << 32 | (unsigned)s->encoding << 8 | (unsigned)s->duplicate));
+    return hash_u64(hash_u64(h ^ (uint64_t)s->ignore_ms) ^ bits);
+}
+
+static bool settings_eq(const void *context, const void *key, uint32_t position)
+{
+    return settings_same(&((const struct declared *)context)->settings.v[position].settings, key);
+}
+
+static int take_settings(struct declared *d, const struct settings *settings, uint32_t *out)
+{
+    uint64_t hash = settings_hash(settings);
+    uint32_t at = hash_index_find(&d->settings_index, hash, settings_eq, d, settings);
+    if (at == HASH_NONE) {
+        if (!VEC_RESERVE(&d->settings, 1))
+            return LT_ENOMEM;
+        at = d->settings_free.n > 0 ? d->settings_free.v[--d->settings_free.n] : d->settings.n++;
+        d->settings.v[at] = (struct declared_settings){*settings, 0};
+        int err = hash_index_add(&d->settings_index, hash, at);
+        if (err != 0)
+            return err;
+    }
+    d->settings.v[at].refs++;
+    *out = at;
+    return 0;
+}
+
+static int leave_settings(struct declared *d, uint32_t at)
+{
+    struct declared_settings *s = &d->settings.v[at];
+    if (--s->refs > 0)
+        return 0;
+    hash_index_remove(&d->settings_index, settings_hash(&s->settings), at);
+    return VEC_PUSH(&d->settings_free, at) ? 0 : LT_ENOMEM;
+}
+
+/* ---- those that decide ---- */
+
+static int hash_of(struct catalog *c, const struct catalog_key *key, uint64_t *out)
+{
+    char item[NAME_BYTES_MAX];
+    buffer_reset(&c->item_text, SIZE_MAX);
+    entries_join_stem(&c->categories.v[key->category],
+                      entries_item_name(c, key->category, key->item, item), &c->item_text);
+    if (key->dimension != DIMENSION_NONE) {
+        buffer_append_str(&c->item_text, ".");
+        buffer_append_slice(&c->item_text, name_list_text(&c->dimensions, key->dimension));
+    }
+    *out = deciders_hash(name_list_text(&c->hosts, key->host), buffer_slice(&c->item_text));
+    return c->item_text.error;
+}
+
+static bool decides(const struct declared *d, uint32_t number)
+{
+    return settings_decide(&d->settings.v[declared_series(d, number)->settings].settings);
+}
+
+static int renew_deciders(struct catalog *c)
+{
+    struct declared *d = &c->declared;
+    struct deciders_filter *filter;
+    int err = deciders_renew(&d->deciders, atomic_load(&d->deciders.count) + 1, &filter);
+    for (uint32_t i = 0; err == 0 && i < d->end; i++) {
+        uint64_t hash;
+        if (!declared_is_live(d, i) || !decides(d, i))
+            continue;
+        err = hash_of(c, declared_key(d, i), &hash);
+        if (err == 0)
+            deciders_put(filter, hash);
+    }
+    if (err == 0)
+        deciders_publish(&d->deciders, filter);
+    return err;
+}
+
+/* The series, which has its settings already, begins to decide. */
+static int add_decider(struct catalog *c, uint32_t number)
+{
+    struct declared *d = &c->declared;
+    uint64_t hash;
+    if (deciders_full(&d->deciders))
+        return renew_deciders(c);
+    int err = hash_of(c, declared_key(d, number), &hash);
+    if (err == 0)
+        deciders_put(atomic_load_explicit(&d->deciders.filter, memory_order_relaxed), hash);
+    return err;
+}
+
+/* After the settings of a series changed. The count comes last: who finds it finds the rest. */
+static int note_decider(struct catalog *c, uint32_t number, bool before, bool after)
+{
+    int err = after && !before ? add_decider(c, number) : 0;
+    if (err == 0 && after && !before)
+        atomic_fetch_add(&c->declared.deciders.count, 1);
+    if (before && !after)
+        atomic_fetch_sub(&c->declared.deciders.count, 1);
+    return err;
+}
+
+/* ---- the journal ---- */
+
+void declared_forget_changes(struct declared *d, uint64_t upto)
+{
+    uint32_t n = (uint32_t)(upto - d->changes_base);
+    for (uint32_t i = 0; i < n; i++) {
+        d->change_bytes -= d->changes.v[i].body_bytes;
+        free(d->changes.v[i].body);
+    }
+    d->changes.n -= n;
+    if (d->changes.n > 0)
+        memmove(d->changes.v, d->changes.v + n, d->changes.n * sizeof(d->changes.v[0]));
+    d->changes_base = upto;
+}
+
+static int put_body(const struct declared *d, uint32_t number, struct buffer *out)
+{
+    const struct declared_series *s = declared_series(d, number);
+    struct label labels[SETTINGS_LABELS_MAX];
+    for (uint32_t i = 0; i < s->labels; i++)
+        labels[i] = labels_at(&d->labels, s->pairs[i]);
+    int err = settings_write(out, &d->settings.v[s->settings].settings, labels, s->labels);
+    return err != 0 ? err : out->error;
+}
+
+/* What the series is now; the flush writes that, whatever it will be by then. */
+static int journal(struct declared *d, uint32_t number, bool dropped)
+{
+    struct declared_change change = {*declared_key(d, number), declared_series(d, number)->created,
+                                     NULL, 0};
+    struct buffer body;
+    buffer_init(&body, SIZE_MAX);
+    int err = dropped ? 0 : put_body(d, number, &body);
+    if (err == 0 && !dropped) {
+        change.body_bytes = (uint32_t)body.len;
+        change.body = malloc(body.len);
+        if (change.body != NULL)
+            memcpy(change.body, body.data, body.len);
+    }
+    buffer_fini(&body);
+    if (err == 0 && ((!dropped && change.body == NULL) || !VEC_PUSH(&d->changes, change)))
+        err = LT_ENOMEM;
+    if (err != 0)
+        free(change.body);
+    else
+        d->change_bytes += change.body_bytes;
+    return err;
+}
+
+/* ---- one series ---- */
+
+static int set_labels(struct declared *d, uint32_t number, const struct label *labels,
+                      uint32_t count)
+{
+    struct declared_series *s = declared_series(d, number);
+    uint32_t pairs[SETTINGS_LABELS_MAX], n;
+    int err = labels_remove(&d->labels, number, s->pairs, s->labels);
+    free(s->pairs);
+    s->pairs = NULL;
+    s->labels = 0;
+    if (err == 0)
+        err = labels_add(&d->labels, number, labels, count, pairs, &n);
+    if (err != 0 || n == 0)
+        return err;
+    s->pairs = malloc(n * sizeof(pairs[0]));
+    if (s->pairs == NULL)
+        return LT_ENOMEM;
+    memcpy(s->pairs, pairs, n * sizeof(pairs[0]));
+    s->labels = n;
+    return 0;
+}
+
+/* With settings_none and no labels. */
+static int add(struct declared *d, const struct catalog_key *key, uint64_t created,
+               uint32_t *number_out)
+{
+    uint32_t number = d->end;
+    if (number == UINT32_MAX)
+        return LT_ELIMIT;
+    if (number / DECLARED_A_BLOCK == d->blocks.n) {
+        struct declared_block *block = malloc(sizeof(*block));
+        if (block == NULL || !VEC_PUSH(&d->blocks, block)) {
+            free(block);
+            return LT_ENOMEM;
+        }
+        block->live = 0;
+    }
+    struct declared_block *block = declared_block(d, number);
+    uint32_t settings;
+    int err = take_settings(d, &settings_none, &settings);
+    if (err == 0)
+        err = name_index_add(&d->index, key_hash(key), number);
+    if (err != 0)
+        return err;
+    block->keys[number % DECLARED_A_BLOCK] = *key;
+    block->series[number % DECLARED_A_BLOCK] = (struct declared_series){created, settings, 0, NULL};
+    block->live++;
+    d->end++;
+    d->count++;
+    itemset_destroy(&d->items);
+    *number_out = number;
+    return 0;
+}
+
+static int change(struct catalog *c, uint32_t number, const struct settings *settings,
+                  const struct label *labels, uint32_t labels_count)
+{
+    struct declared *d = &c->declared;
+    struct declared_series *s = declared_series(d, number);
+    struct settings now = d->settings.v[s->settings].settings;
+    uint32_t old = s->settings;
+    bool before = settings_decide(&now);
+    settings_merge(&now, settings);
+    int err = take_settings(d, &now, &s->settings);
+    if (err == 0)
+        err = leave_settings(d, old);
+    if (err == 0 && (settings->given & SETTINGS_LABELS) != 0)
+        err = set_labels(d, number, labels, labels_count);
+    return err != 0 ? err : note_decider(c, number, before, settings_decide(&now));
+}
+
+static int drop(struct catalog *c, uint32_t number, bool record)
+{
+    struct declared *d = &c->declared;
+    struct declared_block *block = declared_block(d, number);
+    struct declared_series *s = declared_series(d, number);
+    struct catalog_key *key = &block->keys[number % DECLARED_A_BLOCK];
+    int err = record ? journal(d, number, true) : 0;
+    if (err == 0)
+        err = note_decider(c, number, decides(d, number), false);
+    if (err == 0)
+        err = set_labels(d, number, NULL, 0);
+    if (err == 0)
+        err = leave_settings(d, s->settings);
+    if (err != 0)
+        return err;
+    name_index_remove(&d->index, key_hash(key), number);
+    key->host = CATALOG_NONE;
+    d->count--;
+    itemset_destroy(&d->items);
+    if (--block->live == 0 && number / DECLARED_A_BLOCK < d->end / DECLARED_A_BLOCK) {
+        free(block);
+        d->blocks.v[number / DECLARED_A_BLOCK] = NULL;
+    }
+    return 0;
+}
+
+/* ---- what the log says ---- */
+
+bool declared_find_key(const struct catalog *c, struct slice host, struct slice metric,
+                       struct catalog_key *out)
+{
+    struct name_metric parts = name_split_metric(metric);
+    uint32_t host_id = name_list_find(&c->hosts, host), dimension = DIMENSION_NONE;
+    if (parts.has_dimension)
+        dimension = name_list_find_from(&c->dimensions, parts.dimension, DIMENSION_NONE + 1);
+    uint64_t item = entries_find_stem(c, parts.stem);
+    if (host_id == NAME_LIST_NONE || dimension == NAME_LIST_NONE || item == ITEMS_NONE)
+        return false;
+    struct catalog_series s = entries_series(c, item, dimension);
+    *out = (struct catalog_key){host_id, s.category, s.item, dimension};
+    return true;
+}
+
+static int resolve_key(struct catalog *c, struct slice host, struct slice metric,
+                       struct catalog_key *out)
+{
+    uint32_t host_id;
+    struct catalog_series s;
+    int err = catalog_host(c, host, &host_id);
+    if (err == 0)
+        err = catalog_resolve(c, metric, &s);
+    if (err == 0)
+        *out = (struct catalog_key){host_id, s.category, s.item, s.dimension};
+    return err;
+}
+
+int catalog_declare(struct catalog *c, uint64_t offset, struct slice host, struct slice metric,
+                    enum record_series_way way, const struct settings *settings,
+                    const struct label *labels, uint32_t labels_count)
+{
+    struct declared *d = &c->declared;
+    struct catalog_key key;
+    uint32_t number;
+    if (way == RECORD_SERIES_ALTER && !declared_find_key(c, host, metric, &key))
+        return 0;
+    int err = way == RECORD_SERIES_ALTER ? 0 : resolve_key(c, host, metric, &key);
+    if (err != 0)
+        return err;
+    uint64_t found = declared_find(d, &key);
+    bool there = found != NAME_INDEX_NONE;
+    if (way == (there ? RECORD_SERIES_CREATE : RECORD_SERIES_ALTER))
+        return 0;
+    pthread_rwlock_wrlock(&c->lock);
+    number = (uint32_t)found;
+    if (!there)
+        err = add(d, &key, offset, &number);
+    if (err == 0)
+        err = change(c, number, settings, labels, labels_count);
+    if (err == 0)
+        err = journal(d, number, false);
+    pthread_rwlock_unlock(&c->lock);
+    return err;
+}
+
+int catalog_drop(struct catalog *c, struct slice host, struct slice metric)
+{
+    struct catalog_key key;
+    if (!declared_find_key(c, host, metric, &key))
+        return 0;
+    uint64_t found = declared_find(&c->declared, &key);
+    if (found == NAME_INDEX_NONE)
+        return 0;
+    pthread_rwlock_wrlock(&c->lock);
+    int err = drop(c, (uint32_t)found, true);
+    pthread_rwlock_unlock(&c->lock);
+    return err;
+}
+
+int catalog_drop_all(struct catalog *c)
+{
+    enum { DROPS_A_TURN = 1024 }; /* then readers may have the lock */
+    struct declared *d = &c->declared;
+    int err = 0;
+    for (uint32_t at = 0; err == 0 && at < d->end;) {
+        pthread_rwlock_wrlock(&c->lock);
+        for (uint32_t i = 0; err == 0 && i < DROPS_A_TURN && at < d->end; i++, at++)
+            if (declared_is_live(d, at))
+                err = drop(c, at, true);
+        pthread_rwlock_unlock(&c->lock);
+    }
+    return err;
+}
+
+/* ---- loading ---- */
+
+static int restore(struct catalog *c, const struct storage_series *in)
+{
+    const struct catalog_key key = {in->host, in->category, in->item, in->dimension};
+    struct settings settings;
+    struct label labels[SETTINGS_LABELS_MAX];
+    uint32_t count, number;
+    if (key.host >= name_list_count(&c->hosts) ||
+        key.dimension >= name_list_count(&c->dimensions) ||
+        entries_is_gone(c, key.category, key.item) ||
+        declared_find(&c->declared, &key) != NAME_INDEX_NONE ||
+        settings_read(in->body, &settings, labels, &count) != 0)
+        return LT_ECORRUPT;
+    int err = add(&c->declared, &key, in->created, &number);
+    return err != 0 ? err : change(c, number, &settings, labels, count);
+}
+
+int catalog_restore_series(struct catalog *c, const struct storage_series *series)
+{
+    pthread_rwlock_wrlock(&c->lock);
+    int err = restore(c, series);
+    pthread_rwlock_unlock(&c->lock);
+    return err;
+}
+
+/* ---- items ---- */
+
+int declared_items(struct declared *d, uint32_t category, const struct itemset **out)
+{
+    int err = 0;
+    if (d->items == NULL || d->items_category != category) {
+        itemset_destroy(&d->items);
+        err = itemset_create(&d->items);
+        for (uint32_t i = 0; err == 0 && i < d->end; i++)
+            if (declared_is_live(d, i) && declared_key(d, i)->category == category)
+                err = itemset_add(d->items, declared_key(d, i)->item);
+        d->items_category = category;
+    }
+    *out = d->items;
+    return err;
+}

@@ -1,0 +1,48 @@
+#ifndef COMMAND_ERASE_H
+#define COMMAND_ERASE_H
+
+#include "command/command.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Erases a series' points: reads which there are, and appends an erasing one over each
+ * (POLICY_ERASE, model/kind.h). So a deletion is a write like any other: it has its place in the
+ * log, is acknowledged by the log's report, and a point that is added later at the same time
+ * stands.
+ *
+ *   read up to ERASE_POINTS_MAX points --> append that many erasing points --> report
+ *     ^------------------------- until there are no more -----------------------'
+ *
+ * What another client adds to the range meanwhile may be erased or not: the two are concurrent.
+ * Thread: loop. */
+
+struct erasing {
+    const struct command_deps *deps;
+    const struct tenant_environment *environment;
+    const char *command; /* a literal */
+    uint64_t client;
+    struct slice key;       /* the caller's until done */
+    int64_t from_ms, to_ms; /* [from, to) of what is left */
+    /* Called once. word NULL: they are gone. Else "ERR", "KAFKA failed:" ..., and what happened. */
+    void (*done)(struct erasing *e, const char *word, const char *what);
+    uint64_t erased;
+    bool known; /* there is such a series */
+    /* internal */
+    uint64_t query_id;
+    bool reading;
+    bool gone;
+    bool more;
+    int64_t next_ms; /* after the points that are being erased */
+    uint32_t batch;
+};
+
+/* Everything above `done` is set, the rest is 0. after: what the first read must see. done may be
+ * called within. */
+void erasing_start(struct erasing *e, uint64_t after);
+
+/* The client hung up: what is with the log already will be done, and done is called, perhaps
+ * within. */
+void erasing_stop(struct erasing *e);
+
+#endif

@@ -1,0 +1,336 @@
+"""Declared series: TS.CREATE, TS.ALTER, TS.INFO, DEL, by redis-py in both protocols; and that what is declared is as
+durable as a point."""
+
+import time
+
+import pytest
+import redis
+
+T = 1700000000000
+KEY = "db1/host.cpu.user"
+MISSING = "TSDB: the key does not exist"
+
+
+@pytest.fixture(params=["10m", "50ms"], ids=["head", "flushed"])
+def server(request, longtaild):
+    return longtaild(flush_interval=request.param)
+
+
+@pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])
+def client(request, server):
+    return server.client(request.param)
+
+
+@pytest.fixture
+def lone(longtaild):
+    return longtaild().client()
+
+
+def info(client, key, *words):
+    """As a dict in both protocols, its labels too."""
+    reply = client.execute_command("TS.INFO", key, *words)
+    if isinstance(reply, list):
+        assert len(reply) == (28 if not words else 32)
+        reply = dict(zip(reply[::2], reply[1::2]))
+        reply["labels"] = dict(reply["labels"])
+    return reply
+
+
+def settings(client, key):
+    got = info(client, key)
+    return {name: got[name] for name in ("retentionTime", "chunkSize", "chunkType", "duplicatePolicy", "labels",
+                                         "ignoreMaxTimeDiff")} | {"ignoreMaxValDiff": float(got["ignoreMaxValDiff"])}
+
+
+DEFAULTS = {"retentionTime": 0, "chunkSize": 4096, "chunkType": "compressed", "duplicatePolicy": None, "labels": {},
+            "ignoreMaxTimeDiff": 0, "ignoreMaxValDiff": 0}
+
+
+def error(client, *words):
+    with pytest.raises(redis.ResponseError) as caught:
+        client.execute_command(*words)
+    return str(caught.value)
+
+
+# ---- TS.CREATE, TS.INFO ----
+
+
+def test_a_declared_series_is_there_without_points(client):
+    assert client.execute_command("TS.CREATE", KEY) == "OK"
+    assert settings(client, KEY) == DEFAULTS
+    got = info(client, KEY)
+    assert [got[n] for n in ("totalSamples", "firstTimestamp", "lastTimestamp", "chunkCount", "sourceKey")] == [0, 0, 0, 1, None]
+    assert got["rules"] in ([], {}) and got["memoryUsage"] > 0
+    assert client.execute_command("TS.GET", KEY) == []
+    assert client.execute_command("TS.RANGE", KEY, "-", "+") == []
+    assert client.exists(KEY, KEY) == 2 and client.type(KEY) == "TSDB-TYPE"
+    assert client.execute_command("TS.DEL", KEY, "-", "+") == 0
+
+
+def test_all_settings(client):
+    client.execute_command("TS.CREATE", KEY, "RETENTION", 1000, "ENCODING", "UNCOMPRESSED", "CHUNK_SIZE", 128,
+                           "DUPLICATE_POLICY", "MAX", "IGNORE", 10, "0.5", "LABELS", "region", "eu", "Rack", "r 1")
+    assert settings(client, KEY) == {
+        "retentionTime": 1000, "chunkSize": 128, "chunkType": "uncompressed", "duplicatePolicy": "max",
+        "labels": {"region": "eu", "Rack": "r 1"}, "ignoreMaxTimeDiff": 10, "ignoreMaxValDiff": 0.5}
+
+
+def test_words_are_found_anywhere(client):
+    client.execute_command("TS.CREATE", "a", "foo", "uncompressed", "retention", 5, "LABELS", "a", "b", "IGNORE", 10, "0.5")
+    assert settings(client, "a") == DEFAULTS | {"chunkType": "uncompressed", "retentionTime": 5, "ignoreMaxTimeDiff": 10,
+                                                "ignoreMaxValDiff": 0.5, "labels": {"a": "b", "IGNORE": "10"}}
+
+
+def test_a_key_exists_once(client):
+    client.execute_command("TS.CREATE", KEY)
+    assert error(client, "TS.CREATE", KEY).startswith("TSDB: key already exists")
+    client.execute_command("TS.ADD", "db1/host.cpu.sys", T, 1)
+    assert error(client, "TS.CREATE", "db1/host.cpu.sys", "LABELS", "a", "b").startswith("TSDB: key already exists")
+    assert settings(client, "db1/host.cpu.sys") == DEFAULTS
+    client.execute_command("TS.CREATE", "/x")
+    assert error(client, "TS.CREATE", "x").startswith("TSDB: key already exists")
+
+
+@pytest.mark.parametrize("words, expected", [
+    (("LABELS", "a", ""), "TSDB: Couldn't parse LABELS"),
+    (("LABELS", "", "a"), "TSDB: Couldn't parse LABELS"),
+    (("LABELS", "a", "b,c"), "TSDB: Couldn't parse LABELS"),
+    (("LABELS", "a", "(b"), "TSDB: Couldn't parse LABELS"),
+    (("LABELS", "a", "b" * 1025), "TSDB: Couldn't parse LABELS"),
+    (("LABELS", *(word for i in range(129) for word in (f"l{i}", "v"))), "TSDB: Couldn't parse LABELS"),
+    (("RETENTION",), "TSDB: Couldn't parse RETENTION"),
+    (("RETENTION", "-1"), "TSDB: Couldn't parse RETENTION"),
+    (("RETENTION", "soon"), "TSDB: Couldn't parse RETENTION"),
+    (("CHUNK_SIZE", "x"), "TSDB: Couldn't parse CHUNK_SIZE"),
+    (("CHUNK_SIZE", "0"), "TSDB: Couldn't parse CHUNK_SIZE"),
+    (("CHUNK_SIZE", "40"), "TSDB: CHUNK_SIZE value must be a multiple of 8 in the range [48 .. 1048576]"),
+    (("CHUNK_SIZE", "100"), "TSDB: CHUNK_SIZE value must be a multiple of 8"),
+    (("CHUNK_SIZE", "1048584"), "TSDB: CHUNK_SIZE value must be a multiple of 8"),
+    (("ENCODING", "zip"), "TSDB: unknown ENCODING parameter"),
+    (("ENCODING",), "TSDB: unknown ENCODING parameter"),
+    (("DUPLICATE_POLICY", "all"), "TSDB: Unknown DUPLICATE_POLICY"),
+    (("DUPLICATE_POLICY",), "TSDB: Unknown DUPLICATE_POLICY"),
+    (("IGNORE", "1"), "TSDB: Couldn't parse IGNORE"),
+    (("IGNORE", "-1", "1"), "TSDB: Couldn't parse IGNORE"),
+    (("IGNORE", "1", "-1"), "TSDB: Couldn't parse IGNORE"),
+    (("IGNORE", "1", "nan"), "TSDB: Couldn't parse IGNORE"),
+])
+def test_errors_say_what_was_expected(lone, words, expected):
+    text = error(lone, "TS.CREATE", KEY, *words)
+    assert text.startswith(expected) and "expected" in text
+    assert lone.exists(KEY) == 0
+    if words[0] != "ENCODING":
+        lone.execute_command("TS.CREATE", KEY)
+        assert error(lone, "TS.ALTER", KEY, *words).startswith(expected)
+        assert settings(lone, KEY) == DEFAULTS
+
+
+def test_limits_are_taken(lone):
+    labels = [word for i in range(128) for word in (f"{i:04}" + "n" * 1020, f"{i:04}" + "v" * 1020)]
+    key = "h" * 512 + "/" + "m" * 512
+    lone.execute_command("TS.CREATE", key, "CHUNK_SIZE", 48, "LABELS", *labels)
+    assert info(lone, key)["labels"] == dict(zip(labels[::2], labels[1::2]))
+    lone.execute_command("TS.CREATE", "k2", "CHUNK_SIZE", 1048576)
+    assert "expected host/metric" in error(lone, "TS.CREATE", "m" * 513)
+    assert "expected host/metric" in error(lone, "TS.CREATE", "h/")
+
+
+def test_info_counts_what_is_stored(client):
+    for i in (5, 3, 9, 3):
+        client.execute_command("TS.ADD", KEY, T + i, i)
+    got = info(client, KEY)
+    assert [got[n] for n in ("totalSamples", "firstTimestamp", "lastTimestamp")] == [3, T + 3, T + 9]
+    assert settings(client, KEY) == DEFAULTS
+    client.execute_command("TS.DEL", KEY, T + 9, T + 9)
+    assert info(client, KEY)["lastTimestamp"] == T + 5
+    client.execute_command("TS.ALTER", KEY, "RETENTION", 1)
+    got = info(client, KEY)
+    assert [got[n] for n in ("totalSamples", "firstTimestamp", "lastTimestamp")] == [1, T + 5, T + 5]
+    assert error(client, "TS.INFO", "no/such").startswith(MISSING)
+
+
+def test_info_debug(client):
+    client.execute_command("TS.CREATE", KEY, "LABELS", "a", "b")
+    client.execute_command("TS.ADD", KEY, T, 1)
+    got = info(client, KEY, "DEBUG")
+    assert got["keySelfName"] == KEY
+    chunk = got["Chunks"][0]
+    chunk = chunk if isinstance(chunk, dict) else dict(zip(chunk[::2], chunk[1::2]))
+    assert [chunk[n] for n in ("startTimestamp", "endTimestamp", "samples")] == [T, T, 1]
+    assert chunk["size"] > 0 and float(chunk["bytesPerSample"]) > 0
+
+
+# ---- TS.ALTER ----
+
+
+def test_alter_changes_what_it_names(client):
+    client.execute_command("TS.CREATE", KEY, "RETENTION", 1000, "DUPLICATE_POLICY", "MIN", "LABELS", "a", "1", "b", "2")
+    expected = DEFAULTS | {"retentionTime": 1000, "duplicatePolicy": "min", "labels": {"a": "1", "b": "2"}}
+    for words, change in [
+            (("CHUNK_SIZE", 64), {"chunkSize": 64}),
+            (("RETENTION", 0), {"retentionTime": 0}),
+            (("IGNORE", 3, 4), {"ignoreMaxTimeDiff": 3, "ignoreMaxValDiff": 4}),
+            (("ENCODING", "UNCOMPRESSED"), {}),
+            (("LABELS", "c", "3"), {"labels": {"c": "3"}}),
+            (("DUPLICATE_POLICY", "last"), {"duplicatePolicy": "last"}),
+            (("LABELS",), {"labels": {}}),
+            ((), {})]:
+        assert client.execute_command("TS.ALTER", KEY, *words) == "OK"
+        expected |= change
+        assert settings(client, KEY) == expected, words
+
+
+def test_alter_declares_a_series_that_has_points_only(client):
+    assert error(client, "TS.ALTER", KEY, "RETENTION", 5).startswith(MISSING)
+    client.execute_command("TS.ADD", KEY, T, 1)
+    client.execute_command("TS.ALTER", KEY, "LABELS", "a", "b")
+    assert settings(client, KEY) == DEFAULTS | {"labels": {"a": "b"}}
+    client.execute_command("TS.DEL", KEY, "-", "+")
+    assert client.exists(KEY) == 1
+
+
+# ---- DEL, UNLINK ----
+
+
+@pytest.mark.parametrize("word", ["DEL", "UNLINK"])
+def test_del_removes_points_and_declaration(client, word):
+    client.execute_command("TS.CREATE", KEY, "LABELS", "a", "b")
+    client.execute_command("TS.CREATE", "db1/empty")
+    for i in range(5):
+        client.execute_command("TS.ADD", KEY, T + i, i)
+        client.execute_command("TS.ADD", "db2/implicit.x", T + i, i)
+    assert client.execute_command(word, KEY, "no/such", "db1/empty", KEY, "db2/implicit.x") == 3
+    for key in (KEY, "db1/empty", "db2/implicit.x"):
+        assert client.exists(key) == 0
+        assert error(client, "TS.INFO", key).startswith(MISSING)
+    assert client.execute_command(word, KEY) == 0
+    client.execute_command("TS.CREATE", KEY, "LABELS", "c", "d")
+    assert info(client, KEY)["labels"] == {"c": "d"} and client.execute_command("TS.RANGE", KEY, "-", "+") == []
+
+
+def test_del_takes_what_retention_hides(lone):
+    for i in range(3):
+        lone.execute_command("TS.ADD", KEY, T + i * 1000, i)
+    lone.execute_command("TS.ALTER", KEY, "RETENTION", 10)
+    assert lone.execute_command("DEL", KEY) == 1
+    assert lone.exists(KEY) == 0
+    lone.execute_command("TS.CREATE", KEY)
+    assert lone.execute_command("TS.RANGE", KEY, "-", "+") == []
+
+
+def test_del_of_more_points_than_a_record_takes(lone):
+    for at in range(0, 45000, 5000):
+        lone.execute_command("TS.MADD", *(word for i in range(at, at + 5000) for word in (KEY, T + i, 1)))
+    assert lone.execute_command("DEL", KEY) == 1
+    assert lone.exists(KEY) == 0
+
+
+def test_limits_of_del(lone):
+    assert "expected at most 1000" in error(lone, "DEL", *["k"] * 1001)
+    assert "expected host/metric" in error(lone, "DEL", "k", "h/")
+
+
+# ---- order and durability ----
+
+
+def test_pipelines_see_their_own_changes(client):
+    pipe = client.pipeline(transaction=False)
+    for i in range(20):
+        key = f"db{i}/app.n"
+        pipe.execute_command("TS.ADD", key, T, i).execute_command("TS.CREATE", key)
+        pipe.execute_command("DEL", key).execute_command("TS.CREATE", key).execute_command("TS.INFO", key)
+    replies = pipe.execute(raise_on_error=False)
+    for i in range(20):
+        added, again, gone, created, _ = replies[5 * i:5 * i + 5]
+        assert added == T and isinstance(again, redis.ResponseError) and gone == 1 and created == "OK"
+
+
+def test_one_of_many_creates_it(longtaild):
+    server = longtaild()
+    clients = [server.client() for _ in range(20)]
+    for c in clients:
+        c.ping()
+        c.connection = c.connection_pool.get_connection()
+    for round in range(5):
+        for i, c in enumerate(clients):
+            c.connection.send_command("TS.CREATE", f"db/round.n{round}", "LABELS", "who", str(i))
+        won = []
+        for i, c in enumerate(clients):
+            try:
+                won += [str(i)] if c.connection.read_response() in ("OK", b"OK") else []
+            except redis.ResponseError as e:
+                assert str(e).startswith("TSDB: key already exists")
+        assert [info(clients[0], f"db/round.n{round}")["labels"]["who"]] == won
+
+
+STORY = [("TS.CREATE", "a", "LABELS", "x", "1", "y", "2"), ("TS.CREATE", "b/c.d", "RETENTION", "7"), ("TS.CREATE", "gone"),
+         ("TS.ADD", "b/c.d", T, 1), ("TS.ALTER", "a", "LABELS", "x", "2"), ("DEL", "gone"),
+         ("TS.ADD", "implicit", T, 1), ("TS.ALTER", "implicit", "DUPLICATE_POLICY", "SUM"), ("TS.CREATE", "db/q.1374c6821ead6f47.t")]
+
+
+def check_story(client):
+    assert settings(client, "a") == DEFAULTS | {"labels": {"x": "2"}}
+    assert settings(client, "b/c.d") == DEFAULTS | {"retentionTime": 7}
+    assert settings(client, "implicit") == DEFAULTS | {"duplicatePolicy": "sum"}
+    assert settings(client, "db/q.1374c6821ead6f47.t") == DEFAULTS
+    assert client.exists("gone") == 0
+    assert error(client, "TS.CREATE", "a").startswith("TSDB: key already exists")
+
+
+@pytest.mark.parametrize("flush_interval", ["10m", "50ms"], ids=["log", "flushed"])
+def test_what_is_declared_survives_a_kill(longtaild, flush_interval):
+    server = longtaild(flush_interval=flush_interval)
+    client = server.client()
+    for words in STORY:
+        client.execute_command(*words)
+    for _ in range(2):
+        check_story(server.client())  # its reads wait until all is applied
+        if flush_interval != "10m":
+            wait_flushed(server)
+        server.kill9()
+        server.start()
+    check_story(server.client())
+
+
+def wait_flushed(server):
+    """Everything that was applied is in MariaDB."""
+    def offset(name):
+        lines = server.client().execute_command("STATUS", "partition")
+        return int(dict(line.split(": ", 1) for line in lines if ": " in line)[name])
+
+    deadline = time.monotonic() + 10
+    while offset("stored_offset") < offset("applied_offset"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+FAILPOINTS = [f"{statement}.{side}:{time}" for side in ("before", "after")
+              for statement, time in (("flush.series", 1), ("flush.series", 2), ("flush.commit", 1))]
+
+
+@pytest.mark.parametrize("failpoint", FAILPOINTS)
+def test_a_kill_in_a_flush_loses_and_doubles_nothing(longtaild, failpoint):
+    server = longtaild(flush_interval="100ms", start=False)
+    server.start(ready_s=None, environment={"LONGTAIL_FAILPOINT": failpoint})
+    server.wait_ready()
+    done = 0
+    try:
+        client = server.client()
+        for words in STORY:
+            client.execute_command(*words)
+            done += 1
+        time.sleep(5)
+    except redis.ConnectionError:
+        pass
+    server.process.wait(10)
+    server.start()
+    client = server.client()
+    for words in STORY[done:]:
+        try:
+            client.execute_command(*words)
+        except redis.ResponseError as e:  # the one whose reply was lost
+            assert words[0] == "TS.CREATE" and str(e).startswith("TSDB: key already exists")
+    check_story(client)
+    server.kill9()
+    server.start()
+    check_story(server.client())
