@@ -138,7 +138,9 @@ static int view_scan_beats(struct head_view *view, uint64_t from, const struct b
 static bool wait_is_over(struct partition *p, uint64_t offset)
 {
     pthread_mutex_lock(&p->lock);
-    bool over = p->loaded ? atomic_load(&p->applied) >= offset : p->state == PARTITION_UNREACHABLE;
+    uint64_t applied = atomic_load(&p->applied);
+    bool over = p->loaded ? applied >= offset && applied >= atomic_load(&p->catch_up)
+                          : p->state == PARTITION_UNREACHABLE;
     pthread_mutex_unlock(&p->lock);
     return over;
 }
@@ -227,6 +229,7 @@ void partition_drop_head(struct partition *p)
 {
     pthread_mutex_lock(&p->lock);
     p->loaded = false;
+    atomic_store(&p->catch_up, UINT64_MAX);
     for (uint32_t i = 0; i < p->segments.n; i++)
         segment_unref(&p->segments.v[i]);
     p->segments.n = 0;

@@ -61,6 +61,10 @@ struct partition {
     /* Any thread. */
     _Atomic uint64_t applied;
     _Atomic int64_t applied_ms;
+    /* Readers wait until all below it is applied: the log's end as the tail found it, as what stands
+     * there was acknowledged, by an earlier process perhaps. UINT64_MAX: not known yet; 0: the log
+     * does not answer, or does not go on where storage ends, and what is stored must do. */
+    _Atomic uint64_t catch_up;
     _Atomic bool applies;     /* the tail runs, and the head has room */
     _Atomic uint64_t wake_at; /* the loop waits for this offset; UINT64_MAX: for none */
     _Atomic bool tail_stop;

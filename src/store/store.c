@@ -86,6 +86,7 @@ static int partition_init(struct partition *p, struct store *store, uint32_t num
     p->store = store;
     p->number = number;
     atomic_store(&p->wake_at, UINT64_MAX);
+    atomic_store(&p->catch_up, UINT64_MAX);
     if (pthread_mutex_init(&p->lock, NULL) != 0)
         return LT_ENOMEM;
     cond_init(&p->changed);

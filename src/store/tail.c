@@ -446,9 +446,15 @@ static int tail_turn(struct tail *t)
     return 0;
 }
 
+static void set_catch_up(struct partition *p, uint64_t offset)
+{
+    atomic_store(&p->catch_up, offset);
+    partition_wake_waiters(p, UINT64_MAX);
+}
+
 /* Is the record before `next` the one that storage ends with? If it is not, somebody made the log
  * anew, and going on would mix two histories. */
-static int verify_log(struct partition *p)
+static int verify_log(struct partition *p, uint64_t *end_out)
 {
     const struct storage_progress *at = &p->generation.progress;
     struct log *log = p->store->config.log;
@@ -456,6 +462,7 @@ static int verify_log(struct partition *p)
     int err = log_bounds(log, p->number, VERIFY_TIMEOUT_MS, &bounds);
     if (err != 0)
         return LT_EUNAVAILABLE;
+    *end_out = bounds.end;
     if (at->next > bounds.end || at->next < bounds.start)
         return LT_ETRIMMED;
     if (at->next == bounds.start || at->next == 0)
@@ -484,10 +491,15 @@ static void *tail_main(void *arg)
     t.open = p->segments.v[p->segments.n - 1];
     pthread_mutex_unlock(&p->lock);
     int err;
-    while ((err = verify_log(p)) == LT_EUNAVAILABLE && !atomic_load(&p->tail_stop))
+    uint64_t end = 0;
+    while ((err = verify_log(p, &end)) == LT_EUNAVAILABLE && !atomic_load(&p->tail_stop)) {
+        set_catch_up(p, 0);
         partition_pause(p, UNAVAILABLE_PAUSE_MS);
-    if (err == 0)
+    }
+    if (err == 0) {
         atomic_store(&p->tail_verified, true);
+        set_catch_up(p, end);
+    }
     if (err == LT_EUNAVAILABLE)
         err = 0; /* stopped before the log answered */
     while (err == 0 && !atomic_load(&p->tail_stop))
@@ -495,6 +507,8 @@ static void *tail_main(void *arg)
     if (err == 0 && atomic_load(&t.open->hi) > t.open->lo)
         err = seal(&t);
     atomic_store(&p->applies, false);
+    if (err != 0)
+        set_catch_up(p, 0);
     atomic_store(&p->tail_error, err);
     VEC_FINI(&t.metrics);
     VEC_FINI(&t.hosts);

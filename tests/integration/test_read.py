@@ -419,3 +419,25 @@ def test_reads_end_while_the_database_is_frozen(longtaild, private_stack):
     assert number(topq_rows(client.execute_command(*topq))[1][0]["value"]) == 1
     client.close()
     admin.close()
+
+
+@pytest.mark.parametrize("log", ["local", "kafka"])
+def test_first_read_after_a_kill_sees_all_that_was_acknowledged(longtaild, log):
+    """As soon as the port listens: what is in the log was acknowledged, perhaps by the process before."""
+    server = longtaild(log=log)
+    count = 0
+    for _ in range(5):
+        client = server.client()
+        for _ in range(100):
+            client.execute_command("TS.ADD", "h/m", (1700000000 + count) * 1000, count)
+            count += 1
+        server.kill9()
+        server.start(ready_s=None)
+        while True:
+            try:
+                points = server.client().execute_command("TS.RANGE", "h/m", "-", "+")
+                break
+            except redis.ConnectionError:
+                continue
+        assert len(points) == count
+        server.wait_ready()
