@@ -21,7 +21,7 @@ LDLIBS    := -luv -lrdkafka -llmdb -lmariadb -lmsgpackc -lxxhash -lzstd -llz4 -l
 
 # Top to bottom: a folder may include what stands to the right of it.
 MODULES   := command agent jobs query store ingest catalog tenant mysql locallog kafka reactor \
-             record vector resp model port base
+             record vector aggregation resp model port base
 LIBS      := $(foreach m,$(MODULES),$(if $(wildcard src/$(m)/*.c),$(BUILD)/lib$(m).a))
 PROGRAMS  := $(patsubst src/main/%.c,$(BUILD)/%,$(wildcard src/main/*.c))
 # Programs for people, under tools/: one a folder.
