@@ -46,7 +46,8 @@ MUST_USE int aggregator_parse(struct slice text, enum aggregator *out);
 /* All but first, last and twa can also reduce several series to one. */
 bool aggregator_reduces(enum aggregator aggregator);
 
-/* Does it look at this value? countnan looks at NaN alone, countall at both, all others at numbers. */
+/* Does it look at this value? countnan looks at NaN alone, countall at both, all others at numbers.
+ */
 bool aggregator_takes(enum aggregator aggregator, double value);
 
 /* In the order asked for; one may stand there twice. */

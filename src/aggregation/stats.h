@@ -19,7 +19,8 @@ struct stats {
 /* `spread`: mean and squares are wanted, which cost a division a point. */
 void stats_add(struct stats *s, double value, bool spread);
 
-/* Points of which only a summary is known, all later than those of s. Not where spread is wanted. */
+/* Points of which only a summary is known, all later than those of s. Not where spread is wanted.
+ */
 void stats_merge(struct stats *s, const struct stats *later);
 
 /* The aggregator's value; of a bucket without a point that it takes what EMPTY says: 0 of sum and

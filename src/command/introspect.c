@@ -1,3 +1,4 @@
+#include "base/number.h"
 #include "command/session.h"
 #include "command_table.h"
 
@@ -21,7 +22,7 @@ static const struct {
 
 static bool moves_keys(const struct command_spec *spec)
 {
-    return spec->keys.keyword != NULL;
+    return spec->keys.keyword != NULL || spec->keys.counted;
 }
 
 static void reply_flags(struct resp_writer reply, const struct command_spec *spec)
@@ -103,12 +104,15 @@ static void reply_keys(struct resp_writer reply, const struct command_keys *keys
     }
     resp_bulk_str(reply, "find_keys");
     resp_map(reply, 2);
-    resp_pair_text(reply, "type", "range");
+    resp_pair_text(reply, "type", keys->counted ? "keynum" : "range");
     resp_bulk_str(reply, "spec");
     resp_map(reply, 3);
-    resp_pair_integer(reply, "lastkey", keys->last);
+    resp_pair_integer(reply, keys->counted ? "keynumidx" : "lastkey", keys->last);
+    if (keys->counted)
+        resp_pair_integer(reply, "firstkey", 1);
     resp_pair_integer(reply, "keystep", keys->step);
-    resp_pair_integer(reply, "limit", 0);
+    if (!keys->counted)
+        resp_pair_integer(reply, "limit", 0);
 }
 
 static void reply_command(struct resp_writer reply, const struct command_spec *spec)
@@ -301,15 +305,27 @@ void introspect_list(struct command_call *call)
 
 /* ---- COMMAND GETKEYS ---- */
 
-/* The index of the first key, or argc. */
+/* The index of the first key, or argc or more. */
 static uint32_t first_key(const struct command_keys *keys, const struct slice *argv, uint32_t argc)
 {
     uint32_t at = (uint32_t)keys->start;
     if (keys->keyword == NULL)
-        return at;
+        return at + keys->counted;
     while (at < argc && !slice_ieq_str(argv[at], keys->keyword))
         at++;
     return at + 1;
+}
+
+/* The index of the last key; argc: there are fewer arguments than it says. */
+static uint32_t last_key(const struct command_keys *keys, const struct slice *argv, uint32_t argc,
+                         uint32_t first)
+{
+    int64_t count;
+    if (!keys->counted)
+        return keys->last >= 0 ? first + (uint32_t)keys->last : argc - (uint32_t)-keys->last;
+    bool good = number_parse_i64(argv[first - 1], &count) == 0 && count >= 1 &&
+                count <= (int64_t)(argc - first);
+    return good ? first + (uint32_t)count - 1 : argc;
 }
 
 void introspect_getkeys(struct command_call *call)
@@ -332,7 +348,11 @@ void introspect_getkeys(struct command_call *call)
         resp_error(call->reply, SLICE_LIT("ERR The command has no key arguments"));
         return;
     }
-    uint32_t last = keys->last >= 0 ? first + (uint32_t)keys->last : argc - (uint32_t)-keys->last;
+    uint32_t last = last_key(keys, argv, argc, first);
+    if (last == argc) {
+        resp_error(call->reply, SLICE_LIT("ERR Invalid arguments specified for command"));
+        return;
+    }
     uint32_t step = (uint32_t)keys->step;
     resp_array(call->reply, last < first ? 0 : (last - first) / step + 1);
     for (uint32_t i = first; i <= last; i += step)

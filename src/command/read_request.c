@@ -191,9 +191,17 @@ struct read_request {
     struct query *query;
     struct slot *slot;
     uint64_t id;
-    read_render *render;
+    read_render *render; /* NULL: render_with */
     enum render_format format;
+    read_render_with *render_with;
+    void *context;
 };
+
+static void request_free(struct read_request *request)
+{
+    free(request->context);
+    free(request);
+}
 
 static void reply_error(struct resp_writer w, int status, const char *why)
 {
@@ -208,13 +216,15 @@ static void read_done(void *arg, const struct query_answer *answer)
     struct read_request *request = arg;
     union query_result *result = answer->result;
     struct resp_writer w = slot_reply(request->slot);
-    if (answer->status == 0)
+    if (answer->status == 0 && request->render != NULL)
         request->render(w, result, request->format);
+    else if (answer->status == 0)
+        request->render_with(w, result, request->context);
     else
         reply_error(w, answer->status, answer->why);
     query_result_free(&result);
     slot_send(request->slot);
-    free(request);
+    request_free(request);
 }
 
 /* Ends in read_done, which sends the slot. */
@@ -226,35 +236,50 @@ static void read_gone(void *arg)
     (void)err;
 }
 
-void read_submit(struct command_call *call, struct query_spec *spec, read_render *render,
-                 enum render_format format)
+/* Takes `how` over, what it renders with and its context. */
+static void submit(struct command_call *call, struct query_spec *spec,
+                   const struct read_request *how)
 {
     if (session_writes_pending(call->session)) {
         call_again_after_writes(call);
+        free(how->context);
         return;
     }
-    struct read_request *request = calloc(1, sizeof(*request));
+    struct read_request *request = malloc(sizeof(*request));
     if (request == NULL) {
         resp_error(call->reply, SLICE_LIT("ERR out of memory, the command was not run"));
+        free(how->context);
         return;
     }
-    struct slot *slot = call_defer_blocking(call);
-    if (slot == NULL) {
-        free(request);
+    *request = *how;
+    request->query = call->deps->query;
+    request->slot = call_defer_blocking(call);
+    if (request->slot == NULL) {
+        request_free(request);
         return;
     }
     uint64_t after = call_after(call);
-    *request = (struct read_request){
-        .query = call->deps->query, .slot = slot, .render = render, .format = format};
     spec->environment = call->environment;
     spec->client = session_id(call->session);
     spec->after = spec->after > after ? spec->after : after;
     int err = query_submit(request->query, spec, read_done, request, &request->id);
     if (err == 0) {
-        slot_on_gone(slot, read_gone, request);
+        slot_on_gone(request->slot, read_gone, request);
         return;
     }
-    reply_error(slot_reply(slot), err, error_text(err));
-    slot_send(slot);
-    free(request);
+    reply_error(slot_reply(request->slot), err, error_text(err));
+    slot_send(request->slot);
+    request_free(request);
+}
+
+void read_submit(struct command_call *call, struct query_spec *spec, read_render *render,
+                 enum render_format format)
+{
+    submit(call, spec, &(struct read_request){.render = render, .format = format});
+}
+
+void read_submit_with(struct command_call *call, struct query_spec *spec, read_render_with *render,
+                      void *context)
+{
+    submit(call, spec, &(struct read_request){.render_with = render, .context = context});
 }

@@ -1,25 +1,8 @@
 #include "command/read_request.h"
 
-#include "base/number.h"
 #include "command_table.h"
 
-/* TS.RANGE and TS.GET, as RedisTimeSeries' clients expect them. */
-
-static void render_points(struct resp_writer w, const union query_result *result,
-                          enum render_format format)
-{
-    const struct result_points *points = &result->points;
-    if (!points->known) {
-        resp_error(w, SLICE_LIT("ERR TSDB: the key does not exist"));
-        return;
-    }
-    resp_array(w, points->count);
-    for (uint32_t i = 0; i < points->count; i++) {
-        resp_array(w, 2);
-        resp_integer(w, points->times_ms[i]);
-        resp_sample_value(w, points->values[i]);
-    }
-}
+/* TS.GET, as RedisTimeSeries' clients expect it. */
 
 static void render_last(struct resp_writer w, const union query_result *result,
                         enum render_format format)
@@ -36,63 +19,6 @@ static void render_last(struct resp_writer w, const union query_result *result,
     resp_sample_value(w, points->values[0]);
 }
 
-static bool take_bound(struct read_args *args, const char *name, const char *open, int64_t at_open,
-                       int64_t *out)
-{
-    struct slice text = args->call->argv[args->at++];
-    if (slice_eq_str(text, open)) {
-        *out = at_open;
-        return true;
-    }
-    if (number_parse_i64(text, out) == 0 && *out >= 0)
-        return true;
-    resp_error_printf(args->call->reply,
-                      "ERR TSDB: wrong %s '%.*s': expected Unix milliseconds or %s", name,
-                      READ_QUOTE(text), open);
-    return false;
-}
-
-/* Options that this version would answer wrongly if it ignored them, as it does unknown words. */
-static bool refuse_later_option(struct read_args *args)
-{
-    static const char *const later[] = {"AGGREGATION",     "ALIGN",           "FILTER_BY_TS",
-                                        "FILTER_BY_VALUE", "BUCKETTIMESTAMP", "EMPTY"};
-    for (size_t i = 0; i < ARRAY_LEN(later); i++) {
-        if (read_take_keyword(args, later[i])) {
-            resp_error_printf(args->call->reply,
-                              "ERR TSDB: this version does not take %s: RANGE resamples", later[i]);
-            return true;
-        }
-    }
-    return false;
-}
-
-void read_ts_range(struct command_call *call)
-{
-    struct read_args args = {.call = call, .at = 2};
-    struct query_spec spec = {
-        .what = QUERY_POINTS, .command = "TS.RANGE", .keys = &call->argv[1], .keys_count = 1};
-    int64_t to_ms, count;
-    if (!read_check_key(call, call->argv[1]) ||
-        !take_bound(&args, "fromTimestamp", "-", 0, &spec.from_ms) ||
-        !take_bound(&args, "toTimestamp", "+", INT64_MAX, &to_ms))
-        return;
-    spec.to_ms = to_ms < INT64_MAX ? to_ms + 1 : INT64_MAX;
-    while (read_args_left(&args)) {
-        if (refuse_later_option(&args))
-            return;
-        if (!read_take_keyword(&args, "COUNT")) {
-            args.at++; /* LATEST has no effect without rules; unknown words have none in the
-                          reference either */
-            continue;
-        }
-        if (!read_take_integer(&args, "COUNT", 1, INT64_MAX, &count))
-            return;
-        spec.limit = (uint64_t)count;
-    }
-    read_submit(call, &spec, render_points, RENDER_NESTED);
-}
-
 void read_ts_get(struct command_call *call)
 {
     struct query_spec spec = {.what = QUERY_LAST,
@@ -100,6 +26,13 @@ void read_ts_get(struct command_call *call)
                               .keys = &call->argv[1],
                               .keys_count = 1,
                               .to_ms = INT64_MAX};
-    if (read_check_key(call, call->argv[1]))
+    /* LATEST is the open bucket of a compaction: every series shows all that it has. */
+    if (call->argc > 3)
+        resp_error_printf(call->reply, "ERR wrong number of arguments for 'ts.get' command, "
+                                       "expected: TS.GET key [LATEST]");
+    else if (call->argc == 3 && !slice_ieq_str(call->argv[2], "LATEST"))
+        resp_error_printf(call->reply, "ERR TSDB: wrong 3rd argument '%.*s': expected LATEST",
+                          READ_QUOTE(call->argv[2]));
+    else if (read_check_key(call, call->argv[1]))
         read_submit(call, &spec, render_last, RENDER_NESTED);
 }

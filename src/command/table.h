@@ -31,6 +31,7 @@ struct command_keys {
     int32_t start; /* 0: the command has no keys */
     int32_t last;
     int32_t step;
+    bool counted;      /* at `start` stands how many there are; they follow it */
     const char *flags; /* "RO ACCESS" */
 };
 

@@ -10,6 +10,7 @@
 #include "port/head.h"
 #include "port/status.h"
 #include "query/result.h"
+#include "query/samples_spec.h"
 #include "tenant/tenant.h"
 
 #include <stdint.h>
@@ -66,6 +67,7 @@ enum query_what {
     QUERY_LIST,
     QUERY_DECLARED, /* which of the keys are declared: needs the head alone, no storage */
     QUERY_INFO,
+    QUERY_SAMPLES,
 };
 
 enum aggregate {
@@ -93,8 +95,9 @@ struct query_spec {
     const char *command; /* a literal for REQUESTS: "TOPQ" */
     uint64_t client;     /* connection id, for REQUESTS */
 
-    /* RANGE, EXISTS, DECLARED: host/metric names; POINTS, LAST, INFO: one */
+    /* RANGE, EXISTS, DECLARED, SAMPLES: host/metric names; POINTS, LAST, INFO: one */
     const struct slice *keys;
+    const struct samples_spec *samples; /* SAMPLES */
     uint32_t keys_count;
     int64_t step_ms; /* RANGE */
     enum aggregate aggregate;

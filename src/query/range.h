@@ -66,6 +66,7 @@ struct range {
     uint32_t *items;           /* of these, ascending, each once */
     uint32_t items_count;
     unsigned columns; /* of buckets: what the aggregates need (enum pack_columns) */
+    void *scan; /* whose scan range_each_family runs, where that is not this one's (samples.h) */
 };
 
 /* Targets that one scan reads: of one category, or of many that have a single item each, as metrics

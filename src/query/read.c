@@ -75,6 +75,8 @@ static struct result_source *source_of(struct read *read)
         return &result->info.source;
     case QUERY_DECLARED:
         return &result->keys.source;
+    case QUERY_SAMPLES:
+        return &result->samples.source;
     case QUERY_POINTS:
     case QUERY_LAST:
         break;
@@ -128,6 +130,8 @@ static int run_kind(struct read *read)
         return list_read(read);
     case QUERY_INFO:
         return info_read(read);
+    case QUERY_SAMPLES:
+        return samples_read(read);
     case QUERY_DECLARED: /* run_declared */
     case QUERY_POINTS:
     case QUERY_LAST:

@@ -62,6 +62,7 @@ MUST_USE int list_read(struct read *read);
 MUST_USE int info_read(struct read *read);
 /* Without a source. */
 MUST_USE int declared_read(struct read *read);
+MUST_USE int samples_read(struct read *read);
 MUST_USE int categories_read(struct read *read);
 
 static inline struct catalog *read_catalog(struct read *read)

@@ -89,6 +89,26 @@ struct result_points {
     uint32_t count;
 };
 
+struct result_sample_rows {
+    const int64_t *times_ms;
+    const double *values; /* columns for each time, NaN: none */
+    uint32_t columns;
+    uint32_t count;
+};
+
+struct result_sample_series {
+    struct slice key;
+    bool known; /* false: no such series */
+    struct result_sample_rows rows;
+};
+
+struct result_samples {
+    struct result_source source;
+    const struct result_sample_series *series; /* of each key, as asked for */
+    uint32_t series_count;
+    struct result_sample_rows joined; /* in place of the series' own rows */
+};
+
 struct result_key {
     bool known;       /* EXISTS: false: the series has no point and is not declared */
     bool declared;    /* settings are what was declared; else settings_none */
@@ -143,6 +163,7 @@ union query_result {
     struct result_keys keys;
     struct result_list list;
     struct result_info info;
+    struct result_samples samples;
     struct result_points points; /* POINTS; LAST: count is 0 or 1 */
 };
 

@@ -324,8 +324,7 @@ static void names(void **state)
     char longest[AGGREGATORS_MAX * 4 + 4] = "";
     (void)state;
     for (int i = 0; i < AGGREGATOR_KINDS; i++) {
-        assert_int_equal(
-            aggregator_parse(slice_str(aggregator_text((enum aggregator)i)), &a), 0);
+        assert_int_equal(aggregator_parse(slice_str(aggregator_text((enum aggregator)i)), &a), 0);
         assert_int_equal((int)a, i);
     }
     assert_int_equal(aggregator_list_parse(slice_str("MIN,Std.P,min"), &list), 0);
@@ -348,8 +347,9 @@ static void names(void **state)
 static void summaries_merge(void **state)
 {
     static const enum aggregator kinds[] = {
-        AGGREGATOR_AVG,  AGGREGATOR_SUM,   AGGREGATOR_MIN,      AGGREGATOR_MAX,     AGGREGATOR_RANGE,
-        AGGREGATOR_LAST, AGGREGATOR_FIRST, AGGREGATOR_COUNTNAN, AGGREGATOR_COUNTALL};
+        AGGREGATOR_AVG,   AGGREGATOR_SUM,      AGGREGATOR_MIN,
+        AGGREGATOR_MAX,   AGGREGATOR_RANGE,    AGGREGATOR_LAST,
+        AGGREGATOR_FIRST, AGGREGATOR_COUNTNAN, AGGREGATOR_COUNTALL};
     (void)state;
     for (int round = 0; round < 2000; round++) {
         struct series all;

@@ -1,0 +1,283 @@
+#include "query/samples.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Points of the range, each once, in time order; and the numbers next to it. */
+
+/* One scan: points of [from, to) of the targets, as pick takes them. */
+struct scan {
+    struct samples *samples;
+    int64_t from_ms, to_ms;
+    int (*pick)(struct samples *s, struct samples_series *series, int64_t time_ms, double value);
+};
+
+/* ---- which points count ---- */
+
+static bool has_time(const struct samples_spec *spec, int64_t time_ms)
+{
+    uint32_t lo = 0, hi = spec->times_count;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (spec->times_ms[mid] < time_ms)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < spec->times_count && spec->times_ms[lo] == time_ms;
+}
+
+static bool counts(const struct samples_spec *spec, int64_t time_ms, double value)
+{
+    if (spec->by_value && !(value >= spec->min && value <= spec->max))
+        return false;
+    return spec->times_count == 0 || has_time(spec, time_ms);
+}
+
+/* ---- scans ---- */
+
+static int add_many(void *arg, const struct fold_series *series, const int64_t *times_ms,
+                    const double *values, uint32_t count)
+{
+    struct scan *scan = arg;
+    struct samples *s = scan->samples;
+    struct samples_series *target = &s->series[range_find(&s->range, series)];
+    int err = 0;
+    target->known = true;
+    for (uint32_t i = 0; i < count && err == 0; i++)
+        if (counts(s->spec, times_ms[i], values[i]))
+            err = scan->pick(s, target, times_ms[i], values[i]);
+    return err;
+}
+
+static int add_point(void *arg, const struct fold_series *series, int64_t time_ms, double value)
+{
+    return add_many(arg, series, &time_ms, &value, 1);
+}
+
+static bool select_block(void *arg, const struct block *block)
+{
+    return range_select_block(&((struct scan *)arg)->samples->range, block);
+}
+
+static bool wants_item(void *arg, uint32_t item)
+{
+    return range_wants_item(&((struct scan *)arg)->samples->range, item);
+}
+
+static int scan_family(struct range *r, const struct range_family *family)
+{
+    struct scan *scan = r->scan;
+    struct block_filter filter;
+    struct fold_sink sink = {.select = select_block,
+                             .wants = wants_item,
+                             .add = add_point,
+                             .add_many = add_many,
+                             .arg = scan};
+    int err = range_filter(r, family, scan->from_ms, scan->to_ms, &filter);
+    return err != 0 ? err : fold_run(&r->read->source, &filter, &sink);
+}
+
+/* Both ends are included. */
+static int scan_run(struct samples *s, int64_t from_ms, int64_t last_ms,
+                    int (*pick)(struct samples *s, struct samples_series *series, int64_t time_ms,
+                                double value))
+{
+    struct scan scan = {
+        .samples = s,
+        .from_ms = from_ms,
+        .to_ms = last_ms < INT64_MAX ? last_ms + 1 : INT64_MAX,
+        .pick = pick,
+    };
+    if (from_ms > last_ms)
+        return 0;
+    s->range.scan = &scan;
+    return range_each_family(&s->range, scan_family);
+}
+
+/* ---- points of the range ---- */
+
+static int keep_point(struct samples *s, struct samples_series *series, int64_t time_ms,
+                      double value)
+{
+    int err = SCRATCH_RESERVE(s->read->guard, &series->points, 1);
+    if (err == 0)
+        series->points.v[series->points.n++] = (struct samples_point){time_ms, value};
+    return err;
+}
+
+/* Where the stretch that begins at `at` stops ascending. */
+static uint32_t stretch_end(const struct samples_point *v, uint32_t at, uint32_t n)
+{
+    uint32_t end = at + 1;
+    while (end < n && v[end - 1].time_ms < v[end].time_ms)
+        end++;
+    return end < n ? end : n;
+}
+
+static void merge_two(const struct samples_point *v, uint32_t at, uint32_t middle, uint32_t end,
+                      struct samples_point *out)
+{
+    uint32_t a = at, b = middle;
+    for (uint32_t i = at; i < end; i++)
+        out[i] = b >= end || (a < middle && v[a].time_ms < v[b].time_ms) ? v[a++] : v[b++];
+}
+
+/* Points come stretch by stretch, each in time order: a few stretches of many points (Knuth, The
+ * Art of Computer Programming, volume 3, 5.2.4, natural two-way merge). */
+static int merge_stretches(struct samples *s, struct samples_points *points,
+                           struct samples_point *spare)
+{
+    struct samples_point *from = points->v, *to = spare;
+    int err = 0;
+    while (err == 0 && stretch_end(from, 0, points->n) < points->n) {
+        for (uint32_t at = 0, middle, end; at < points->n; at = end) {
+            middle = stretch_end(from, at, points->n);
+            end = middle < points->n ? stretch_end(from, middle, points->n) : middle;
+            merge_two(from, at, middle, end, to);
+        }
+        struct samples_point *swap = from;
+        from = to;
+        to = swap;
+        err = read_guard_check(s->read->guard);
+    }
+    if (from == spare)
+        memcpy(points->v, spare, points->n * sizeof(*spare));
+    return err;
+}
+
+static int sort_points(struct samples *s, struct samples_points *points)
+{
+    size_t bytes = points->n * sizeof(struct samples_point);
+    if (points->n == 0 || stretch_end(points->v, 0, points->n) == points->n)
+        return 0;
+    int err = read_guard_charge(s->read->guard, bytes);
+    if (err != 0)
+        return err;
+    struct samples_point *spare = malloc(bytes);
+    err = spare == NULL ? LT_ENOMEM : merge_stretches(s, points, spare);
+    free(spare);
+    scratch_release(s->read->guard, bytes);
+    return err;
+}
+
+/* The part of the range that can hold points that count. */
+static void narrow(const struct samples_spec *spec, int64_t *from_ms, int64_t *last_ms)
+{
+    *from_ms = spec->from_ms;
+    *last_ms = spec->last_ms;
+    if (spec->times_count == 0)
+        return;
+    int64_t first_ms = spec->times_ms[0], end_ms = spec->times_ms[spec->times_count - 1];
+    *from_ms = first_ms > *from_ms ? first_ms : *from_ms;
+    *last_ms = end_ms < *last_ms ? end_ms : *last_ms;
+}
+
+/* The latest few points of one series are nearly always recent ones: a window that reaches to the
+ * range's end and holds enough of them spares all tables before it. */
+static int collect_latest(struct samples *s, int64_t from_ms, int64_t last_ms, bool *done_out)
+{
+    static const int64_t windows_ms[] = {3600 * INT64_C(1000), 86400 * INT64_C(1000)};
+    const struct samples_spec *spec = s->spec;
+    struct samples_points *points = &s->series[0].points;
+    int64_t now_ms = clock_wall_ms(), end_ms = last_ms < now_ms ? last_ms : now_ms;
+    int err = 0;
+    *done_out = false;
+    if (!spec->reverse || spec->limit == 0 || spec->aggregators_count > 0 || s->range.known != 1)
+        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(windows_ms) && err == 0 && !*done_out; i++) {
+        if (end_ms - windows_ms[i] <= from_ms)
+            break;
+        points->n = 0;
+        err = scan_run(s, end_ms - windows_ms[i], last_ms, keep_point);
+        *done_out = points->n >= spec->limit;
+    }
+    points->n = *done_out ? points->n : 0;
+    return err;
+}
+
+static int collect_range(struct samples *s)
+{
+    int64_t from_ms, last_ms;
+    bool done;
+    narrow(s->spec, &from_ms, &last_ms);
+    int err = collect_latest(s, from_ms, last_ms, &done);
+    if (err == 0 && !done)
+        err = scan_run(s, from_ms, last_ms, keep_point);
+    for (uint32_t i = 0; i < s->range.known && err == 0; i++)
+        err = sort_points(s, &s->series[i].points);
+    return err;
+}
+
+/* ---- next to the range ---- */
+
+static int keep_before(struct samples *s, struct samples_series *series, int64_t time_ms,
+                       double value)
+{
+    if (isnan(value) || (series->has_before && series->before.time_ms > time_ms))
+        return 0;
+    series->before = (struct samples_point){time_ms, value};
+    series->has_before = true;
+    return 0;
+}
+
+static int keep_after(struct samples *s, struct samples_series *series, int64_t time_ms,
+                      double value)
+{
+    if (isnan(value) || (series->has_after && series->after.time_ms < time_ms))
+        return 0;
+    series->after = (struct samples_point){time_ms, value};
+    series->has_after = true;
+    return 0;
+}
+
+static bool all_have_before(const struct samples *s)
+{
+    bool all = true;
+    for (uint32_t i = 0; i < s->range.known; i++)
+        all &= s->series[i].has_before;
+    return all;
+}
+
+static bool all_have_after(const struct samples *s)
+{
+    bool all = true;
+    for (uint32_t i = 0; i < s->range.known; i++)
+        all &= s->series[i].has_after;
+    return all;
+}
+
+/* In windows that grow away from the range: the nearest point is seldom far. */
+static int collect_neighbours(struct samples *s)
+{
+    static const int64_t windows_ms[] = {3600 * INT64_C(1000), 86400 * INT64_C(1000), INT64_MAX};
+    int64_t from_ms = s->spec->from_ms, last_ms = s->spec->last_ms;
+    int err = 0;
+    for (size_t i = 0; i < ARRAY_LEN(windows_ms) && err == 0 && from_ms > 0; i++)
+        if (!all_have_before(s))
+            err = scan_run(s, from_ms > windows_ms[i] ? from_ms - windows_ms[i] : 0, from_ms - 1,
+                           keep_before);
+    for (size_t i = 0; i < ARRAY_LEN(windows_ms) && err == 0 && last_ms < INT64_MAX; i++)
+        if (!all_have_after(s))
+            err =
+                scan_run(s, last_ms + 1,
+                         last_ms < INT64_MAX - windows_ms[i] ? last_ms + windows_ms[i] : INT64_MAX,
+                         keep_after);
+    return err;
+}
+
+static bool wants_neighbours(const struct samples_spec *spec)
+{
+    for (uint32_t i = 0; i < spec->aggregators_count; i++)
+        if (aggregator_list_has(&spec->aggregators[i], AGGREGATOR_TWA))
+            return spec->from_ms <= spec->last_ms;
+    return false;
+}
+
+int samples_collect(struct samples *s)
+{
+    int err = s->range.known > 0 ? collect_range(s) : 0;
+    if (err == 0 && s->range.known > 0 && wants_neighbours(s->spec))
+        err = collect_neighbours(s);
+    return err;
+}

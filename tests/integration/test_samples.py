@@ -1,0 +1,347 @@
+"""TS.RANGE and its kin: shapes, options, errors; and against a real RedisTimeSeries where one can be had."""
+
+import math
+import os
+import random
+import shutil
+import sys
+import time
+
+import pytest
+import redis
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+AGGREGATORS = ["avg", "sum", "min", "max", "range", "count", "first", "last", "std.p", "std.s", "var.p", "var.s", "twa"]
+NAN = float("nan")
+
+
+@pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])
+def protocol(request):
+    return request.param
+
+
+@pytest.fixture(params=["10m", "50ms"], ids=["head", "flushed"])
+def server(request, longtaild):
+    """With points in the head alone, or nearly all in MariaDB."""
+    return longtaild(flush_interval=request.param)
+
+
+@pytest.fixture
+def lone(longtaild):
+    return longtaild()
+
+
+@pytest.fixture
+def peer(tmp_path):
+    """RedisTimeSeries 1.12 beside us."""
+    sys.path.insert(0, os.path.join(ROOT, "tools", "bench"))
+    from benchlib.redis_timeseries import RedisTimeSeries, fetch
+    programs = fetch()
+    if programs is None:
+        pytest.skip("RedisTimeSeries cannot be fetched here")
+    folder = str(tmp_path / "peer")
+    with RedisTimeSeries(programs, folder) as running:
+        yield redis.Redis(port=running.port, decode_responses=True, protocol=2)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def ask(client, *args):
+    return client.execute_command(*args)
+
+
+def error_of(client, *args):
+    with pytest.raises(redis.ResponseError) as raised:
+        ask(client, *args)
+    return str(raised.value)
+
+
+def number(x):
+    return float(x) if isinstance(x, (str, float)) else x
+
+
+def same(a, b):
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b))
+    if isinstance(a, float) and isinstance(b, float):
+        return (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9)
+    return type(a) is type(b) and a == b
+
+
+def rows(reply):
+    """Times as they came, values as floats."""
+    return [[row[0]] + [number(x) if not isinstance(x, list) else [number(y) for y in x] for x in row[1:]] for row in reply]
+
+
+def fill(client, key, points):
+    if points:
+        ask(client, "TS.MADD", *[x for t, v in points for x in (key, t, v)])
+
+
+STORY = [(10, 1), (20, 2), (30, 3), (45, 4)]
+
+
+# ---- shapes ----
+
+
+def test_shapes(server, protocol):
+    c = server.client(protocol)
+    fill(c, "a", STORY)
+    fill(c, "b", [(20, 5), (50, "nan")])
+    value = (lambda x: str(x)) if protocol == 2 else float
+    assert ask(c, "TS.RANGE", "a", "-", "+") == [[t, value(v)] for t, v in STORY]
+    assert ask(c, "TS.REVRANGE", "a", 20, 30) == [[30, value(3)], [20, value(2)]]
+    assert ask(c, "TS.RANGE", "a", "-", "+", "AGGREGATION", "min,max,count", 20) == \
+        [[0, value(1), value(1), value(1)], [20, value(2), value(3), value(2)], [40, value(4), value(4), value(1)]]
+    got = ask(c, "TS.NRANGE", 3, "a", "b", "a", 20, "+")
+    assert [row[0] for row in got] == [20, 30, 45, 50] and got[0] == [20, [value(2), value(5), value(2)]]
+    if protocol == 2:
+        assert got[3] == [50, ["NaN", "NaN", "NaN"]]
+    else:
+        assert all(math.isnan(x) for x in got[3][1])
+    got = ask(c, "TS.NREVRANGE", 2, "a", "b", "-", "+", "COUNT", 1, "AGGREGATION", "min,max", "countall", 100)
+    assert got == [[0, [value(1), value(4), value(2)]]]
+    assert ask(c, "TS.RANGE", "a", 31, 44) == []
+    assert ask(c, "TS.NRANGE", 1, "a", 31, 44) == []
+    assert ask(c, "TS.GET", "a", "LATEST") == [45, value(4)]
+    assert ask(c, "COMMAND GETKEYS", "TS.NRANGE", 2, "a", "b", "-", "+") == ["a", "b"]
+    assert error_of(c, "COMMAND GETKEYS", "TS.NRANGE", 9, "a", "b", "-", "+").startswith("Invalid arguments")
+    assert ask(c, "TS.RANGE", "b", "-", "+", "AGGREGATION", "count", 2 ** 63 - 1, "BUCKETTIMESTAMP", "+") == [[2 ** 63 - 1, value(1)]]
+
+
+def test_values_are_simple_strings_and_doubles_on_the_wire(lone):
+    import socket
+    c = lone.client()
+    fill(c, "w", [(10, 1.5), (20, "nan")])
+    with socket.create_connection(("127.0.0.1", lone.port), 10) as s:
+        for request, answer in ((b"TS.RANGE w - +\r\n", b"*2\r\n*2\r\n:10\r\n+1.5\r\n*2\r\n:20\r\n+NaN\r\n"),
+                                (b"TS.NRANGE 1 w - 10 AGGREGATION min,max 5\r\n", b"*1\r\n*2\r\n:10\r\n*2\r\n+1.5\r\n+1.5\r\n"),
+                                (b"HELLO 3\r\n", None),
+                                (b"TS.RANGE w - +\r\n", b"*2\r\n*2\r\n:10\r\n,1.5\r\n*2\r\n:20\r\n,nan\r\n")):
+            s.sendall(request)
+            got = b""
+            while len(got) < (len(answer) if answer else 1):
+                got += s.recv(65536)
+            if answer is None:
+                time.sleep(0.1)
+                s.setblocking(False)
+                try:
+                    s.recv(65536)
+                except BlockingIOError:
+                    pass
+                s.setblocking(True)
+            assert answer is None or got == answer
+
+
+# ---- options ----
+
+
+def test_options(server):
+    c = server.client(3)
+    fill(c, "a", STORY)
+
+    def got(*args):
+        return rows(ask(c, "TS.RANGE", "a", *args))
+
+    assert got("-", "+", "COUNT", 2, "COUNT", 1) == [[10, 1], [20, 2]], "the first of two counts"
+    assert got("-", "+", "foo", "5", "bar") == [[t, v] for t, v in STORY], "unknown words are ignored"
+    assert got("-", "+", "aggregation", "COUNT", 20, "count", 1) == [[0, 1]], "COUNT is an aggregator, and an option"
+    assert got("-", "+", "FILTER_BY_TS", 45, 10, 10, 11, "x") == [[10, 1], [45, 4]]
+    assert got(20, "+", "FILTER_BY_TS", 10, 45) == [[45, 4]]
+    assert got("-", "+", "FILTER_BY_VALUE", 2, 3) == [[20, 2], [30, 3]]
+    assert got("-", "+", "FILTER_BY_VALUE", 3, "inf", "FILTER_BY_TS", 45) == [[45, 4]]
+    assert got("-", "+", "FILTER_BY_VALUE", 3, 2) == []
+    assert got(3, "+", "ALIGN", "start", "AGGREGATION", "sum", 10) == [[3, 1], [13, 2], [23, 3], [43, 4]]
+    assert got(3, 47, "AGGREGATION", "sum", 10, "ALIGN", "+") == [[7, 1], [17, 2], [27, 3], [37, 4]]
+    assert got("-", "+", "ALIGN", 13, "AGGREGATION", "sum", 20, "BUCKETTIMESTAMP", "~") == [[10, 1], [23, 5], [43, 4]], \
+        "a bucket that begins before 0 is told as 0"
+    assert got("-", "+", "AGGREGATION", "sum", 10, "BUCKETTIMESTAMP", "END", "EMPTY") == [[20, 1], [30, 2], [40, 3], [50, 4]]
+    assert got("-", "+", "AGGREGATION", "sum", 5, "EMPTY") == \
+        [[10, 1], [15, 0], [20, 2], [25, 0], [30, 3], [35, 0], [40, 0], [45, 4]]
+    assert got("-", "+", "FILTER_BY_VALUE", 2, 4, "AGGREGATION", "last", 8, "EMPTY") == [[16, 2], [24, 3], [32, 3], [40, 4]]
+    assert rows(ask(c, "TS.REVRANGE", "a", "-", "+", "COUNT", 2, "AGGREGATION", "first,last", 100)) == [[0, 1, 4]], \
+        "first and last follow time, also in reverse"
+    assert rows(ask(c, "TS.REVRANGE", "a", "-", "+", "COUNT", 2)) == [[45, 4], [30, 3]]
+    assert got("-", "+", "EMPTY", "BUCKETTIMESTAMP") == [[t, v] for t, v in STORY], "nothing without AGGREGATION"
+
+
+def test_nan_is_counted_by_countnan_and_countall_only(server):
+    c = server.client(3)
+    fill(c, "n", [(0, 1), (5, "nan"), (10, "nan"), (15, "nan"), (20, 3), (21, 5)])
+
+    def got(*args):
+        return rows(ask(c, "TS.RANGE", "n", "-", "+", "AGGREGATION", *args))
+
+    assert got("count", 10) == [[0, 1], [20, 2]], "a bucket of NaN alone is empty"
+    assert same(got("avg", 10, "EMPTY"), [[0, 1.0], [10, NAN], [20, 4.0]])
+    assert got("countNaN", 10) == [[0, 1], [10, 2]]
+    assert got("countAll", 10) == [[0, 2], [10, 2], [20, 2]]
+    assert same(got("sum,countnan,countall,last,twa", 10), [[0, 1.0, 1.0, 2.0, 1.0, 1.5], [10, 0.0, 2.0, 2.0, 1.0, 2.5], [20, 8.0, 0.0, 2.0, 5.0, 4.0]])
+    assert len(ask(c, "TS.RANGE", "n", "-", "+", "FILTER_BY_VALUE", "-inf", "inf")) == 3
+
+
+def test_errors_in_the_references_first_words(lone, protocol):
+    c = lone.client(protocol)
+    fill(c, "a", STORY)
+    every = "-", "+"
+    for args, words in [
+            (("TS.RANGE", "nope", "x", "y"), "TSDB: the key does not exist"),
+            (("TS.REVRANGE", "nope", *every, "COUNT"), "TSDB: the key does not exist"),
+            (("TS.NRANGE", 2, "a", "nope", *every), "TSDB: the key does not exist"),
+            (("TS.GET", "nope"), "TSDB: the key does not exist"),
+            (("TS.GET", "a", "foo"), "TSDB: wrong 3rd argument"),
+            (("TS.GET", "a", "LATEST", "foo"), "wrong number of arguments for 'ts.get' command"),
+            (("TS.RANGE", "a"), "wrong number of arguments for 'ts.range' command"),
+            (("TS.RANGE", "a", "x", "y"), "TSDB: wrong fromTimestamp"),
+            (("TS.RANGE", "a", "+", "-"), "TSDB: wrong fromTimestamp"),
+            (("TS.RANGE", "a", "0", "-1"), "TSDB: wrong toTimestamp"),
+            (("TS.RANGE", "a", *every, "COUNT"), "TSDB: COUNT argument is missing"),
+            (("TS.RANGE", "a", *every, "COUNT", "x"), "TSDB: Couldn't parse COUNT"),
+            (("TS.RANGE", "a", *every, "COUNT", 0), "TSDB: Invalid COUNT value"),
+            (("TS.RANGE", "a", *every, "AGGREGATION"), "TSDB: Couldn't parse AGGREGATION"),
+            (("TS.RANGE", "a", *every, "AGGREGATION", "avg"), "TSDB: Couldn't parse AGGREGATION"),
+            (("TS.RANGE", "a", *every, "AGGREGATION", "avg", "1.5"), "TSDB: Couldn't parse AGGREGATION"),
+            (("TS.RANGE", "a", *every, "AGGREGATION", "COUNT", "COUNT", 10), "TSDB: Couldn't parse AGGREGATION"),
+            (("TS.RANGE", "a", *every, "AGGREGATION", "foo", 10), "TSDB: Unknown aggregation type"),
+            (("TS.RANGE", "a", *every, "AGGREGATION", "min,", 10), "TSDB: Unknown aggregation type"),
+            (("TS.RANGE", "a", *every, "AGGREGATION", "avg", 0), "TSDB: bucketDuration must be greater than zero"),
+            (("TS.RANGE", "a", *every, "ALIGN"), "wrong number of arguments for 'ts.range' command"),
+            (("TS.RANGE", "a", *every, "ALIGN", "x", "AGGREGATION", "sum", 10), "TSDB: unknown ALIGN parameter"),
+            (("TS.RANGE", "a", *every, "ALIGN", 5), "TSDB: ALIGN parameter can only be used with AGGREGATION"),
+            (("TS.RANGE", "a", *every, "ALIGN", "-", "AGGREGATION", "sum", 10), "TSDB: start alignment can only be used with explicit start timestamp"),
+            (("TS.RANGE", "a", *every, "ALIGN", "end", "AGGREGATION", "sum", 10), "TSDB: end alignment can only be used with explicit end timestamp"),
+            (("TS.RANGE", "a", *every, "EMPTY", "AGGREGATION", "sum", 10), "TSDB: EMPTY flag should be the 3rd or 5th flag after AGGREGATION flag"),
+            (("TS.RANGE", "a", *every, "AGGREGATION", "sum", 10, "foo", "bar", "BUCKETTIMESTAMP", "+"), "TSDB: BUCKETTIMESTAMP flag should be the 3rd or 4th flag after AGGREGATION flag"),
+            (("TS.RANGE", "a", *every, "AGGREGATION", "sum", 10, "BUCKETTIMESTAMP", "x"), "TSDB: unknown BUCKETTIMESTAMP parameter"),
+            (("TS.RANGE", "a", *every, "AGGREGATION", "sum", 10, "BUCKETTIMESTAMP"), "wrong number of arguments for 'ts.range' command"),
+            (("TS.RANGE", "a", *every, "FILTER_BY_TS"), "TSDB: FILTER_BY_TS one or more arguments are missing"),
+            (("TS.RANGE", "a", *every, "FILTER_BY_TS", "x"), "TSDB: FILTER_BY_TS one or more arguments are missing"),
+            (("TS.RANGE", "a", *every, "FILTER_BY_TS", *range(129)), "TSDB: FILTER_BY_TS takes at most 128"),
+            (("TS.RANGE", "a", *every, "FILTER_BY_VALUE", 1), "TSDB: FILTER_BY_VALUE one or more arguments are missing"),
+            (("TS.RANGE", "a", *every, "FILTER_BY_VALUE", "nan", 1), "TSDB: Couldn't parse MIN"),
+            (("TS.RANGE", "a", *every, "FILTER_BY_VALUE", 1, "x"), "TSDB: Couldn't parse MAX"),
+            (("TS.NRANGE", "x", "a", "b", "-", "+"), "TSDB: invalid numkeys"),
+            (("TS.NRANGE", -1, "a", "b", "-", "+"), "TSDB: invalid numkeys"),
+            (("TS.NRANGE", 9223372036854775807, "a", "-", "+"), "TSDB: invalid numkeys"),
+            (("TS.NRANGE", 3, "a", "-", "+"), "wrong number of arguments for 'ts.nrange' command"),
+            (("TS.NRANGE", 2, "a", "a", *every, "AGGREGATION", "avg", 2), "TSDB: wrong number of aggregators"),
+            (("TS.NRANGE", 2, "a", "a", *every, "AGGREGATION", "avg,min", 2), "TSDB: wrong number of aggregators"),
+            (("TS.NRANGE", 2, "a", "a", *every, "AGGREGATION", "avg", "min", "x"), "TSDB: Couldn't parse AGGREGATION"),
+    ]:
+        assert error_of(c, *args).startswith(words), args
+
+
+def test_count_takes_the_end_that_is_asked_for(server):
+    c = server.client(3)
+    now = int(time.time()) * 1000
+    points = [(now - i * 7200_000, i) for i in range(40, -1, -1)]
+    fill(c, "h/long", points)
+    assert [r[1] for r in rows(ask(c, "TS.REVRANGE", "h/long", "-", "+", "COUNT", 1))] == [0]
+    assert [r[1] for r in rows(ask(c, "TS.REVRANGE", "h/long", "-", "+", "COUNT", 30))] == list(range(30))
+    assert [r[1] for r in rows(ask(c, "TS.RANGE", "h/long", "-", "+", "COUNT", 3))] == [40, 39, 38]
+    assert [r[1] for r in rows(ask(c, "TS.REVRANGE", "h/long", "-", now - 1, "COUNT", 2))] == [1, 2]
+
+
+def test_points_written_again_and_late_ones(server):
+    c = server.client(3)
+    now = int(time.time()) // 60 * 60_000
+    for i in range(100):
+        ask(c, "TS.ADD", "h/app.late", now - 50_000 + (i * 37 % 100) * 1000, i)
+    for i in range(0, 100, 3):
+        ask(c, "TS.ADD", "h/app.late", now - 50_000 + i * 1000, -1)
+    want = {now - 50_000 + (i * 37 % 100) * 1000: i for i in range(100)}
+    want.update({now - 50_000 + i * 1000: -1 for i in range(0, 100, 3)})
+    assert rows(ask(c, "TS.RANGE", "h/app.late", "-", "+")) == [[t, want[t]] for t in sorted(want)]
+    assert rows(ask(c, "TS.RANGE", "h/app.late", "-", "+", "AGGREGATION", "sum,count", 600_000, "ALIGN", 0)) == \
+        rows_by(want, 600_000)
+
+
+def rows_by(points, bucket):
+    out = {}
+    for t, v in points.items():
+        s, n = out.get(t // bucket * bucket, (0, 0))
+        out[t // bucket * bucket] = s + v, n + 1
+    return [[t, *out[t]] for t in sorted(out)]
+
+
+# ---- the reference beside us ----
+
+
+def a_question(r, base):
+    """Options in an order that both take. twa with ALIGN beyond the range ends the reference, as does twa EMPTY in reverse."""
+    low = base + r.randint(-5, 60)
+    high = low + r.randint(0, 70)
+    bounds = [r.choice([low, low, "-"]), r.choice([high, high, "+"])]
+    options = []
+    if r.random() < 0.25:
+        options += ["FILTER_BY_VALUE", *sorted((r.randint(-10, 10), r.randint(-10, 10)))]
+    if r.random() < 0.2:
+        options += ["FILTER_BY_TS", *r.sample(range(base, base + 60), 20)]
+    count = r.randint(1, 6) if r.random() < 0.3 else None
+    aggregation = []
+    if r.random() < 0.85:
+        which = r.choice(AGGREGATORS)
+        filtered = bool(options)
+        if which == "twa" and filtered:
+            which = "avg"  # the reference looks at filtered points outside of the range
+        if r.random() < 0.4:
+            align = r.randint(0, 40)
+            if bounds[0] != "-" and r.random() < 0.4:
+                align = r.choice(["start", "-"])
+            elif bounds[1] != "+" and r.random() < 0.3 and which != "twa":
+                align = r.choice(["end", "+"])
+            aggregation += ["ALIGN", align]
+        aggregation += ["AGGREGATION", r.choice([which, which.upper()]), r.randint(1, 40)]
+        if r.random() < 0.3:
+            aggregation += ["BUCKETTIMESTAMP", r.choice(["-", "+", "~", "start", "end", "mid"])]
+        if r.random() < 0.4:
+            aggregation += ["EMPTY"]
+    return bounds, options, count, aggregation
+
+
+def test_differential(longtaild, peer):
+    """Random series and ranges: the same rows, whether points are in the head or in tables."""
+    r = random.Random(20261122)
+    clients = [longtaild(flush_interval=f).client() for f in ("10m", "20ms")]
+    for series in range(120):
+        key = f"diff/{series}"
+        base = 1_700_000_000_000 + r.randint(0, 1000)
+        points = sorted((base + t, r.choice([r.randint(-10, 10), r.uniform(-10, 10)])) for t in r.sample(range(60), r.randint(1, 25)))
+        r.shuffle(points)
+        ask(peer, "TS.CREATE", key)
+        for c in clients + [peer]:
+            fill(c, key, points)
+        for _ in range(12):
+            bounds, options, count, aggregation = a_question(r, base)
+            want = rows(ask(peer, "TS.RANGE", key, *bounds, *options, *aggregation))
+            limit = ["COUNT", count] if count else []
+            for c in clients:
+                got = rows(ask(c, "TS.RANGE", key, *bounds, *options, *limit, *aggregation))
+                assert same(got, want[:count]), (points, bounds, options, limit, aggregation)
+                got = rows(ask(c, "TS.REVRANGE", key, *bounds, *options, *aggregation, *limit))
+                assert same(got, want[::-1][:count]), ("reverse", points, bounds, options, limit, aggregation)
+
+
+def test_nonsense_gets_the_references_kind_of_answer(lone, peer):
+    """Random words from the language: an error here where the reference has one, in the same words; else the same rows."""
+    r = random.Random(7)
+    c = lone.client()
+    ask(peer, "TS.CREATE", "a")
+    for x in (c, peer):
+        fill(x, "a", STORY)
+    words = ["COUNT", "AGGREGATION", "ALIGN", "EMPTY", "BUCKETTIMESTAMP", "FILTER_BY_TS", "FILTER_BY_VALUE", "LATEST", "foo",
+             "avg", "sum", "count", "last", "-", "+", "~", "start", "end", "10", "20", "3", "0", "x", "1.5", "-1"]
+    for _ in range(4000):
+        args = [r.choice(words) for _ in range(r.randint(0, 7))]
+        bounds = r.choice([("-", "+"), ("5", "40"), ("-", "40"), ("5", "+"), ("+", "-"), ("x", "3")])
+        outcomes = []
+        for x in (c, peer):
+            try:
+                outcomes.append(rows(ask(x, "TS.RANGE", "a", *bounds, *args)))
+            except redis.ResponseError as e:
+                outcomes.append(str(e))
+        ours, theirs = outcomes
+        if isinstance(theirs, str):
+            assert isinstance(ours, str), (bounds, args, ours, theirs)
+            assert ours.startswith(theirs), (bounds, args, ours, theirs)
+        else:
+            assert same(ours, theirs), (bounds, args, ours, theirs)
