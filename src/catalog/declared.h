@@ -77,6 +77,11 @@ bool catalog_decides(const struct catalog *catalog);
 uint32_t catalog_declared_list(struct catalog *catalog, uint32_t *from_inout,
                                struct catalog_key *keys_out, uint32_t max);
 
+/* The names of all labels, or the values of one (name not empty), each once, in no order. Texts are
+ * valid during the call. What visit returns, if that is not 0. */
+MUST_USE int catalog_label_texts(struct catalog *catalog, struct slice name,
+                                 int (*visit)(void *arg, struct slice text), void *arg);
+
 /* Adds the items of a category of which a series is declared. LT_ENOMEM. */
 struct itemset;
 MUST_USE int catalog_declared_items(struct catalog *catalog, uint32_t category,

@@ -95,6 +95,23 @@ uint32_t catalog_declared_list(struct catalog *c, uint32_t *from_inout,
     return n;
 }
 
+/* Under the lock: visit copies, and nothing more. */
+int catalog_label_texts(struct catalog *c, struct slice name,
+                        int (*visit)(void *arg, struct slice text), void *arg)
+{
+    const struct labels *l = &c->declared.labels;
+    int err = 0;
+    pthread_rwlock_rdlock(&c->lock);
+    for (uint32_t i = 0; err == 0 && name.n == 0 && i < l->names.n; i++)
+        if (l->names.v[i].text != NULL)
+            err = visit(arg, slice_make(l->names.v[i].text, l->names.v[i].bytes));
+    const struct label_name *n = name.n > 0 ? labels_find_name(l, name) : NULL;
+    for (uint32_t i = 0; err == 0 && n != NULL && i < n->pairs.n; i++)
+        err = visit(arg, labels_at(l, n->pairs.v[i]).value);
+    pthread_rwlock_unlock(&c->lock);
+    return err;
+}
+
 int catalog_declared_items(struct catalog *c, uint32_t category, struct itemset *items)
 {
     const struct declared *d = &c->declared;

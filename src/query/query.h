@@ -68,6 +68,9 @@ enum query_what {
     QUERY_DECLARED, /* which of the keys are declared: needs the head alone, no storage */
     QUERY_INFO,
     QUERY_SAMPLES,
+    QUERY_INDEX,  /* the keys that fit filters */
+    QUERY_LABELS, /* labels, or values of `label`, of those that fit */
+    QUERY_MGET,   /* their last points */
 };
 
 enum aggregate {
@@ -103,6 +106,14 @@ struct query_spec {
     enum aggregate aggregate;
     bool aggregate_given; /* else by kind: gauge avg, delta sum, counter rate */
     enum fill fill;
+
+    /* INDEX, LABELS, MGET: terms that filter_parse (model/filter.h) has taken. None: all series. */
+    const struct slice *filters;
+    uint32_t filters_count;
+    bool with_labels;             /* MGET: all that were declared, */
+    const struct slice *selected; /* ... or these */
+    uint32_t selected_count;
+    struct slice label; /* LABELS: empty: names */
 
     uint64_t limit;  /* TOPQ: rows, at most 2^31; POINTS: the first n points, 0: all; LIST: how many
                       * keys to look at, at least; 0: only count them all */

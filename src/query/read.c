@@ -3,6 +3,7 @@
 #include "catalog/catalog.h"
 #include "model/name.h"
 #include "query/fold.h"
+#include "query/match.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -70,7 +71,11 @@ static struct result_source *source_of(struct read *read)
     case QUERY_EXISTS:
         return &result->keys.source;
     case QUERY_LIST:
+    case QUERY_INDEX:
+    case QUERY_LABELS:
         return &result->list.source;
+    case QUERY_MGET:
+        return &result->mget.source;
     case QUERY_INFO:
         return &result->info.source;
     case QUERY_DECLARED:
@@ -132,6 +137,12 @@ static int run_kind(struct read *read)
         return info_read(read);
     case QUERY_SAMPLES:
         return samples_read(read);
+    case QUERY_INDEX:
+        return index_read(read);
+    case QUERY_LABELS:
+        return labels_read(read);
+    case QUERY_MGET:
+        return mget_read(read);
     case QUERY_DECLARED: /* run_declared */
     case QUERY_POINTS:
     case QUERY_LAST:

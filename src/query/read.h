@@ -45,6 +45,13 @@ void read_why(struct read *read, const char *format, ...) PRINTF_LIKE(2, 3);
 struct fold_series;
 bool read_find_series(struct read *read, struct slice key, struct fold_series *out);
 
+/* The key of a series, in *key; stem is for this. False: its item was forgotten meanwhile. The
+ * caller checks both buffers' errors. */
+struct catalog;
+struct buffer;
+bool read_put_key(struct catalog *catalog, const struct fold_series *series, struct buffer *stem,
+                  struct buffer *key);
+
 /* What is declared of the series; false: nothing. */
 struct catalog_declared;
 bool read_declared(struct read *read, const struct fold_series *series,

@@ -134,9 +134,25 @@ struct result_info { /* of one key */
     int64_t first_ms, last_ms; /* 0 where there is none */
 };
 
+struct result_mget_row {
+    struct slice key;
+    const struct label *labels; /* value.p NULL: the series has no such label */
+    uint32_t labels_count;
+    bool found; /* it has a point */
+    int64_t time_ms;
+    double value;
+};
+
+struct result_mget {
+    struct result_source source;
+    const struct result_mget_row *rows; /* by key, ascending */
+    uint32_t count;
+};
+
 struct result_list {
     struct result_source source;
-    const struct slice *keys; /* of a page; none where they were only counted */
+    /* Of a page; none where they were only counted. INDEX, LABELS: all, ascending. */
+    const struct slice *keys;
     uint32_t count;
     uint64_t cursor; /* of the next page; 0: this was the last */
     uint64_t series; /* how many there are in all */
@@ -164,6 +180,7 @@ union query_result {
     struct result_list list;
     struct result_info info;
     struct result_samples samples;
+    struct result_mget mget;
     struct result_points points; /* POINTS; LAST: count is 0 or 1 */
 };
 

@@ -46,8 +46,11 @@ int spec_copy(struct arena *arena, const struct query_spec *spec, struct query_s
     *out = *spec;
     out->pattern = arena_copy(arena, spec->pattern);
     out->match = arena_copy(arena, spec->match);
-    if (out->pattern.p == NULL || out->match.p == NULL ||
+    out->label = arena_copy(arena, spec->label);
+    if (out->label.p == NULL || out->pattern.p == NULL || out->match.p == NULL ||
         copy_slices(arena, &out->keys, spec->keys_count) != 0 ||
+        copy_slices(arena, &out->filters, spec->filters_count) != 0 ||
+        copy_slices(arena, &out->selected, spec->selected_count) != 0 ||
         copy_slices(arena, &out->hosts, spec->hosts_count) != 0 ||
         copy_slices(arena, &out->with, spec->with_count) != 0 ||
         copy_samples(arena, &out->samples) != 0)

@@ -1,0 +1,183 @@
+#include "base/arena.h"
+#include "command/read_request.h"
+#include "command/series_filter.h"
+#include "command_table.h"
+#include "model/filter.h"
+
+#include <inttypes.h>
+
+/* TS.QUERYINDEX, TS.QUERYLABELS, TS.MGET: series by their labels. */
+
+enum { SELECTED_MAX = 50 };
+
+bool series_filter_check(struct command_call *call, const struct slice *filters, uint32_t count)
+{
+    struct arena arena;
+    struct filter filter;
+    const char *why = "out of memory";
+    arena_init(&arena);
+    int err = filter_parse(&arena, filters, count, &filter, &why);
+    if (err != 0)
+        resp_error_printf(call->reply, "ERR %s", why);
+    arena_fini(&arena);
+    return err == 0;
+}
+
+static void render_texts(struct resp_writer w, const union query_result *result,
+                         enum render_format format)
+{
+    resp_set(w, result->list.count);
+    for (uint32_t i = 0; i < result->list.count; i++)
+        resp_bulk(w, result->list.keys[i]);
+}
+
+void series_queryindex(struct command_call *call)
+{
+    struct query_spec spec = {.what = QUERY_INDEX,
+                              .command = "TS.QUERYINDEX",
+                              .filters = call->argv + 1,
+                              .filters_count = call->argc - 1};
+    if (series_filter_check(call, spec.filters, spec.filters_count))
+        read_submit(call, &spec, render_texts, RENDER_NESTED);
+}
+
+/* ---- TS.QUERYLABELS LABELS | VALUES label [FILTER filter ...] ---- */
+
+static bool take_subtype(struct read_args *args, struct query_spec *spec)
+{
+    if (read_take_keyword(args, "LABELS"))
+        return true;
+    if (!read_take_keyword(args, "VALUES")) {
+        resp_error_printf(args->call->reply,
+                          "ERR TSDB: unknown subtype, must be one of LABELS|VALUES: got '%.*s'",
+                          READ_QUOTE(args->call->argv[args->at]));
+        return false;
+    }
+    if (read_args_left(args)) {
+        spec->label = args->call->argv[args->at++];
+        if (spec->label.n > 0)
+            return true;
+    }
+    resp_error(args->call->reply,
+               SLICE_LIT("ERR wrong number of arguments for 'ts.querylabels' command, expected: "
+                         "TS.QUERYLABELS VALUES label [FILTER filter ...]"));
+    return false;
+}
+
+static bool take_filters(struct read_args *args, struct query_spec *spec)
+{
+    struct command_call *call = args->call;
+    if (!read_take_keyword(args, "FILTER")) {
+        resp_error_printf(call->reply, "ERR TSDB: unknown argument, expected FILTER: got '%.*s'",
+                          READ_QUOTE(call->argv[args->at]));
+        return false;
+    }
+    spec->filters = call->argv + args->at;
+    spec->filters_count = call->argc - args->at;
+    if (spec->filters_count > 0)
+        return series_filter_check(call, spec->filters, spec->filters_count);
+    resp_error(call->reply, SLICE_LIT("ERR TSDB: FILTER given with no filter expressions: expected "
+                                      "FILTER label=value [filter ...]"));
+    return false;
+}
+
+void series_querylabels(struct command_call *call)
+{
+    struct read_args args = {.call = call, .at = 1};
+    struct query_spec spec = {.what = QUERY_LABELS, .command = "TS.QUERYLABELS"};
+    if (!take_subtype(&args, &spec) || (read_args_left(&args) && !take_filters(&args, &spec)))
+        return;
+    read_submit(call, &spec, render_texts, RENDER_NESTED);
+}
+
+/* ---- TS.MGET [LATEST] [WITHLABELS | SELECTED_LABELS label ...] FILTER filter ... ---- */
+
+static void put_pairs(struct resp_writer w, const struct result_mget_row *row)
+{
+    if (w.version == 2)
+        resp_array(w, row->labels_count);
+    else
+        resp_map(w, row->labels_count);
+    for (uint32_t i = 0; i < row->labels_count; i++) {
+        if (w.version == 2)
+            resp_array(w, 2);
+        resp_bulk(w, row->labels[i].name);
+        if (row->labels[i].value.p == NULL)
+            resp_null(w);
+        else
+            resp_bulk(w, row->labels[i].value);
+    }
+}
+
+static void render_mget(struct resp_writer w, const union query_result *result,
+                        enum render_format format)
+{
+    const struct result_mget *mget = &result->mget;
+    if (w.version == 2)
+        resp_array(w, mget->count);
+    else
+        resp_map(w, mget->count);
+    for (uint32_t i = 0; i < mget->count; i++) {
+        const struct result_mget_row *row = &mget->rows[i];
+        if (w.version == 2)
+            resp_array(w, 3);
+        resp_bulk(w, row->key);
+        if (w.version != 2)
+            resp_array(w, 2);
+        put_pairs(w, row);
+        resp_array(w, row->found ? 2 : 0);
+        if (!row->found)
+            continue;
+        resp_integer(w, row->time_ms);
+        resp_sample_value(w, row->value);
+    }
+}
+
+/* Labels up to FILTER. */
+static bool take_selected(struct read_args *args, struct query_spec *spec)
+{
+    struct command_call *call = args->call;
+    uint32_t first = args->at;
+    while (read_args_left(args) && !slice_ieq_str(call->argv[args->at], "FILTER"))
+        args->at++;
+    spec->selected = call->argv + first;
+    spec->selected_count = args->at - first;
+    if (spec->selected_count > 0 && spec->selected_count <= SELECTED_MAX)
+        return true;
+    resp_error_printf(call->reply,
+                      "ERR TSDB: SELECTED_LABELS should have at least 1 and at most %d labels, got "
+                      "%" PRIu32,
+                      SELECTED_MAX, spec->selected_count);
+    return false;
+}
+
+static bool take_shown(struct read_args *args, struct query_spec *spec)
+{
+    if (read_take_keyword(args, "WITHLABELS"))
+        spec->with_labels = true;
+    else if (!read_take_keyword(args, "SELECTED_LABELS"))
+        args->at++; /* LATEST has no effect without rules; unknown words have none either */
+    else if (!take_selected(args, spec))
+        return false;
+    if (!spec->with_labels || spec->selected_count == 0)
+        return true;
+    resp_error(args->call->reply, SLICE_LIT("ERR TSDB: cannot accept WITHLABELS and "
+                                            "SELECTED_LABELS together: expected one of them"));
+    return false;
+}
+
+void series_mget(struct command_call *call)
+{
+    struct read_args args = {.call = call, .at = 1};
+    struct query_spec spec = {.what = QUERY_MGET, .command = "TS.MGET"};
+    while (read_args_left(&args) && !slice_ieq_str(call->argv[args.at], "FILTER"))
+        if (!take_shown(&args, &spec))
+            return;
+    if (args.at + 1 >= call->argc) {
+        resp_error(call->reply, SLICE_LIT("ERR TSDB: missing FILTER argument: expected TS.MGET "
+                                          "[WITHLABELS] FILTER label=value [filter ...]"));
+        return;
+    }
+    if (take_filters(&args, &spec))
+        read_submit(call, &spec, render_mget, RENDER_NESTED);
+}
