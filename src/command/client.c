@@ -86,45 +86,60 @@ void client_setinfo(struct command_call *call)
 }
 
 /* Clients are of the type normal; of the others there are none. */
-static bool lists_type(const struct command_call *call)
+static bool is_type(struct slice word)
 {
     static const char *const types[] = {"normal", "master", "slave", "replica", "pubsub"};
     for (size_t i = 0; i < ARRAY_LEN(types); i++)
-        if (call->argc == 4 && slice_ieq_str(call->argv[2], "TYPE") &&
-            slice_ieq_str(call->argv[3], types[i]))
+        if (slice_ieq_str(word, types[i]))
             return true;
     return false;
 }
 
+static void append_all(const struct command_call *call, struct buffer *lines)
+{
+    for (struct session *s = call->session->all->first; s != NULL; s = s->next)
+        if (visible(call, s))
+            append_line(lines, s);
+}
+
+/* NULL, or what is wrong with the ids. */
+static const char *append_ids(const struct command_call *call, struct buffer *lines)
+{
+    for (uint32_t i = 3; i < call->argc; i++) {
+        int64_t id;
+        if (number_parse_i64(call->argv[i], &id) != 0)
+            return "ERR Invalid client ID, expected an integer";
+        const struct session *s = find_id(call, id);
+        if (s != NULL)
+            append_line(lines, s);
+    }
+    return NULL;
+}
+
 void client_list(struct command_call *call)
 {
+    struct slice option = call->argc > 2 ? call->argv[2] : SLICE_LIT("");
+    const char *wrong = NULL;
     struct buffer lines;
     buffer_init(&lines, LIST_BYTES_MAX);
-    if (call->argc == 2 || lists_type(call)) {
-        bool none = call->argc == 4 && !slice_ieq_str(call->argv[3], "normal");
-        for (struct session *s = call->session->all->first; s != NULL && !none; s = s->next)
-            if (visible(call, s))
-                append_line(&lines, s);
-        reply_lines(call, &lines);
-        return;
-    }
-    if (!slice_ieq_str(call->argv[2], "ID") || call->argc == 3) {
+    if (call->argc == 2) {
+        append_all(call, &lines);
+    } else if (call->argc == 4 && slice_ieq_str(option, "TYPE") && is_type(call->argv[3])) {
+        if (slice_ieq_str(call->argv[3], "normal"))
+            append_all(call, &lines);
+    } else if (call->argc > 3 && slice_ieq_str(option, "ID")) {
+        wrong = append_ids(call, &lines);
+    } else {
         resp_error_printf(call->reply, "ERR syntax error, expected: %s", call->spec->syntax);
         buffer_fini(&lines);
         return;
     }
-    for (uint32_t i = 3; i < call->argc; i++) {
-        int64_t id;
-        if (number_parse_i64(call->argv[i], &id) != 0) {
-            resp_error(call->reply, SLICE_LIT("ERR Invalid client ID, expected an integer"));
-            buffer_fini(&lines);
-            return;
-        }
-        const struct session *s = find_id(call, id);
-        if (s != NULL)
-            append_line(&lines, s);
+    if (wrong == NULL) {
+        reply_lines(call, &lines);
+    } else {
+        resp_error(call->reply, slice_str(wrong));
+        buffer_fini(&lines);
     }
-    reply_lines(call, &lines);
 }
 
 void client_info(struct command_call *call)

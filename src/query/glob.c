@@ -10,9 +10,9 @@ static unsigned char byte_at(struct slice s, size_t i)
 static bool class_has(struct slice pattern, size_t *at, unsigned char c)
 {
     size_t i = *at + 1; /* past the [ */
-    bool not = i < pattern.n && pattern.p[i] == '^';
+    bool negated = i < pattern.n && pattern.p[i] == '^';
     bool found = false;
-    i += not ;
+    i += negated;
     while (i < pattern.n && pattern.p[i] != ']') {
         if (pattern.p[i] == '\\' && i + 1 < pattern.n)
             i++;
@@ -24,7 +24,7 @@ static bool class_has(struct slice pattern, size_t *at, unsigned char c)
         found |= lo <= hi ? lo <= c && c <= hi : hi <= c && c <= lo;
     }
     *at = i < pattern.n ? i + 1 : i;
-    return found != not ;
+    return found != negated;
 }
 
 static bool element_fits(struct slice pattern, size_t *at, unsigned char c)
