@@ -83,6 +83,13 @@ static int teardown(void **state)
     return 0;
 }
 
+/* The ingest anew, with other settings; nothing is in flight. */
+static void restart(struct fixture *f, const struct ingest_config *config)
+{
+    ingest_destroy(&f->ingest);
+    assert_int_equal(ingest_create(config, &f->ingest), 0);
+}
+
 static unsigned below(struct fixture *f, unsigned n)
 {
     f->random = f->random * 1103515245u + 12345u;
@@ -341,8 +348,7 @@ static void test_a_batch_grows_while_the_log_has_its_fill(void **state)
     struct fixture *f = *state;
     struct ingest_config config = default_config(f);
     config.inflight_records_max = 1;
-    ingest_destroy(&f->ingest);
-    assert_int_equal(ingest_create(&config, &f->ingest), 0);
+    restart(f, &config);
     write_points(f, 0, 2, false);
     ingest_turn_end(f->ingest);
     for (int i = 0; i < 3; i++) {
@@ -381,8 +387,7 @@ static void test_a_batch_waits_for_the_consumer(void **state)
     config.applied = applied_so_far;
     config.applied_arg = &applied;
     config.lag_max_ms = LAG_MS;
-    ingest_destroy(&f->ingest);
-    assert_int_equal(ingest_create(&config, &f->ingest), 0);
+    restart(f, &config);
     write_points(f, 0, 2, false);
     ingest_turn_end(f->ingest);
     memlog_decide(&f->memlog, LOG_STORED, true);
@@ -430,8 +435,7 @@ static void test_a_slow_report_gathers_who_was_answered(void **state)
     struct fixture *f = *state;
     struct ingest_config config = default_config(f);
     config.inflight_records_max = 1;
-    ingest_destroy(&f->ingest);
-    assert_int_equal(ingest_create(&config, &f->ingest), 0);
+    restart(f, &config);
     write_points(f, 0, 2, false);
     write_points(f, 0, 2, false);
     ingest_turn_end(f->ingest);
@@ -521,8 +525,7 @@ static void test_a_command_is_never_split(void **state)
     struct ingest_config config = default_config(f);
     config.inflight_bytes_max = 64 << 20;
     config.batch_bytes_max = 512 << 10;
-    ingest_destroy(&f->ingest);
-    assert_int_equal(ingest_create(&config, &f->ingest), 0);
+    restart(f, &config);
     write_points(f, 0, 5, false);
     write_large(f, 500);
     assert_int_equal(f->memlog.waiting, 0); /* 260 KB, still open */
@@ -663,8 +666,7 @@ static void test_above_the_quota_only_known_items_are_taken(void **state)
     config.items_full = items_full;
     config.catalog = items_of;
     config.items_arg = &items;
-    ingest_destroy(&f->ingest);
-    assert_int_equal(ingest_create(&config, &f->ingest), 0);
+    restart(f, &config);
     assert_int_equal(catalog_create(1, &items.catalog), 0);
     assert_int_equal(catalog_resolve(items.catalog, SLICE_LIT("a.12345678.x"), &s), 0);
     assert_int_equal(try_point(f, 0, "b.12345678.x", &done), 0);
@@ -700,8 +702,7 @@ static void test_a_new_item_among_known_ones(void **state)
     config.items_full = items_full;
     config.catalog = items_of;
     config.items_arg = &items;
-    ingest_destroy(&f->ingest);
-    assert_int_equal(ingest_create(&config, &f->ingest), 0);
+    restart(f, &config);
     assert_int_equal(catalog_create(1, &items.catalog), 0);
     assert_int_equal(catalog_resolve(items.catalog, SLICE_LIT("a.12345678.x"), &s), 0);
     for (int i = 0; i < 5; i++)

@@ -41,16 +41,6 @@ def wait_port(server):
     raise AssertionError("it does not listen")
 
 
-def talk(server, request, size):
-    """What `size` bytes of answers a request gets."""
-    with socket.create_connection(("127.0.0.1", server.port), 10) as s:
-        s.sendall(request)
-        answer = b""
-        while len(answer) < size and (more := s.recv(65536)):
-            answer += more
-        return answer
-
-
 # ---- redis-py ----
 
 
@@ -139,7 +129,7 @@ def test_commands_describe_themselves(client):
 
 
 def test_command_info_of_what_is_none(server):
-    assert talk(server, b"COMMAND INFO nope\r\n", 9) == b"*1\r\n*-1\r\n"
+    assert server.talk(b"COMMAND INFO nope\r\n", 9) == b"*1\r\n*-1\r\n"
 
 
 def test_transactions(client):
@@ -208,7 +198,7 @@ def test_errors_say_what_was_expected(server):
 
 def test_a_password_is_needed(guarded):
     wait_port(guarded).close()
-    assert talk(guarded, b"PING\r\n", 1).startswith(b"-NOAUTH")
+    assert guarded.talk(b"PING\r\n", 1).startswith(b"-NOAUTH")
     assert "PONG" in cli(guarded, "PING", options=["-a", "secret", "--no-auth-warning"])
     assert "WRONGPASS" in cli(guarded, "AUTH", "default", "guess")
     assert guarded.client(3, password="secret").ping() is True
@@ -216,13 +206,13 @@ def test_a_password_is_needed(guarded):
     with pytest.raises(redis.AuthenticationError):
         guarded.client(2, password="guess").ping()
     assert guarded.client(2, password="secret").config_get("password") == {"password": ""}
-    answer = talk(guarded, b"AUTH secret\r\nRESET\r\nPING\r\n", 40)
+    answer = guarded.talk(b"AUTH secret\r\nRESET\r\nPING\r\n", 40)
     assert re.fullmatch(rb"\+OK\r\n\+RESET\r\n-NOAUTH[^\n]*\n", answer)
 
 
 def test_who_goes_on_guessing_is_closed(guarded):
     wait_port(guarded).close()
-    answer = talk(guarded, b"AUTH guess\r\n" * 50, 1 << 20)  # until it closes
+    answer = guarded.talk(b"AUTH guess\r\n" * 50, 1 << 20)  # until it closes
     assert answer.count(b"WRONGPASS") == 5
 
 
@@ -236,7 +226,7 @@ def test_who_does_not_authenticate_is_closed(guarded):
 
 
 def test_quit_answers_what_came_before(server):
-    answer = talk(server, b"OBSERVE h 1700000000 app.n 1\r\nPING\r\nQUIT\r\nPING\r\n", 1 << 20)
+    answer = server.talk(b"OBSERVE h 1700000000 app.n 1\r\nPING\r\nQUIT\r\nPING\r\n", 1 << 20)
     assert re.fullmatch(rb"\$\d+\r\n0:\d+\r\n\+PONG\r\n\+OK\r\n", answer)
 
 

@@ -27,16 +27,6 @@ def lone(longtaild):
     return longtaild()
 
 
-def talk(server, request, size):
-    """What `size` bytes of answers a request gets."""
-    with socket.create_connection(("127.0.0.1", server.port), 10) as s:
-        s.sendall(request)
-        answer = b""
-        while len(answer) < size and (more := s.recv(65536)):
-            answer += more
-        return answer
-
-
 def add(client, key, time_ms=NOW_MS, value=1):
     return client.execute_command("TS.ADD", key, time_ms, value)
 
@@ -121,9 +111,9 @@ def test_a_transaction_is_one_array_in_order(lone, protocol):
 
 def test_nothing_is_said_before_the_log_has_it(lone):
     """The array's header may leave at once, its writes' replies not; and nothing runs before EXEC."""
-    s = talk(lone, b"MULTI\r\nTS.ADD h/app.e 1424444400000 1\r\nEXISTS h/app.e\r\nEXEC\r\n", 5 + 9 + 9 + 4 + 16 + 4)
+    s = lone.talk(b"MULTI\r\nTS.ADD h/app.e 1424444400000 1\r\nEXISTS h/app.e\r\nEXEC\r\n", 5 + 9 + 9 + 4 + 16 + 4)
     assert s == b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1424444400000\r\n:1\r\n"
-    s = talk(lone, b"MULTI\r\nTS.ADD h/app.f 1424444400000 1\r\nDISCARD\r\nEXISTS h/app.f\r\n", 5 + 9 + 5 + 4)
+    s = lone.talk(b"MULTI\r\nTS.ADD h/app.f 1424444400000 1\r\nDISCARD\r\nEXISTS h/app.f\r\n", 5 + 9 + 5 + 4)
     assert s == b"+OK\r\n+QUEUED\r\n+OK\r\n:0\r\n"
 
 
