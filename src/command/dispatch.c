@@ -34,7 +34,7 @@ static const char *advice_for(struct slice word)
          "every key is a time series: TS.ADD key * value stores, TS.GET key reads"},
         {" expire pexpire expireat pexpireat persist ",
          "points expire, not keys: TS.ALTER key RETENTION ms says when"},
-        {" rename renamenx copy flushdb flushall move ",
+        {" rename renamenx copy move ",
          "a series' name is its place: DEL key removes one, with all its points"},
         {" watch unwatch ",
          "EXEC is not made to depend on keys: other clients' commands may stand between its own"},
@@ -43,14 +43,13 @@ static const char *advice_for(struct slice word)
          "a write that was answered is in the log already, there is nothing to save"},
     };
     char padded[TABLE_WORD_BYTES_MAX + 3] = " ";
-    if (word.n > TABLE_WORD_BYTES_MAX)
+    if (word.n == 0 || word.n > TABLE_WORD_BYTES_MAX || slice_find(word, ' ') < word.n)
         return NULL;
     for (size_t i = 0; i < word.n; i++)
         padded[1 + i] = (char)tolower((unsigned char)word.p[i]);
     padded[1 + word.n] = ' ';
     for (size_t i = 0; i < ARRAY_LEN(advice); i++)
-        if (slice_find(word, ' ') == word.n && word.n > 0 &&
-            strstr(advice[i].words, padded) != NULL)
+        if (strstr(advice[i].words, padded) != NULL)
             return advice[i].advice;
     return NULL;
 }

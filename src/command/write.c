@@ -69,6 +69,17 @@ static void ready_done(void *arg, const struct ingest_written *written)
     slot_send(slot);
 }
 
+static void clear_done(void *arg, const struct ingest_written *written)
+{
+    struct slot *slot = arg;
+    struct resp_writer w = slot_reply(slot);
+    if (written->report->outcome == LOG_STORED)
+        resp_simple(w, SLICE_LIT("OK"));
+    else
+        write_reply_not_stored(w, written->report, true);
+    slot_send(slot);
+}
+
 static void send_times(struct slot *slot, const struct ingest_written *written, bool harmless,
                        bool array)
 {
@@ -545,6 +556,26 @@ void write_ready(struct command_call *call)
     if (slot == NULL)
         return;
     int err = ingest_probe(call->deps->ingest, call->environment, ready_done, slot);
+    if (err != 0)
+        write_refused(call, slot, err);
+}
+
+/* ---- FLUSHDB, FLUSHALL ---- */
+
+/* ASYNC and SYNC are the same: what is gone is gone for every read behind the reply, and the disk
+ * space comes back in time. */
+void write_flush(struct command_call *call)
+{
+    if (call->argc == 2 && !slice_ieq_str(call->argv[1], "ASYNC") &&
+        !slice_ieq_str(call->argv[1], "SYNC")) {
+        resp_error_printf(call->reply, "ERR syntax error, expected: %s; nothing is deleted",
+                          call->spec->syntax);
+        return;
+    }
+    struct slot *slot = call_defer(call);
+    if (slot == NULL)
+        return;
+    int err = ingest_clear(call->deps->ingest, call->environment, clear_done, slot);
     if (err != 0)
         write_refused(call, slot, err);
 }

@@ -560,14 +560,27 @@ int ingest_drop(struct ingest *g, const struct tenant_environment *e, struct sli
     return err;
 }
 
-int ingest_probe(struct ingest *g, const struct tenant_environment *e, ingest_done *done, void *arg)
+/* A control record that says no more than what it is. */
+static int append_bare(struct ingest *g, const struct tenant_environment *e,
+                       int (*write)(struct buffer *out, uint32_t environment, int64_t append_ms),
+                       ingest_done *done, void *arg)
 {
     struct buffer record;
     buffer_init(&record, LOG_RECORD_BYTES_MAX);
-    int err = record_write_noop(&record, e->id, clock_wall_ms());
+    int err = write(&record, e->id, clock_wall_ms());
     err = control_append(g, e, err, &record, done, arg);
     buffer_fini(&record);
     return err;
+}
+
+int ingest_clear(struct ingest *g, const struct tenant_environment *e, ingest_done *done, void *arg)
+{
+    return append_bare(g, e, record_write_clear, done, arg);
+}
+
+int ingest_probe(struct ingest *g, const struct tenant_environment *e, ingest_done *done, void *arg)
+{
+    return append_bare(g, e, record_write_noop, done, arg);
 }
 
 /* ---- the rest ---- */

@@ -106,6 +106,9 @@ MUST_USE int ingest_series(struct ingest *ingest, const struct tenant_environmen
                            uint32_t labels_count, ingest_done *done, void *arg);
 MUST_USE int ingest_drop(struct ingest *ingest, const struct tenant_environment *environment,
                          struct slice host, struct slice metric, ingest_done *done, void *arg);
+/* Empties the environment: what stands before it in the log is gone for whoever reads behind it. */
+MUST_USE int ingest_clear(struct ingest *ingest, const struct tenant_environment *environment,
+                          ingest_done *done, void *arg);
 /* Can the log acknowledge? Asks it, with a record that means nothing. */
 MUST_USE int ingest_probe(struct ingest *ingest, const struct tenant_environment *environment,
                           ingest_done *done, void *arg);

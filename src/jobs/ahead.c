@@ -1,4 +1,5 @@
 #include "jobs/choose.h"
+#include "port/storage_flush.h"
 
 /* The tables of the coming hour, so that the first flush of the hour does not wait for DDL. */
 

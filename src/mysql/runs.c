@@ -122,6 +122,17 @@ static int publish_out(struct mysql_session *s, uint32_t environment, const uint
     return err != 0 ? err : matched == count ? 0 : LT_EDIVERGED;
 }
 
+/* No run enters that holds what was there before the environment was cleared. */
+static void put_not_cleared(struct mysql_session *s, struct buffer *sql, uint32_t environment,
+                            uint64_t sources)
+{
+    if (sources == 0)
+        return;
+    buffer_printf(sql, " AND %" PRIu64 " > COALESCE((SELECT value FROM ", sources);
+    schema_put_table(sql, s->storage->prefix, environment, "counter_1");
+    buffer_append_str(sql, " WHERE name = 'cleared'), 0)");
+}
+
 static int publish_in(struct mysql_session *s, uint32_t environment, const struct storage_run *run)
 {
     struct buffer *sql = update_begin(s, environment);
@@ -133,6 +144,7 @@ static int publish_in(struct mysql_session *s, uint32_t environment, const struc
     manifest_put_points(sql, run);
     buffer_printf(sql, " WHERE id = %" PRIu64 " AND kind = %d AND state = %d", run->id,
                   (int)run->kind, STORAGE_BUILDING);
+    put_not_cleared(s, sql, environment, run->sources);
     uint64_t matched = 0;
     int err = session_exec(s, "publish.in", &matched);
     return err != 0 ? err : matched == 1 ? 0 : LT_EDIVERGED;
@@ -167,6 +179,30 @@ int mysql_runs_publish(struct storage_session *base, const struct storage_fence 
     conn_disconnect(
         &s->conn); /* it may yet be done; who lists with a new connection waits for it */
     return LT_EOUTCOME;
+}
+
+/* ---- clear ---- */
+
+/* In a flush, so behind its fence. A job that listed the runs before has built nothing that can
+ * enter: its own run has left, or is made later of runs that are not above the mark. */
+int mysql_flush_clear(struct storage_session *base, uint32_t environment)
+{
+    struct mysql_session *s = session_of(base);
+    uint64_t next;
+    int err = manifest_id(s, "clear.counter", environment, &next);
+    if (err != 0)
+        return again(err);
+    struct buffer *sql = session_sql(s);
+    buffer_append_str(sql, "REPLACE INTO ");
+    schema_put_table(sql, s->storage->prefix, environment, "counter_1");
+    buffer_printf(sql, " VALUES ('cleared', %" PRIu64 ")", next - 1);
+    err = session_exec(s, "clear.mark", NULL);
+    if (err != 0)
+        return again(err);
+    sql = update_begin(s, environment);
+    buffer_printf(sql, " SET state = %d, state_at = NOW(6) WHERE state <> %d", STORAGE_LEFT,
+                  STORAGE_LEFT);
+    return again(session_exec(s, "clear.runs", NULL));
 }
 
 /* ---- drop ---- */

@@ -109,6 +109,7 @@ int mysql_flush_name(struct storage_session *s, uint32_t environment,
                      const struct storage_name *name);
 int mysql_flush_text(struct storage_session *s, uint32_t environment,
                      const struct storage_item_text *text);
+int mysql_flush_clear(struct storage_session *s, uint32_t environment);
 int mysql_flush_doom(struct storage_session *s, uint32_t environment,
                      const struct storage_doom *doom);
 int mysql_flush_series(struct storage_session *s, uint32_t environment,
@@ -163,6 +164,7 @@ int mysql_snapshot_scan(struct storage_session *s, const struct block_filter *fi
                         block_visit *visit, void *arg);
 int mysql_snapshot_scan_beats(struct storage_session *s, const struct beat_filter *filter,
                               beat_visit *visit, void *arg);
+void mysql_snapshot_clear(struct storage_session *s);
 void mysql_snapshot_end(struct storage_session *s);
 const struct storage_run *mysql_snapshot_runs(struct storage_session *s, uint32_t *count_out);
 

@@ -54,6 +54,11 @@ int mysql_snapshot_begin(struct storage_session *base, uint32_t environment, uin
     return 0;
 }
 
+void mysql_snapshot_clear(struct storage_session *base)
+{
+    session_of(base)->runs.n = 0;
+}
+
 void mysql_snapshot_end(struct storage_session *base)
 {
     struct mysql_session *s = session_of(base);

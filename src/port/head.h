@@ -21,6 +21,7 @@ struct head_bounds {
     uint64_t lo;        /* the oldest offset that the view can supply */
     uint64_t applied;   /* all offsets below this are in the view */
     int64_t applied_ms; /* append time of the last one applied, 0: none */
+    uint64_t cleared;   /* the environment's points of offsets below this are gone, stored or not */
 };
 
 /* status: 0, or why the offset was not reached (LT_ECANCELLED, LT_ECLOSED). */

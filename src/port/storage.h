@@ -12,6 +12,8 @@
 
 /* Durable storage of one shard: progress and lease of each partition, each environment's catalog,
  * and its points in tables per time range. Adapter: mysql/, which alone knows SQL.
+ * Flushes: storage_flush.h; runs: storage_runs.h; what readers do with a snapshot:
+ * storage_reads.h.
  *
  * A session is one connection; it belongs to one thread at a time, and each of its calls may block,
  * up to the storage's timeouts. It connects when first used and again after it was lost; no
@@ -77,81 +79,6 @@ MUST_USE static inline int storage_progress_read(struct storage_session *s, uint
     return s->ops->progress(s, partition, out);
 }
 
-/* Opens an arrival run (port/storage_runs.h) for each range that has none, for a flush to write
- * into. Idempotent; safe from several processes at once. Commits by itself: never between
- * flush_begin and flush_commit. */
-MUST_USE static inline int storage_tables_ensure(struct storage_session *s, uint32_t environment,
-                                                 const struct storage_range *ranges, uint32_t count)
-{
-    return s->ops->tables_ensure(s, environment, ranges, count);
-}
-
-/* One flush is one transaction: begin, any number of puts, commit. begin moves the progress row by
- * compare-and-set (lo and epoch must match) before anything is written, so that a second owner
- * waits on the row or fails. After any error the transaction is rolled back and the caller starts
- * over with begin. begin: LT_EFENCED (another epoch), LT_EDIVERGED (our epoch, but next is not lo).
- * commit: LT_EOUTCOME where the connection broke while COMMIT was on its way: read the progress,
- * then decide. */
-MUST_USE static inline int storage_flush_begin(struct storage_session *s,
-                                               const struct storage_flush *flush)
-{
-    return s->ops->flush_begin(s, flush);
-}
-/* Names in ascending id within (what, scope); the adapter packs them. */
-MUST_USE static inline int storage_flush_name(struct storage_session *s, uint32_t environment,
-                                              const struct storage_name *name)
-{
-    return s->ops->flush_name(s, environment, name);
-}
-MUST_USE static inline int storage_flush_text(struct storage_session *s, uint32_t environment,
-                                              const struct storage_item_text *text)
-{
-    return s->ops->flush_text(s, environment, text);
-}
-/* In the order in which they came, after the names and texts of the same flush. Forgetting reads
- * and writes the rows around: 16 pages of 4096 names for each STORAGE_FORGET_SPAN ids. */
-MUST_USE static inline int storage_flush_doom(struct storage_session *s, uint32_t environment,
-                                              const struct storage_doom *doom)
-{
-    return s->ops->flush_doom(s, environment, doom);
-}
-/* In the order in which they came. */
-MUST_USE static inline int storage_flush_series(struct storage_session *s, uint32_t environment,
-                                                const struct storage_series *series)
-{
-    return s->ops->flush_series(s, environment, series);
-}
-MUST_USE static inline int storage_flush_watermark(struct storage_session *s, uint32_t environment,
-                                                   const struct storage_watermark *watermark)
-{
-    return s->ops->flush_watermark(s, environment, watermark);
-}
-/* Block and beat: LT_EAGAIN where the range's run was closed since tables_ensure (a job takes it):
- * rolled back; ensure, begin and put again, at once.
- *
- * block->lo must be flush.lo. Blocks of equal (range, category, dimension, host, fresh) are stored,
- * and handed out by scans, in the order of the calls. Any count; the adapter cuts rows to size. */
-MUST_USE static inline int storage_flush_block(struct storage_session *s, uint32_t environment,
-                                               struct storage_range range,
-                                               const struct block *block)
-{
-    return s->ops->flush_block(s, environment, range, block);
-}
-MUST_USE static inline int storage_flush_beat(struct storage_session *s, uint32_t environment,
-                                              struct storage_range range,
-                                              const struct beat_block *beat)
-{
-    return s->ops->flush_beat(s, environment, range, beat);
-}
-MUST_USE static inline int storage_flush_commit(struct storage_session *s)
-{
-    return s->ops->flush_commit(s);
-}
-static inline void storage_flush_abort(struct storage_session *s)
-{
-    s->ops->flush_abort(s);
-}
-
 /* A read-only view of one moment: its offset `next` and the rows of exactly the offsets below it.
  * guard stops every statement (LT_ECANCELLED, LT_ETIMEOUT) and counts rows and bytes; it must
  * outlive the snapshot. */
@@ -174,6 +101,11 @@ MUST_USE static inline int storage_snapshot_scan_beats(struct storage_session *s
                                                        beat_visit *visit, void *arg)
 {
     return s->ops->snapshot_scan_beats(s, filter, visit, arg);
+}
+/* The snapshot holds no points from here on: they are gone, but storage does not know it yet. */
+static inline void storage_snapshot_clear(struct storage_session *s)
+{
+    s->ops->snapshot_clear(s);
 }
 static inline void storage_snapshot_end(struct storage_session *s)
 {

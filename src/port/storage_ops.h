@@ -39,6 +39,7 @@ struct storage_ops {
                         const struct storage_series *series);
     int (*flush_doom)(struct storage_session *s, uint32_t environment,
                       const struct storage_doom *doom);
+    int (*flush_clear)(struct storage_session *s, uint32_t environment);
     int (*flush_watermark)(struct storage_session *s, uint32_t environment,
                            const struct storage_watermark *watermark);
     int (*flush_block)(struct storage_session *s, uint32_t environment, struct storage_range range,
@@ -55,6 +56,7 @@ struct storage_ops {
                          block_visit *visit, void *arg);
     int (*snapshot_scan_beats)(struct storage_session *s, const struct beat_filter *filter,
                                beat_visit *visit, void *arg);
+    void (*snapshot_clear)(struct storage_session *s);
     void (*snapshot_end)(struct storage_session *s);
 
     /* port/storage_runs.h, storage_reads.h */

@@ -98,7 +98,7 @@ static int describe_source(struct read *read)
                                   .why = "",
                                   .complete_until_ms = source->bounds.applied_ms,
                                   .offset = source->bounds.applied};
-    if (source->session == NULL) {
+    if (source->session == NULL && source->bounds.cleared == 0) {
         read_why(read,
                  "storage does not answer: only points from offset %llu on, which are "
                  "still in memory, are counted",

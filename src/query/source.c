@@ -12,7 +12,8 @@ int source_open(struct source *source, const struct source_config *config)
     if (err != 0)
         return err;
     source->bounds = head_bounds(source->head, source->view);
-    source->next = source->bounds.lo;
+    source->next =
+        source->bounds.lo > source->bounds.cleared ? source->bounds.lo : source->bounds.cleared;
     if (source->session == NULL)
         return 0;
     err = storage_snapshot_begin(source->session, config->environment, config->partition,
@@ -22,6 +23,10 @@ int source_open(struct source *source, const struct source_config *config)
     if (source->next > source->bounds.applied) {
         source_close(source);
         return LT_EAGAIN;
+    }
+    if (source->next < source->bounds.cleared) {
+        storage_snapshot_clear(source->session);
+        source->next = source->bounds.cleared;
     }
     return 0;
 

@@ -102,6 +102,13 @@ int record_write_drop(struct buffer *out, uint32_t environment, int64_t append_m
     return out->error;
 }
 
+int record_write_clear(struct buffer *out, uint32_t environment, int64_t append_ms)
+{
+    pack_versioned(out, RECORD_CLEAR_VERSION, RECORD_CLEAR_FIELDS, RECORD_CLEAR, environment,
+                   append_ms);
+    return out->error;
+}
+
 static void put_varint(struct buffer *out, uint32_t x)
 {
     char bytes[VARINT_ROOM];

@@ -46,7 +46,8 @@ enum {
     RECORD_RULE_VERSION = 2, /* of one that says a precision */
     RECORD_ITEMS_VERSION = 2,
     RECORD_SERIES_VERSION = 2, /* and of drop */
-    RECORD_HEAD_FIELDS = 4,    /* version, what, environment, append_ms */
+    RECORD_CLEAR_VERSION = 2,
+    RECORD_HEAD_FIELDS = 4, /* version, what, environment, append_ms */
     RECORD_POINTS_1_FIELDS = 9,
     RECORD_POINTS_FIELDS = 11,
     RECORD_RULE_FIELDS = 6,
@@ -56,6 +57,7 @@ enum {
     RECORD_ITEMS_FIELDS = 7,
     RECORD_SERIES_FIELDS = 8,
     RECORD_DROP_FIELDS = 6,
+    RECORD_CLEAR_FIELDS = 4,
 
     RUN_1_FIELDS = 4,
     RUN_OBSERVED = 16,

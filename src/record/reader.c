@@ -144,7 +144,7 @@ static int read_body(struct record_reader *r, struct unpack *in, bool second, ui
         [RECORD_RULE] = RECORD_RULE_FIELDS,    [RECORD_TEXT] = RECORD_TEXT_FIELDS,
         [RECORD_NOOP] = RECORD_NOOP_FIELDS,    [RECORD_DOOM] = RECORD_ITEMS_FIELDS,
         [RECORD_FORGET] = RECORD_ITEMS_FIELDS, [RECORD_SERIES] = RECORD_SERIES_FIELDS,
-        [RECORD_DROP] = RECORD_DROP_FIELDS,
+        [RECORD_DROP] = RECORD_DROP_FIELDS,    [RECORD_CLEAR] = RECORD_CLEAR_FIELDS,
     };
     bool precise = second && out->what == RECORD_RULE;
     if (fields != (precise ? RECORD_PRECISION_FIELDS : expected[out->what]))
@@ -161,6 +161,7 @@ static int read_body(struct record_reader *r, struct unpack *in, bool second, ui
     case RECORD_DROP:
         return read_series(r, in, out->what == RECORD_DROP, out);
     case RECORD_NOOP:
+    case RECORD_CLEAR:
     case RECORD_POINTS:
         break;
     }
@@ -183,6 +184,8 @@ static bool is_known(uint32_t version, uint32_t what)
     case RECORD_SERIES:
     case RECORD_DROP:
         return version == RECORD_SERIES_VERSION;
+    case RECORD_CLEAR:
+        return version == RECORD_CLEAR_VERSION;
     default:
         return false;
     }

@@ -21,6 +21,7 @@
  *            [2, 2, environment, append_ms, pattern, kind, precision]
  *   text     [1, 3, environment, append_ms, stem, text]
  *   noop     [1, 4, environment, append_ms] (READY's probe)
+ *   clear    [2, 9, environment, append_ms] (FLUSHDB: all points before it are gone)
  *   doom     [2, 5, environment, append_ms, round, category, items]
  *   forget   [2, 6, environment, append_ms, round, category, items]
  *            what these two mean: docs/adr/0016-items-are-forgotten.md
@@ -37,6 +38,7 @@ enum record_what {
     RECORD_FORGET = 6,
     RECORD_SERIES = 7,
     RECORD_DROP = 8,
+    RECORD_CLEAR = 9,
 };
 
 /* ---- writing: the open batch ---- */
@@ -121,6 +123,7 @@ MUST_USE int record_write_rule(struct buffer *out, uint32_t environment, int64_t
 MUST_USE int record_write_text(struct buffer *out, uint32_t environment, int64_t append_ms,
                                struct slice stem, struct slice text);
 MUST_USE int record_write_noop(struct buffer *out, uint32_t environment, int64_t append_ms);
+MUST_USE int record_write_clear(struct buffer *out, uint32_t environment, int64_t append_ms);
 /* doom or forget. items: 1 … RECORD_ITEMS_MAX, ascending strictly. */
 enum { RECORD_ITEMS_MAX = 65536 };
 MUST_USE int record_write_items(struct buffer *out, enum record_what what, uint32_t environment,

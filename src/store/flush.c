@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/failpoint.h"
+#include "port/storage_flush.h"
 
 /* One sealed segment -> one transaction. Everything is taken from the segment and the catalog,
  * which do not change, so that a flush can be repeated from its start as often as it takes. */
@@ -106,6 +107,10 @@ static int put_environment(struct flush *f, const struct segment_catalog *names,
         struct storage_watermark out = {w->host, w->collector, w->max_ms};
         if (w->environment == f->environment)
             err = storage_flush_watermark(f->session, f->environment, &out);
+    }
+    if (err == 0 && atomic_load(&f->segment->clears) == f->environment) {
+        failpoint("flush.clear");
+        err = storage_flush_clear(f->session, f->environment);
     }
     for (uint32_t i = 0; err == 0 && i < f->segment->group_list.n; i++) {
         const struct segment_group *g = f->segment->group_list.v[i];

@@ -56,6 +56,12 @@ static struct head_view *view_create(struct partition *p, uint32_t environment)
     view->bounds.applied = atomic_load(&p->applied);
     view->bounds.applied_ms = atomic_load(&p->applied_ms);
     view->bounds.lo = p->segments.v[0]->lo;
+    view->bounds.cleared = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct segment *s = view->segments[i];
+        if (atomic_load(&s->clears) == environment && s->lo < view->bounds.applied)
+            view->bounds.cleared = s->lo + 1;
+    }
     return view;
 }
 

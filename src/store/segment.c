@@ -34,6 +34,7 @@ int segment_create(uint64_t lo, struct catalog *const *catalogs, uint32_t catalo
     atomic_store(&s->refs, 1);
     s->lo = lo;
     atomic_store(&s->hi, lo);
+    atomic_store(&s->clears, SEGMENT_CLEARS_NONE);
     s->opened_mono_ms = clock_mono_ms();
     arena_init(&s->arena);
     s->catalogs_count = catalogs_count;

@@ -28,6 +28,7 @@ struct segment_chunk;
 /* As category: heartbeats. The dimension is then the collector, the item the second within the
  * hour. */
 enum { SEGMENT_BEATS = UINT32_MAX };
+enum { SEGMENT_CLEARS_NONE = UINT32_MAX };
 
 struct segment_group {
     uint32_t environment;
@@ -54,6 +55,9 @@ struct segment_catalog { /* what one environment's catalog had when the segment 
 struct segment {
     _Atomic uint32_t refs;
     uint64_t lo;
+    /* SEGMENT_CLEARS_NONE, or the environment that its only record clears: what stands before, in
+     * the head or stored, is gone. */
+    _Atomic uint32_t clears;
     _Atomic uint64_t hi; /* offsets below it are complete; final once sealed */
     int64_t opened_mono_ms;
     uint64_t checksum; /* of record hi - 1 */

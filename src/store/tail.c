@@ -50,6 +50,67 @@ struct tail { /* the thread's own */
     uint32_t forgets; /* records in the open segment */
 };
 
+/* ---- sealing ---- */
+
+static int collect_watermarks(struct tail *t)
+{
+    struct novelty *n = &t->g->novelty;
+    for (uint32_t i = 0; i < n->floors_count; i++) {
+        struct novelty_floor *f = &n->floors[i];
+        if (f->newest_ms == f->noted_ms)
+            continue;
+        struct segment_watermark w = {f->environment, f->host, f->collector, f->newest_ms};
+        if (!VEC_PUSH(&t->open->watermarks, w))
+            return LT_ENOMEM;
+        f->noted_ms = f->newest_ms;
+    }
+    return 0;
+}
+
+/* Replay brings many records at once that cost a flush much; and a clear stands alone. */
+static bool is_full(const struct tail *t)
+{
+    return t->forgets >= FORGETS_A_SEGMENT || atomic_load(&t->open->clears) != SEGMENT_CLEARS_NONE;
+}
+
+static bool seal_due(const struct tail *t)
+{
+    const struct segment *s = t->open;
+    const struct store_config *config = &t->p->store->config;
+    if (atomic_load(&s->hi) == s->lo)
+        return false;
+    return atomic_load(&t->p->seal_now) || is_full(t) ||
+           atomic_load_explicit(&s->bytes, memory_order_relaxed) >= config->flush_bytes ||
+           clock_mono_ms() - s->opened_mono_ms >= config->flush_interval_ms;
+}
+
+static int seal(struct tail *t)
+{
+    struct partition *p = t->p;
+    struct segment *next = NULL;
+    int err = collect_watermarks(t);
+    if (err == 0)
+        segment_seal(t->open);
+    if (err == 0)
+        err = segment_create(atomic_load(&t->open->hi), t->g->catalogs, t->g->environments_count,
+                             &next);
+    if (err != 0)
+        return err;
+    pthread_mutex_lock(&p->lock);
+    if (VEC_PUSH(&p->segments, next)) {
+        t->open = next;
+        t->group = t->beat = NULL;
+        t->forgets = 0;
+    } else {
+        err = LT_ENOMEM;
+    }
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+    if (err != 0)
+        segment_unref(&next);
+    return err;
+}
+
 /* ---- one record ---- */
 
 static struct catalog *find_catalog(const struct tail *t, uint32_t environment)
@@ -252,6 +313,20 @@ static int apply_series(struct tail *t, uint64_t offset, const struct record *r)
     return err;
 }
 
+/* The segment of a clear holds nothing else, so that its flush empties the environment and puts
+ * nothing there. */
+static int apply_clear(struct tail *t)
+{
+    int err = atomic_load(&t->open->hi) != t->open->lo ? seal(t) : 0;
+    if (err == 0)
+        err = catalog_drop_all(t->catalog);
+    if (err != 0)
+        return err;
+    store_note_decides(t->p->store, t->catalog);
+    atomic_store(&t->open->clears, t->environment);
+    return 0;
+}
+
 static int apply_record(struct tail *t, uint64_t offset, const struct record *r)
 {
     bool changed;
@@ -272,6 +347,8 @@ static int apply_record(struct tail *t, uint64_t offset, const struct record *r)
     case RECORD_SERIES:
     case RECORD_DROP:
         return apply_series(t, offset, r);
+    case RECORD_CLEAR:
+        return apply_clear(t);
     case RECORD_NOOP:
         return 0;
     }
@@ -313,61 +390,6 @@ static int apply(struct tail *t, const struct log_record *in)
     atomic_store(&t->p->applied_ms, in->append_ms);
     atomic_store(&t->p->applied, in->offset + 1);
     return 0;
-}
-
-/* ---- sealing ---- */
-
-static int collect_watermarks(struct tail *t)
-{
-    struct novelty *n = &t->g->novelty;
-    for (uint32_t i = 0; i < n->floors_count; i++) {
-        struct novelty_floor *f = &n->floors[i];
-        if (f->newest_ms == f->noted_ms)
-            continue;
-        struct segment_watermark w = {f->environment, f->host, f->collector, f->newest_ms};
-        if (!VEC_PUSH(&t->open->watermarks, w))
-            return LT_ENOMEM;
-        f->noted_ms = f->newest_ms;
-    }
-    return 0;
-}
-
-static bool seal_due(const struct tail *t)
-{
-    const struct segment *s = t->open;
-    const struct store_config *config = &t->p->store->config;
-    if (atomic_load(&s->hi) == s->lo)
-        return false;
-    return atomic_load(&t->p->seal_now) || t->forgets >= FORGETS_A_SEGMENT ||
-           atomic_load_explicit(&s->bytes, memory_order_relaxed) >= config->flush_bytes ||
-           clock_mono_ms() - s->opened_mono_ms >= config->flush_interval_ms;
-}
-
-static int seal(struct tail *t)
-{
-    struct partition *p = t->p;
-    struct segment *next = NULL;
-    int err = collect_watermarks(t);
-    if (err == 0)
-        segment_seal(t->open);
-    if (err == 0)
-        err = segment_create(atomic_load(&t->open->hi), t->g->catalogs, t->g->environments_count,
-                             &next);
-    if (err != 0)
-        return err;
-    pthread_mutex_lock(&p->lock);
-    if (VEC_PUSH(&p->segments, next)) {
-        t->open = next;
-        t->group = t->beat = NULL;
-        t->forgets = 0;
-    } else {
-        err = LT_ENOMEM;
-    }
-    pthread_cond_broadcast(&p->changed);
-    pthread_mutex_unlock(&p->lock);
-    if (err != 0)
-        segment_unref(&next);
-    return err;
 }
 
 /* An open segment that is empty is as old as its first record will be. */
@@ -432,8 +454,7 @@ static int tail_turn(struct tail *t)
     int n = log_reader_next(p->store->config.log, p->reader, wait_ms(t), records, RECORDS_A_TURN);
     for (int i = 0; i < n; i++) {
         err = apply(t, &records[i]);
-        /* Replay brings many at once; a flush must not. */
-        if (err == 0 && t->forgets >= FORGETS_A_SEGMENT)
+        if (err == 0 && is_full(t))
             err = seal(t);
         if (err != 0)
             return err;

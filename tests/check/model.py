@@ -31,6 +31,12 @@ class Model:
             del points[at]
         return len(gone)
 
+    def clear(self):
+        """No point is left; names stay known, with their kinds."""
+        for points in self.series.values():
+            points.clear()
+        self.beats.clear()
+
     def values(self, series, from_ms, to_ms):
         """Those that count, in order of time: no NaN."""
         points = self.series.get(series, {})

@@ -1,4 +1,4 @@
-"""Random writes, deletions, flushes, compactions and crashes; what the server answers is exactly what a model of 40
+"""Random writes, deletions, clearings, flushes, compactions and crashes; what the server answers is exactly what a model of 40
 lines answers. At its end longtail-inspect derives all that is stored from the points again.
 
 Values are integers and quarters, so every sum is exact whatever its order. A run takes PROPERTY_SECONDS (default
@@ -54,6 +54,7 @@ step = st.one_of(
     st.tuples(st.just("write"), st.lists(pipeline, min_size=CONNECTIONS, max_size=CONNECTIONS)),
     delete,
     st.tuples(st.just("flush"), st.just(0)),
+    st.tuples(st.just("clear"), st.sampled_from(["FLUSHDB", "FLUSHALL"])),
     st.tuples(st.just("jobs"), st.sampled_from(["compact", "downsample"])),
     st.tuples(st.just("read"), st.integers(0, 1 << 30)),
     st.tuples(st.just("crash"), st.tuples(st.lists(harmless, min_size=CONNECTIONS, max_size=CONNECTIONS),
@@ -164,6 +165,11 @@ class World:
             assert not self.model.series.get(series), (series, reply)
         else:
             assert reply == self.model.delete(series, from_ms, to_ms), (series, from_ms, to_ms, reply)
+
+    def clear(self, command):
+        """Other examples' points too; they are over."""
+        assert self.connections[0].call(command) == "OK"
+        self.model.clear()
 
     # ---- jobs ----
 

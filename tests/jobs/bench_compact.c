@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "jobs/support_world.h"
+#include "port/storage_flush.h"
 #include "support_mariadb.h"
 
 #include <inttypes.h>

@@ -9,6 +9,7 @@
 
 #include "base/vec.h"
 #include "model/kind.h"
+#include "port/storage_flush.h"
 #include "support_random.h"
 
 #include <math.h>

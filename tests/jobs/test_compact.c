@@ -10,6 +10,7 @@
 #include "jobs/compact_write.h"
 #include "jobs/support_world.h"
 #include "model/kind.h"
+#include "port/storage_flush.h"
 #include "support_mariadb.h"
 #include "vector/rank.h"
 

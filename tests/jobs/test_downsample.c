@@ -9,6 +9,7 @@
 #include "jobs/choose.h"
 #include "jobs/support_day.h"
 #include "model/kind.h"
+#include "port/storage_flush.h"
 #include "support_mariadb.h"
 #include "vector/rollup.h"
 

@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "catalog/catalog.h"
 #include "mysql/support_storage.h"
+#include "port/storage_flush.h"
 #include "support_mariadb.h"
 
 #include <stdio.h>

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "mysql/support_runs.h"
 #include "mysql/support_storage.h"
+#include "port/storage_flush.h"
 #include "support_mariadb.h"
 
 #include <stdio.h>

@@ -10,6 +10,7 @@
 #include "base/vec.h"
 #include "model/kind.h"
 #include "mysql/mysql_storage.h"
+#include "port/storage_flush.h"
 #include "support_crash.h"
 
 #include <stdio.h>

@@ -9,6 +9,7 @@
 #include "mysql/mysql_storage.h"
 #include "mysql/support_proxy.h"
 #include "mysql/support_storage.h"
+#include "port/storage_flush.h"
 #include "support_mariadb.h"
 
 #include <mysql.h>

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "catalog/catalog.h"
 #include "mysql/support_storage.h"
+#include "port/storage_flush.h"
 
 #include <stdio.h>
 #include <stdlib.h>

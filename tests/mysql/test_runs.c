@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "mysql/support_manifest.h"
+#include "port/storage_flush.h"
 #include "port/storage_reads.h"
 
 #include <math.h>
@@ -358,6 +359,81 @@ static void test_two_runs_are_built_side_by_side(void **state)
     assert_int_equal(runs_tables(f), 0);
 }
 
+/* ---- clearing ---- */
+
+static void clear(struct fixture *f)
+{
+    struct storage_flush flush = flush_of(&f->progress, 1);
+    assert_int_equal(storage_flush_begin(f->s, &flush), 0);
+    assert_int_equal(storage_flush_clear(f->s, ENVIRONMENT), 0);
+    assert_int_equal(storage_flush_commit(f->s), 0);
+    f->progress.next = flush.hi;
+}
+
+/* A job is at work meanwhile: what it was building leaves too, and what it begins now, of runs that
+ * it has listed before, cannot enter. */
+static void test_a_clear_takes_all_runs_out(void **state)
+{
+    struct fixture *f = *state;
+    struct points points = {0};
+    assert_int_equal(flush_simple(f->s, &f->progress, 0, 10), 0);
+    assert_int_equal(close_runs(f, hour_range(0)), 1);
+    assert_int_equal(flush_simple(f->s, &f->progress, 100, 20), 0);
+    struct storage_run building = create(f, STORAGE_COMPACT, 60, hour_range(0));
+    building.sources = 2;
+    clear(f);
+    struct runs l = runs_list(f->s);
+    assert_int_equal(l.n, 3);
+    for (uint32_t i = 0; i < l.n; i++)
+        assert_int_equal(l.v[i].state, STORAGE_LEFT);
+    assert_int_equal(storage_runs_publish(f->s, &f->fence, ENVIRONMENT, &building, 1, NULL, 0),
+                     LT_EDIVERGED);
+    struct storage_run late = create(f, STORAGE_COMPACT, 60, hour_range(0));
+    for (late.sources = 1; late.sources <= 3; late.sources++)
+        assert_int_equal(storage_runs_publish(f->s, &f->fence, ENVIRONMENT, &late, 1, NULL, 0),
+                         LT_EDIVERGED);
+    /* What is written now has runs of its own, and those are built of as ever. */
+    assert_int_equal(flush_simple(f->s, &f->progress, 200, 5), 0);
+    (void)scan_all(f->s, 1, true, &points);
+    assert_int_equal(points.n, 5);
+    points_free(&points);
+    late.sources = 5;
+    assert_int_equal(storage_runs_publish(f->s, &f->fence, ENVIRONMENT, &late, 1, NULL, 0), 0);
+    for (uint64_t id = 1; id <= 3; id++)
+        assert_int_equal(storage_run_drop(f->s, &f->fence, ENVIRONMENT, id), 0);
+    assert_no_stray_tables(f);
+}
+
+/* A flush that does not commit has cleared nothing; a snapshot may be told before storage knows. */
+static void test_a_clear_is_its_flush(void **state)
+{
+    struct fixture *f = *state;
+    struct points points = {0};
+    assert_int_equal(flush_simple(f->s, &f->progress, 0, 10), 0);
+    struct storage_flush flush = flush_of(&f->progress, 1);
+    assert_int_equal(storage_flush_begin(f->s, &flush), 0);
+    assert_int_equal(storage_flush_clear(f->s, ENVIRONMENT), 0);
+    storage_flush_abort(f->s);
+    (void)scan_all(f->s, 1, true, &points);
+    assert_int_equal(points.n, 10);
+    uint64_t next;
+    uint32_t runs;
+    assert_int_equal(storage_snapshot_begin(f->r, ENVIRONMENT, PARTITION, &f->guard, &next), 0);
+    (void)storage_snapshot_runs(f->r, &runs);
+    assert_int_equal(runs, 1);
+    storage_snapshot_clear(f->r);
+    (void)storage_snapshot_runs(f->r, &runs);
+    assert_int_equal(runs, 0);
+    struct block_filter all = {.category = 1, .fresh = true, .to_ms = INT64_MAX};
+    assert_int_equal(storage_snapshot_scan(f->r, &all, points_visit, &points), 0);
+    assert_int_equal(points.n, 10);
+    storage_snapshot_end(f->r);
+    clear(f);
+    (void)scan_all(f->s, 1, true, &points);
+    assert_int_equal(points.n, 10);
+    points_free(&points);
+}
+
 /* ---- publishing ---- */
 
 /* An arrival run made again: (lo, order) are kept. */
@@ -647,6 +723,8 @@ int main(void)
         RUNS(test_rows_of_a_compact_run_are_stored),
         RUNS(test_only_small_tables_are_compressed_by_page),
         RUNS(test_two_runs_are_built_side_by_side),
+        RUNS(test_a_clear_takes_all_runs_out),
+        RUNS(test_a_clear_is_its_flush),
         RUNS(test_an_arrival_run_is_rewritten),
         RUNS(test_publish_moves_all_or_nothing),
         RUNS(test_a_snapshot_keeps_its_runs),

@@ -10,6 +10,7 @@
 #include "model/kind.h"
 #include "mysql/mysql_storage.h"
 #include "mysql/support_storage.h"
+#include "port/storage_flush.h"
 #include "support_mariadb.h"
 #include "support_random.h"
 

@@ -318,6 +318,9 @@ static void test_golden_files(void **state)
     assert_int_equal(
         record_write_items(&out, RECORD_FORGET, 2, 1000, INT64_MAX, UINT32_MAX, items + 3, 1), 0);
     expect_golden(f, GOLDEN "forget-2.bin", buffer_slice(&out));
+    buffer_reset(&out, 65536);
+    assert_int_equal(record_write_clear(&out, 2, 1000), 0);
+    expect_golden(f, GOLDEN "clear-2.bin", buffer_slice(&out));
     buffer_fini(&out);
 }
 

@@ -19,6 +19,7 @@
 #include "jobs/job.h"
 #include "mysql/mysql_storage.h"
 #include "port/storage.h"
+#include "port/storage_flush.h"
 #include "port/storage_reads.h"
 #include "port/storage_runs.h"
 #include "tool.h"
