@@ -7,6 +7,7 @@ import redis
 
 from check.database import Database
 from check.inspect import verify
+from check.wait import flushed, wait_for
 
 HOUR = 3600
 KEY = "db1/host.queries.c.{:016x}.time_us"
@@ -42,13 +43,6 @@ def everything(client):
     return client.dbsize(), sorted(client.keys()), repr(topq), repr(buckets)
 
 
-def wait_for(what, done, limit_s=20):
-    end = time.monotonic() + limit_s
-    while not done():
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
-
-
 def runs(client, job):
     start = begin_s() // 86400 * 86400
     try:
@@ -61,7 +55,7 @@ def runs(client, job):
 
 def jobs_done(client):
     """All that was written is in observation rows, and its day in minutes and hours."""
-    time.sleep(0.3)  # flushed
+    flushed(client)
     for job in ("compact", "downsample"):
         wait_for(job, lambda: runs(client, job))
     time.sleep(0.7)
@@ -93,7 +87,7 @@ def test_a_wrong_word_deletes_nothing(longtaild):
 
 def test_one_pipeline_has_one_order(longtaild):
     """Before, between and behind, without waiting: the order of the commands decides."""
-    server = longtaild()
+    server = longtaild(**FAST)
     start = begin_s() * 1000
     with server.client().pipeline(transaction=False) as pipe:
         for turn in range(20):
@@ -106,6 +100,7 @@ def test_one_pipeline_has_one_order(longtaild):
         at, seen, ok, exists = replies[4 * turn:4 * turn + 4]
         assert at == start + turn and [(t, float(v)) for t, v in seen] == [(at, turn)]
         assert ok in ("OK", True) and exists == 0
+    flushed(server.client())
 
 
 def test_multi(longtaild):
@@ -129,7 +124,7 @@ def test_stored_and_compacted_points_go_and_their_tables_too(longtaild):
     write(client, [3], value=9, seconds=1)
     after = everything(client)
     assert after[:2] == (1, [KEY.format(3)])
-    time.sleep(0.5)  # flushed
+    flushed(client)
     assert everything(client) == after
     jobs_done(client)
     assert everything(client) == after
@@ -140,13 +135,13 @@ def test_stored_and_compacted_points_go_and_their_tables_too(longtaild):
 def test_a_policy_folds_with_nothing_that_is_gone(longtaild):
     client = longtaild(**FAST).client()
     client.execute_command("TS.ADD", KEY.format(1), 1000, 7)
-    time.sleep(0.4)  # stored
+    flushed(client)
     client.execute_command("FLUSHDB")
     client.execute_command("TS.ADD", KEY.format(1), 1000, 2, "ON_DUPLICATE", "SUM")
     client.execute_command("TS.ADD", KEY.format(2), 1000, 2, "ON_DUPLICATE", "FIRST")
     for _ in range(2):
         assert points(client, 1) == points(client, 2) == [(1000, 2)]
-        time.sleep(0.4)
+        flushed(client)
 
 
 @pytest.mark.parametrize("log", ["local", "kafka"])
@@ -200,7 +195,7 @@ def test_while_mariadb_is_away(private_stack, longtaild):
     server = longtaild(stack=stack, **FAST)
     client = server.client()
     write(client, [1])
-    time.sleep(0.5)
+    flushed(client)
     stack.mariadb.process.kill()
     client.execute_command("FLUSHDB")
     write(client, [2], seconds=1)
@@ -209,7 +204,7 @@ def test_while_mariadb_is_away(private_stack, longtaild):
     assert "1".rjust(16, "0") not in repr(reply) and "2".rjust(16, "0") in repr(reply)
     stack.mariadb.start(print)
     wait_for("stored", lambda: readable(client) == [KEY.format(2)])
-    time.sleep(1)
+    flushed(client)
     assert client.keys() == [KEY.format(2)]
 
 

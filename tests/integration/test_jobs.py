@@ -8,11 +8,11 @@ import pytest
 import redis
 
 from check.database import Database
+from check.wait import flushed, wait_for
 
 HOUR = 3600
 DAY = 86400
 QUICK = {"flush_interval": "50ms", "jobs_interval": "50ms", "compact_grace": "0s", "compact_late": "200ms"}
-WAIT_S = 60
 
 
 def day_of(days_ago):
@@ -25,13 +25,6 @@ def jobs(client):
     lines = [dict(zip(line[::2], line[1::2])) if isinstance(line, list) else line
              for line in client.execute_command("JOBS")]
     return {line["name"]: line for line in lines}
-
-
-def wait_for(what, condition, limit_s=WAIT_S):
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not in {limit_s} s: {what}"
-        time.sleep(0.05)
 
 
 def owned(client):
@@ -53,18 +46,6 @@ def write(client, begin, hours, seed=1, points=300):
             at = begin + hour * HOUR + chance.randrange(HOUR)
             words += [f"{host}/host.queries.c.{item}.time_us", at * 1000, chance.randrange(1, 1000)]
         client.execute_command("TS.MADD", *words)
-
-
-def partition(client, name):
-    lines = client.execute_command("STATUS", "partition")
-    return int(dict(line.split(": ", 1) for line in lines if ": " in line)[name])
-
-
-def flushed(client):
-    """All that this client wrote is in the tables."""
-    client.execute_command("CATEGORY", "LIST")  # waits until the head has it
-    applied = partition(client, "applied_offset")
-    wait_for("a flush", lambda: partition(client, "stored_offset") >= applied)
 
 
 def answers(client, begin, hours):
