@@ -72,5 +72,23 @@ def node(name):
     return build
 
 
+def jedis(scratch):
+    jars, build = f"{fetch('jedis')}/jars/*", folder(scratch, "jedis")
+    sh(["javac", "-d", build, "-cp", jars, os.path.join(CLIENTS, "jedis/Story.java")])
+    return [Telling("jedis", ["java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{build}:{jars}", "Story"])]
+
+
+def redis_rs(scratch):
+    package, build = fetch("redis-rs"), folder(scratch, "redis-rs")
+    for part in ("Cargo.toml", "Cargo.lock"):
+        shutil.copy(f"{package}/{part}", build)
+    os.makedirs(f"{build}/src")
+    shutil.copy(os.path.join(CLIENTS, "redis-rs/story.rs"), f"{build}/src/main.rs")
+    vendored = ["--config", 'source.crates-io.replace-with="fetched"', "--config", f'source.fetched.directory="{package}/registry"']
+    sh(["cargo", "build", "--quiet", "--locked", "--offline", *vendored], cwd=build)
+    return [Telling("redis-rs", [f"{build}/target/debug/story"])]
+
+
 BUILDERS = {"redis-py": redis_py, "hiredis": hiredis, "go-redis": go_redis,
-            "node-redis": node("node-redis"), "ioredis": node("ioredis")}
+            "node-redis": node("node-redis"), "ioredis": node("ioredis"),
+            "jedis": jedis, "redis-rs": redis_rs}
