@@ -32,8 +32,6 @@ static const char *advice_for(struct slice word)
          "sadd "
          "smembers zadd zrange xadd xrange setex setnx getset ",
          "every key is a time series: TS.ADD key * value stores, TS.GET key reads"},
-        {" expire pexpire expireat pexpireat persist ",
-         "points expire, not keys: TS.ALTER key RETENTION ms says when"},
         {" rename renamenx copy move ",
          "a series' name is its place: DEL key removes one, with all its points"},
         {" watch unwatch ",

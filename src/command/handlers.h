@@ -13,6 +13,9 @@ void write_reply_not_stored(struct resp_writer w, const struct log_report *repor
                             bool repeat_is_harmless);
 void write_reply_refused(struct resp_writer w, const struct option_set *options, int err);
 
+/* A point of a series that is to be refused where its time is there already. */
+void write_reply_blocks(struct resp_writer w);
+
 /* A deferred write that ingest refused at once: replies and sends. */
 void write_refused(struct command_call *call, struct slot *slot, int err);
 

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "command/read_request.h"
 
 #include "command_table.h"
@@ -5,7 +6,8 @@
 #include <inttypes.h>
 
 /* The commands of Redis that ask about keys, whatever their type: EXISTS TYPE TTL PTTL EXPIRETIME
- * PEXPIRETIME MEMORY USAGE OBJECT ENCODING. A key is there while its series has a point. */
+ * PEXPIRETIME MEMORY USAGE OBJECT ENCODING. A key is there while its series is declared or has a
+ * point. */
 
 enum {
     EXISTS_KEYS_MAX = 1000,
@@ -57,18 +59,75 @@ void keys_type(struct command_call *call)
     ask(call, "TYPE", call->argv + 1, 1, render_type);
 }
 
-/* ---- TTL and its kin: no series expires as a whole, its points do ---- */
+/* ---- TTL and its kin: the series' retention (expire.c) ---- */
+
+enum { NO_EXPIRY = -1, NO_KEY = -2 };
+
+static int64_t ttl_ms(const union query_result *result)
+{
+    const struct result_key *key = &result->keys.keys[0];
+    if (!key->known)
+        return NO_KEY;
+    return key->settings.retention_ms > 0 ? key->settings.retention_ms : NO_EXPIRY;
+}
+
+static int64_t to_seconds(int64_t ms)
+{
+    return ms / 1000 + (ms % 1000 >= 500);
+}
+
+/* A point that comes now leaves then, if others go on coming. */
+static int64_t expires_ms(int64_t ttl)
+{
+    int64_t now_ms = clock_wall_ms();
+    return ttl > INT64_MAX - now_ms ? INT64_MAX : ttl + now_ms;
+}
 
 static void render_ttl(struct resp_writer w, const union query_result *result,
                        enum render_format format)
 {
-    enum { NO_EXPIRY = -1, NO_KEY = -2 };
-    resp_integer(w, result->keys.keys[0].known ? NO_EXPIRY : NO_KEY);
+    int64_t ttl = ttl_ms(result);
+    resp_integer(w, ttl > 0 ? to_seconds(ttl) : ttl);
+}
+
+static void render_pttl(struct resp_writer w, const union query_result *result,
+                        enum render_format format)
+{
+    resp_integer(w, ttl_ms(result));
+}
+
+static void render_expiretime(struct resp_writer w, const union query_result *result,
+                              enum render_format format)
+{
+    int64_t ttl = ttl_ms(result);
+    resp_integer(w, ttl > 0 ? to_seconds(expires_ms(ttl)) : ttl);
+}
+
+static void render_pexpiretime(struct resp_writer w, const union query_result *result,
+                               enum render_format format)
+{
+    int64_t ttl = ttl_ms(result);
+    resp_integer(w, ttl > 0 ? expires_ms(ttl) : ttl);
 }
 
 void keys_ttl(struct command_call *call)
 {
     ask(call, "TTL", call->argv + 1, 1, render_ttl);
+}
+
+void keys_pttl(struct command_call *call)
+{
+    ask(call, "PTTL", call->argv + 1, 1, render_pttl);
+}
+
+void keys_expiretime(struct command_call *call)
+{
+    ask(call, "EXPIRETIME", call->argv + 1, 1, render_expiretime);
+}
+
+void keys_pexpiretime(struct command_call *call)
+{
+    ask(call, "PEXPIRETIME", call->argv + 1, 1, render_pexpiretime);
 }
 
 /* ---- MEMORY, OBJECT ---- */

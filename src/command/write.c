@@ -3,7 +3,11 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/number.h"
+#include "catalog/declared.h"
+#include "command/add.h"
 #include "command/handlers.h"
+#include "command/policy.h"
+#include "command/series_options.h"
 #include "command_table.h"
 #include "model/name.h"
 
@@ -294,54 +298,39 @@ static const char *parse_ts_point(const struct slice *args, int64_t now_ms,
     return NULL;
 }
 
-/* False: the reply is composed. */
-static bool parse_policy(struct command_call *call, const struct slice *text, enum policy *policy)
+void write_reply_blocks(struct resp_writer w)
 {
-    if (text != NULL && policy_parse(*text, policy) == 0)
-        return true;
-    resp_error_printf(call->reply,
-                      "ERR TSDB: %s, expected LAST, FIRST, MIN, MAX or SUM; nothing is stored",
-                      text != NULL && slice_ieq_str(*text, "BLOCK")
-                          ? "ON_DUPLICATE BLOCK is not taken by this version"
-                          : "Unknown ON_DUPLICATE policy");
-    return false;
+    resp_error(w,
+               SLICE_LIT("ERR TSDB: DUPLICATE_POLICY BLOCK is not taken by this version, expected "
+                         "LAST, FIRST, MIN, MAX or SUM; nothing is stored"));
 }
 
-/* False: the reply is composed. What this version does not do is refused, never ignored. */
-static bool parse_add_options(struct command_call *call, enum policy *policy)
+/* Is the series declared, as far as this process knows? */
+static bool is_declared(const struct command_call *call, const struct record_point *point)
 {
-    for (uint32_t i = 4; i < call->argc; i += 2) {
-        struct slice option = call->argv[i];
-        if (!slice_ieq_str(option, "ON_DUPLICATE")) {
-            resp_error_printf(call->reply,
-                              "ERR TSDB: TS.ADD in this version takes ON_DUPLICATE and no other "
-                              "option, got '%.*s'; nothing is stored",
-                              (int)(option.n > 64 ? 64 : option.n), option.p);
-            return false;
-        }
-        if (!parse_policy(call, i + 1 < call->argc ? &call->argv[i + 1] : NULL, policy))
-            return false;
-    }
-    return true;
+    const struct command_deps *deps = call->deps;
+    struct catalog_declared declared;
+    struct catalog *catalog =
+        deps->catalog == NULL ? NULL : deps->catalog(deps->catalog_arg, call->environment->id);
+    bool found =
+        catalog != NULL && catalog_declared(catalog, point->host, point->metric, &declared);
+    catalog_unref(&catalog);
+    return found;
 }
 
-void write_ts_add(struct command_call *call)
+static void add_point(struct command_call *call, const struct record_point *point,
+                      enum duplicate duplicate, bool relative)
 {
-    struct record_point point;
-    bool relative = false;
-    uint32_t taken;
-    enum policy policy = POLICY_LAST;
-    const char *wrong = parse_ts_point(call->argv + 1, clock_wall_ms(), &point, &relative);
-    if (wrong != NULL) {
-        resp_error(call->reply, slice_str(wrong));
-        return;
-    }
-    if (!parse_add_options(call, &policy))
-        return;
     struct ingest *ingest = call->deps->ingest;
+    enum policy policy;
+    uint32_t taken;
+    if (!policy_of(duplicate, &policy)) {
+        write_reply_blocks(call->reply);
+        return;
+    }
     int err = ingest_begin(ingest, call->environment);
     if (err == 0) {
-        err = ingest_points(ingest, false, policy, &point, 1, &taken);
+        err = ingest_points(ingest, false, policy, point, 1, &taken);
         if (err != 0)
             ingest_abort(ingest);
     }
@@ -349,6 +338,40 @@ void write_ts_add(struct command_call *call)
         write_reply_refused(call->reply, call->deps->options, err);
     else
         end_write(call, relative || policy == POLICY_SUM ? add_relative_done : add_done);
+}
+
+/* Options that declare are for a series that is new; for another they say nothing. */
+static void add_with_options(struct command_call *call, const struct record_point *point,
+                             enum duplicate declared, bool relative)
+{
+    struct series_options options;
+    if (!series_options_parse(call, 4, SERIES_OPTIONS_ENCODING | SERIES_OPTIONS_ON_DUPLICATE,
+                              &options))
+        return;
+    if (options.settings.given != 0 && !is_declared(call, point))
+        add_declaring(call, &options, point, relative);
+    else
+        add_point(call, point,
+                  options.on_duplicate != DUPLICATE_DEFAULT ? options.on_duplicate : declared,
+                  relative);
+}
+
+void write_ts_add(struct command_call *call)
+{
+    struct record_point point;
+    bool relative = false;
+    const char *wrong = parse_ts_point(call->argv + 1, clock_wall_ms(), &point, &relative);
+    if (wrong != NULL) {
+        resp_error(call->reply, slice_str(wrong));
+        return;
+    }
+    struct catalog *catalog = policy_begin(call);
+    enum duplicate declared = policy_declared(catalog, &point);
+    catalog_unref(&catalog);
+    if (LIKELY(call->argc == 4))
+        add_point(call, &point, declared, relative);
+    else
+        add_with_options(call, &point, declared, relative);
 }
 
 /* TS.MADD answers point by point. Where all points are good, and that is the hot path, the reply
@@ -385,6 +408,7 @@ struct madd {
     struct mixed *mixed; /* made at the first bad point */
     uint32_t written;
     bool relative;
+    struct catalog *declared; /* policy_begin */
 };
 
 static bool note_bad_point(struct command_call *call, struct madd *madd, uint32_t i,
@@ -401,6 +425,7 @@ static bool note_bad_point(struct command_call *call, struct madd *madd, uint32_
     return true;
 }
 
+static const char madd_blocks[] = "ERR TSDB: DUPLICATE_POLICY BLOCK is not taken by this version";
 static const char madd_full[] =
     "ERR TSDB: a new item is refused: the environment has all that it may have (items-max); those "
     "that are not seen any more are forgotten in time, or raise the limit";
@@ -409,16 +434,33 @@ static const char madd_full[] =
 struct madd_chunk {
     uint32_t n;
     uint32_t number[INGEST_POINTS_AT_ONCE];
+    enum policy policies[INGEST_POINTS_AT_ONCE]; /* where some are declared */
     struct record_point points[INGEST_POINTS_AT_ONCE];
 };
+
+/* How many points from `first` on have the same policy. */
+static uint32_t same_policy(const struct madd *madd, const struct madd_chunk *chunk, uint32_t first,
+                            enum policy *out)
+{
+    uint32_t end = first + 1;
+    *out = POLICY_LAST;
+    if (LIKELY(madd->declared == NULL))
+        return chunk->n - first;
+    *out = chunk->policies[first];
+    while (end < chunk->n && chunk->policies[end] == *out)
+        end++;
+    return end - first;
+}
 
 /* 0, or why the command as a whole is refused. */
 static int madd_hand_over(struct command_call *call, struct madd *madd, struct madd_chunk *chunk)
 {
     uint32_t done = 0, taken;
     while (done < chunk->n) {
-        int err = ingest_points(call->deps->ingest, false, POLICY_LAST, chunk->points + done,
-                                chunk->n - done, &taken);
+        enum policy policy;
+        uint32_t count = same_policy(madd, chunk, done, &policy);
+        int err =
+            ingest_points(call->deps->ingest, false, policy, chunk->points + done, count, &taken);
         done += taken;
         madd->written += taken;
         if (err == LT_EFULL && note_bad_point(call, madd, chunk->number[done], madd_full))
@@ -428,6 +470,18 @@ static int madd_hand_over(struct command_call *call, struct madd *madd, struct m
     }
     chunk->n = 0;
     return 0;
+}
+
+/* NULL, or the point's error. */
+static const char *madd_policy(struct madd *madd, struct madd_chunk *chunk)
+{
+    enum policy *policy = &chunk->policies[chunk->n];
+    if (LIKELY(madd->declared == NULL))
+        return NULL;
+    if (!policy_of(policy_declared(madd->declared, &chunk->points[chunk->n]), policy))
+        return madd_blocks;
+    madd->relative |= *policy == POLICY_SUM;
+    return NULL;
 }
 
 /* As above. */
@@ -440,6 +494,8 @@ static int madd_points(struct command_call *call, struct madd *madd)
     for (uint32_t i = 0; i < count; i++) {
         const char *wrong = parse_ts_point(call->argv + 1 + (size_t)i * 3, now_ms,
                                            &chunk.points[chunk.n], &madd->relative);
+        if (wrong == NULL)
+            wrong = madd_policy(madd, &chunk);
         if (UNLIKELY(wrong != NULL)) {
             if (!note_bad_point(call, madd, i, wrong))
                 return LT_ENOMEM;
@@ -490,7 +546,9 @@ void write_ts_madd(struct command_call *call)
         write_reply_refused(call->reply, call->deps->options, err);
         return;
     }
+    madd.declared = policy_begin(call);
     err = madd_points(call, &madd);
+    catalog_unref(&madd.declared);
     if (err == 0 && madd.written > 0 && madd.mixed != NULL) {
         madd_end_mixed(call, &madd);
         return;

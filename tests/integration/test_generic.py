@@ -222,7 +222,6 @@ def test_wait_comes_after_the_writes(client):
     ("publish news x", "there are no channels here"),
     ("SET a 1", "every key is a time series: TS.ADD"),
     ("RENAME h/app.a h/app.b", "a series' name is its place"),
-    ("EXPIRE h/app.a 10", "TS.ALTER key RETENTION"),
     ("CLUSTER SLOTS", "there is no cluster here"),
     ("BGSAVE", "in the log already"),
 ])

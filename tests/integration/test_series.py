@@ -230,6 +230,132 @@ def test_limits_of_del(lone):
     assert "expected host/metric" in error(lone, "DEL", "k", "h/")
 
 
+# ---- TS.ADD with options, and what a declaration says about writes ----
+
+
+def points(client, key):
+    return [(at, float(value)) for at, value in client.execute_command("TS.RANGE", key, "-", "+")]
+
+
+def test_add_declares_what_is_new(client):
+    assert client.execute_command("TS.ADD", KEY, T, 1, "RETENTION", 100000, "CHUNK_SIZE", 128, "ENCODING", "UNCOMPRESSED",
+                                  "DUPLICATE_POLICY", "SUM", "ON_DUPLICATE", "MAX", "LABELS", "a", "b") == T
+    assert settings(client, KEY) == DEFAULTS | {"retentionTime": 100000, "chunkSize": 128, "chunkType": "uncompressed",
+                                                "duplicatePolicy": "sum", "labels": {"a": "b"}}
+    assert client.execute_command("TS.ADD", KEY, T + 1, 2, "RETENTION", 5, "LABELS", "a", "c") == T + 1
+    assert info(client, KEY)["labels"] == {"a": "b"} and info(client, KEY)["retentionTime"] == 100000
+    assert points(client, KEY) == [(T, 1), (T + 1, 2)]
+
+
+def test_add_with_options_of_a_series_that_has_points(client):
+    client.execute_command("TS.ADD", KEY, T, 1)
+    client.execute_command("TS.ADD", KEY, T, 5, "DUPLICATE_POLICY", "SUM", "LABELS", "a", "b")
+    assert settings(client, KEY) == DEFAULTS and points(client, KEY) == [(T, 5)]
+    client.execute_command("TS.DEL", KEY, "-", "+")
+    assert client.exists(KEY) == 1, "it was declared, with nothing in it"
+
+
+@pytest.mark.parametrize("policy, expected", [("FIRST", 5), ("LAST", 3), ("MIN", 3), ("MAX", 8), ("SUM", 16)])
+def test_the_policy_of_a_series(client, policy, expected):
+    client.execute_command("TS.CREATE", KEY, "DUPLICATE_POLICY", policy)
+    client.execute_command("TS.ADD", KEY, T, 5)
+    assert client.execute_command("TS.MADD", KEY, T, 8, "other.x", T, 1, "other.x", T, 2, KEY, T, 3) == [T] * 4
+    assert points(client, KEY) == [(T, expected)] and points(client, "other.x") == [(T, 2)]
+    client.execute_command("TS.ADD", KEY, T, 100, "ON_DUPLICATE", "LAST")
+    assert points(client, KEY) == [(T, 100)]
+    client.execute_command("TS.ALTER", KEY, "DUPLICATE_POLICY", "LAST")
+    client.execute_command("TS.MADD", KEY, T, 1)
+    assert points(client, KEY) == [(T, 1)]
+
+
+def test_the_policy_holds_from_the_reply_on(client):
+    for i in range(30):
+        key = f"db/app.n{i}x"
+        client.execute_command("TS.ADD", key, T, 1, "DUPLICATE_POLICY", "SUM")
+        client.execute_command("TS.ADD", key, T, 2)
+        assert points(client, key) == [(T, 3)]
+        client.execute_command("DEL", key)
+        client.execute_command("TS.ADD", key, T, 1)
+        client.execute_command("TS.ADD", key, T, 2)
+        assert points(client, key) == [(T, 2)]
+
+
+def test_the_policy_holds_after_a_restart(longtaild):
+    server = longtaild(flush_interval="50ms")
+    server.client().execute_command("TS.CREATE", KEY, "DUPLICATE_POLICY", "SUM")
+    server.client().execute_command("TS.ADD", KEY, T, 1)
+    server.kill9()
+    server.start()
+    client = server.client()
+    points(client, KEY)  # the catalog is loaded
+    client.execute_command("TS.ADD", KEY, T, 2)
+    assert points(client, KEY) == [(T, 3)]
+
+
+def test_errors_of_add_store_nothing(lone):
+    for words in (("CHUNK_SIZE", 7), ("LABELS", "a", ""), ("RETENTION", "x"), ("ON_DUPLICATE", "x"), ("DUPLICATE_POLICY", "x")):
+        assert error(lone, "TS.ADD", KEY, T, 1, *words).startswith("TSDB: ")
+        assert lone.exists(KEY) == 0
+
+
+def test_what_telegraf_sends(client):
+    """Points with their tags, and a time to live with each, in one pipeline; thrice, as often as it flushes."""
+    for turn in range(3):
+        pipe = client.pipeline(transaction=False)
+        for i in range(40):
+            key = f"cpu_usage_{i}"
+            pipe.execute_command("TS.ADD", key, T + turn, i, "LABELS", "host", f"h{i % 3}", "cpu", f"cpu{i}")
+            pipe.expire(key, 3600)
+        assert pipe.execute() == [T + turn, 1] * 40
+    assert settings(client, "cpu_usage_7") == DEFAULTS | {"retentionTime": 3600000, "labels": {"host": "h1", "cpu": "cpu7"}}
+    assert points(client, "cpu_usage_7") == [(T, 7), (T + 1, 7), (T + 2, 7)]
+    assert len(client.execute_command("TS.QUERYINDEX", "host=h1")) == 13
+
+
+# ---- EXPIRE, PERSIST, TTL ----
+
+
+def test_a_time_to_live_is_a_retention(client):
+    client.execute_command("TS.ADD", KEY, T, 1)
+    assert client.ttl(KEY) == -1 and client.pttl(KEY) == -1 and client.ttl("no/such") == -2 and client.persist(KEY) == 0
+    assert client.expire(KEY, 100) == 1 and client.expire("no/such", 100) == 0 and client.persist("no/such") == 0
+    assert client.ttl(KEY) == 100 and client.pttl(KEY) == 100000 and info(client, KEY)["retentionTime"] == 100000
+    now = time.time()
+    assert abs(client.execute_command("EXPIRETIME", KEY) - now - 100) < 30
+    assert abs(client.execute_command("PEXPIRETIME", KEY) / 1000 - now - 100) < 30
+    assert client.pexpire(KEY, 1600) == 1 and client.ttl(KEY) == 2 and client.pttl(KEY) == 1600
+    assert client.expireat(KEY, int(now) + 1000) == 1 and 900 < client.ttl(KEY) <= 1000
+    assert client.pexpireat(KEY, int(now * 1000) + 2000000) == 1 and 1900 < client.ttl(KEY) <= 2000
+    assert client.persist(KEY) == 1 and client.ttl(KEY) == -1 and client.persist(KEY) == 0
+    assert points(client, KEY) == [(T, 1)]
+
+
+@pytest.mark.parametrize("before, condition, seconds, answer", [
+    (0, "NX", 10, 1), (50, "NX", 10, 0), (0, "XX", 10, 0), (50, "XX", 10, 1), (50, "GT", 60, 1), (50, "GT", 50, 0),
+    (0, "GT", 60, 0), (50, "LT", 40, 1), (50, "LT", 60, 0), (0, "LT", 60, 1), (50, "nx", 10, 0)])
+def test_conditions_of_expire(lone, before, condition, seconds, answer):
+    lone.execute_command("TS.CREATE", KEY, "RETENTION", before * 1000)
+    assert lone.execute_command("EXPIRE", KEY, seconds, condition) == answer
+    assert lone.ttl(KEY) == (seconds if answer else before or -1)
+
+
+def test_a_time_that_has_passed_deletes(client):
+    for words in (("EXPIRE", KEY, 0), ("PEXPIRE", KEY, -5), ("EXPIREAT", KEY, 1000), ("PEXPIREAT", KEY, 1)):
+        client.execute_command("TS.ADD", KEY, T, 1)
+        assert client.execute_command(*words) == 1 and client.exists(KEY) == 0
+        assert client.execute_command(*words) == 0
+
+
+@pytest.mark.parametrize("words, expected", [
+    (("EXPIRE", KEY, "soon"), "value is not an integer"), (("EXPIRE", KEY, 1 << 62), "invalid expire time in 'expire'"),
+    (("EXPIRE", KEY, 1, "YY"), "Unsupported option YY: expected NX"), (("EXPIRE", KEY, 1, "NX", "XX"), "Unsupported option"),
+    (("EXPIRE", "h/", 1), "bad key 'h/': expected host/metric"), (("PERSIST", "h/"), "bad key 'h/'")])
+def test_errors_of_expire(lone, words, expected):
+    lone.execute_command("TS.CREATE", KEY)
+    assert expected in error(lone, *words)
+    assert lone.ttl(KEY) == -1
+
+
 # ---- order and durability ----
 
 

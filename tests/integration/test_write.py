@@ -129,10 +129,10 @@ BAD_POINTS = [
     (("h/", 1, 1), "TSDB: invalid key"),
     ((LONG, 1, 1), "TSDB: invalid key"),
     ((LONG + "/x", 1, 1), "TSDB: invalid key"),
-    (("x", 1, 1, "RETENTION", 5), "RETENTION"),
-    (("x", 1, 1, "LABELS", "a", "b"), "LABELS"),
+    (("x", 1, 1, "RETENTION", -5), "TSDB: Couldn't parse RETENTION"),
+    (("x", 1, 1, "LABELS", "a", ""), "TSDB: Couldn't parse LABELS"),
     (("x", 1, 1, "ON_DUPLICATE"), "ON_DUPLICATE"),
-    (("x", 1, 1, "ON_DUPLICATE", "avg"), "expected LAST, FIRST, MIN, MAX or SUM"),
+    (("x", 1, 1, "ON_DUPLICATE", "avg"), "expected BLOCK, LAST, FIRST, MIN, MAX or SUM"),
     (("x", 1, 1, "ON_DUPLICATE", "BLOCK"), "BLOCK is not taken by this version"),
 ]
 
