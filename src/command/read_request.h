@@ -57,7 +57,10 @@ typedef void read_render(struct resp_writer w, const union query_result *result,
 void read_submit(struct command_call *call, struct query_spec *spec, read_render *render,
                  enum render_format format);
 
-/* The same; render gets context, which came from malloc and is freed with the request. */
+/* Rows of points or buckets: an array of [time, value, value ...]. */
+void read_put_rows(struct resp_writer w, const struct result_sample_rows *rows);
+
+/* As read_submit; render gets context, which came from malloc and is freed with the request. */
 typedef void read_render_with(struct resp_writer w, const union query_result *result,
                               const void *context);
 void read_submit_with(struct command_call *call, struct query_spec *spec, read_render_with *render,

@@ -7,12 +7,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* TS.RANGE TS.REVRANGE TS.NRANGE TS.NREVRANGE, as RedisTimeSeries' clients expect them. */
+/* TS.RANGE TS.REVRANGE TS.NRANGE TS.NREVRANGE TS.READ, as RedisTimeSeries' clients expect them. */
 
 /* ---- replies ---- */
 
-/* time, value, value ... */
-static void put_rows(struct resp_writer w, const struct result_sample_rows *rows)
+void read_put_rows(struct resp_writer w, const struct result_sample_rows *rows)
 {
     resp_array(w, rows->count);
     for (uint32_t i = 0; i < rows->count; i++) {
@@ -36,6 +35,12 @@ static void put_joined(struct resp_writer w, const struct result_sample_rows *ro
     }
 }
 
+static void render_read(struct resp_writer w, const union query_result *result,
+                        enum render_format format)
+{
+    read_put_rows(w, &result->samples.series[0].rows);
+}
+
 static void put_no_key(struct resp_writer w, struct slice key)
 {
     resp_error_printf(w, "ERR TSDB: the key does not exist: '%.*s'", READ_QUOTE(key));
@@ -54,7 +59,7 @@ static void render_samples(struct resp_writer w, const union query_result *resul
     if (samples->joined.columns > 0)
         put_joined(w, &samples->joined);
     else
-        put_rows(w, &samples->series[0].rows);
+        read_put_rows(w, &samples->series[0].rows);
 }
 
 /* ---- a key that does not exist comes before arguments that are wrong ---- */
@@ -165,4 +170,83 @@ void read_ts_nrange(struct command_call *call)
 void read_ts_nrevrange(struct command_call *call)
 {
     read_joined(call, &(struct way){"TS.NREVRANGE", true, true});
+}
+
+/* ---- TS.READ key timestamp [BLOCK milliseconds min_count] [MAX_COUNT max_count] ---- */
+
+static bool take_cursor(struct read_args *args, struct samples_spec *samples)
+{
+    struct slice text = args->call->argv[args->at++];
+    samples->last_ms = INT64_MAX;
+    if (slice_eq_str(text, "-"))
+        return true;
+    if (slice_eq_str(text, "+") || slice_eq_str(text, "$")) {
+        samples->cursor = text.p[0] == '+' ? SAMPLES_FROM_LAST : SAMPLES_AFTER_LAST;
+        return true;
+    }
+    if (number_parse_i64(text, &samples->from_ms) == 0 && samples->from_ms >= 0)
+        return true;
+    resp_error_printf(args->call->reply,
+                      "ERR TSDB: invalid timestamp '%.*s': expected Unix milliseconds, -, + or $",
+                      READ_QUOTE(text));
+    return false;
+}
+
+static bool take_number(struct read_args *args, const char *name, int64_t min, int64_t *out)
+{
+    struct slice text = args->call->argv[args->at++];
+    if (number_parse_i64(text, out) == 0 && *out >= min)
+        return true;
+    resp_error_printf(args->call->reply,
+                      "ERR TSDB: invalid %s '%.*s': expected an integer of at least %" PRId64, name,
+                      READ_QUOTE(text), min);
+    return false;
+}
+
+/* False: an error is composed. Nothing may stand there that is not asked for. */
+static bool take_read_option(struct read_args *args, struct samples_spec *samples)
+{
+    struct command_call *call = args->call;
+    int64_t n;
+    if (samples->points_min == 0 && call->argc - args->at >= 3 &&
+        read_take_keyword(args, "BLOCK")) {
+        if (!take_number(args, "BLOCK milliseconds", 0, &samples->block_ms) ||
+            !take_number(args, "BLOCK min_count", 1, &n))
+            return false;
+        samples->points_min = (uint64_t)n;
+        return true;
+    }
+    if (samples->limit == 0 && call->argc - args->at >= 2 && read_take_keyword(args, "MAX_COUNT")) {
+        if (!take_number(args, "MAX_COUNT", 1, &n))
+            return false;
+        samples->limit = (uint64_t)n;
+        return true;
+    }
+    resp_error_printf(call->reply, "ERR wrong number of arguments for '%s' command, expected: %s",
+                      call->spec->name, call->spec->syntax);
+    return false;
+}
+
+void read_ts_read(struct command_call *call)
+{
+    struct read_args args = {.call = call, .at = 2};
+    struct samples_spec samples = {.cursor = SAMPLES_FROM};
+    struct query_spec spec = {.what = QUERY_SAMPLES,
+                              .command = "TS.READ",
+                              .keys = &call->argv[1],
+                              .keys_count = 1,
+                              .samples = &samples};
+    if (!read_check_key(call, call->argv[1]) || !take_cursor(&args, &samples))
+        return;
+    while (read_args_left(&args))
+        if (!take_read_option(&args, &samples))
+            return;
+    if (samples.limit != 0 && samples.points_min > samples.limit)
+        resp_error(call->reply, SLICE_LIT("ERR TSDB: min_count is greater than MAX_COUNT: expected "
+                                          "at most as many as the reply may have"));
+    else if (samples.points_min > 0 && session_in_transaction(call->session))
+        resp_error(call->reply, SLICE_LIT("ERR TSDB: TS.READ with BLOCK is not allowed in MULTI: "
+                                          "leave BLOCK out, or read outside of the transaction"));
+    else
+        read_submit(call, &spec, render_read, RENDER_NESTED);
 }

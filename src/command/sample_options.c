@@ -304,7 +304,7 @@ static bool take_selected(struct parse *p, uint32_t at)
 
 static bool take_exclude_empty(struct parse *p, uint32_t at)
 {
-    p->out->exclude_empty = true;
+    p->out->samples.exclude_empty = true;
     return true;
 }
 
@@ -331,14 +331,15 @@ static bool take_group(struct parse *p, uint32_t at)
                        "GROUPBY label REDUCE reducer");
     if (p->argc - at != 4 || !is_word(p, at + 2, "REDUCE"))
         return fail_arity(p);
-    if (aggregator_parse(p->argv[at + 3], &out->reducer) != 0 || !aggregator_reduces(out->reducer))
+    if (aggregator_parse(p->argv[at + 3], &out->samples.reducer) != 0 ||
+        !aggregator_reduces(out->samples.reducer))
         return fail_at(p, "Invalid reducer type", at + 3, REDUCER_EXPECTED);
-    if (out->exclude_empty)
+    if (out->samples.exclude_empty)
         return fail(p, "EXCLUDEEMPTY is not allowed with GROUPBY");
     if (out->samples.aggregators_count > 0 && out->samples.aggregators[0].n > 1)
         return fail(p, "GROUPBY is not allowed with several aggregators: expected one");
-    out->grouped = true;
-    out->group = p->argv[at + 1];
+    out->samples.grouped = true;
+    out->samples.group = p->argv[at + 1];
     return true;
 }
 

@@ -18,12 +18,8 @@ struct sample_options {
     bool with_labels;
     const struct slice *selected; /* labels by name */
     uint32_t selected_count;
-    bool exclude_empty;
     const struct slice *filters; /* expressions, as they were sent */
     uint32_t filters_count;
-    bool grouped;
-    struct slice group; /* label */
-    enum aggregator reducer;
 
     struct arena arena; /* of the arrays in samples */
 };

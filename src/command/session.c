@@ -335,6 +335,11 @@ uint64_t session_id(const struct session *session)
     return session->id;
 }
 
+bool session_in_transaction(const struct session *session)
+{
+    return session->executing != NULL;
+}
+
 bool session_writes_pending(const struct session *session)
 {
     return session->writes_pending > 0;

@@ -6,7 +6,19 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum phase { PHASE_NEW, PHASE_WAITING, PHASE_WORKING, PHASE_STOPPING, PHASE_ENDED, PHASE_COUNT };
+enum phase {
+    PHASE_NEW,
+    PHASE_WAITING,
+    PHASE_WORKING,
+    PHASE_PARKED, /* read, but not enough yet: until the head goes on, or its time is over */
+    PHASE_STOPPING,
+    PHASE_ENDED,
+    PHASE_COUNT
+};
+
+enum {
+    PARKED_MS_MIN = 20
+}; /* a parked request is not read again sooner, however much is written */
 
 struct request {
     struct query *query;
@@ -14,7 +26,8 @@ struct request {
     uint64_t id;
     enum phase phase;
     int64_t started_mono_ms;
-    struct arena arena; /* the specification's */
+    int64_t deadline_from_ms; /* began to wait or to run; parked time does not count */
+    struct arena arena;       /* the specification's */
     struct query_spec spec;
     query_done *done; /* NULL: answered */
     void *arg;
@@ -30,6 +43,14 @@ struct request {
 
     struct executor_job interrupt;
     bool interrupting;
+
+    struct {                         /* PARKED */
+        struct samples_spec samples; /* the specification's, with where the range begins by now */
+        union query_result *result;  /* what there is, if nothing comes */
+        int64_t until_ms;            /* INT64_MAX: no end */
+        int64_t again_ms;            /* not before */
+        bool waits;                  /* for the head; else it has gone on */
+    } parked;
 };
 
 struct query {
@@ -38,6 +59,7 @@ struct query {
     uint64_t next_id;
     bool stopped;
     struct query_stats stats;
+    uint32_t parked; /* of those in flight */
 };
 
 static void request_move(struct request *r, enum phase to)
@@ -47,9 +69,11 @@ static void request_move(struct request *r, enum phase to)
         [PHASE_WAITING][PHASE_WORKING] = true,  [PHASE_WAITING][PHASE_ENDED] = true,
         [PHASE_WORKING][PHASE_WAITING] = true, /* the snapshot was ahead of the head */
         [PHASE_WORKING][PHASE_STOPPING] = true, [PHASE_WORKING][PHASE_ENDED] = true,
-        [PHASE_STOPPING][PHASE_ENDED] = true,
+        [PHASE_WORKING][PHASE_PARKED] = true,   [PHASE_PARKED][PHASE_WORKING] = true,
+        [PHASE_PARKED][PHASE_ENDED] = true,     [PHASE_STOPPING][PHASE_ENDED] = true,
     };
     assert(allowed[r->phase][to]);
+    r->query->parked += (to == PHASE_PARKED) - (r->phase == PHASE_PARKED);
     r->phase = to;
 }
 
@@ -60,6 +84,8 @@ static const char *phase_text(const struct request *r)
         return "waiting";
     case PHASE_WORKING:
         return atomic_load(&r->running) ? "running" : "queued";
+    case PHASE_PARKED:
+        return "blocked";
     default:
         return "stopping";
     }
@@ -93,6 +119,7 @@ static void request_unlink(struct request *r)
 
 static void request_free(struct request *r)
 {
+    query_result_free(&r->parked.result);
     pthread_mutex_destroy(&r->connection_lock);
     arena_fini(&r->arena);
     free(r);
@@ -145,6 +172,7 @@ static void work(struct executor_job *job, void *context)
 }
 
 static int request_wait(struct request *r, uint64_t offset);
+static bool request_park(struct request *r, union query_result *result);
 
 static void work_done(struct executor_job *job, bool ran)
 {
@@ -163,6 +191,8 @@ static void work_done(struct executor_job *job, bool ran)
         if (status == 0)
             return;
     }
+    if (status == 0 && request_park(r, result))
+        return;
     const char *why = ran ? r->read.why : "the server is shutting down";
     request_end(r, status, status != 0 && why[0] == '\0' ? error_text(status) : why, result);
 }
@@ -191,6 +221,86 @@ static int request_wait(struct request *r, uint64_t offset)
     r->wait = (struct head_wait){
         .partition = r->spec.environment->partition, .offset = offset, .done = waited, .arg = r};
     return head_wait_for(r->query->config.head, &r->wait) ? request_enqueue(r) : 0;
+}
+
+/* ---- parked: TS.READ BLOCK ---- */
+
+static void set_deadline(struct request *r, int64_t now_ms)
+{
+    r->deadline_from_ms = now_ms;
+    r->guard.deadline_mono_ms = now_ms + r->query->config.deadline_ms;
+    for (uint32_t i = 0; i < READ_HELPERS_MAX; i++)
+        r->read.helpers[i].deadline_mono_ms = r->guard.deadline_mono_ms;
+}
+
+static void request_read_again(struct request *r, int64_t now_ms)
+{
+    set_deadline(r, now_ms);
+    int err = request_enqueue(r);
+    if (err != 0)
+        request_end(r, err, error_text(err), NULL);
+}
+
+/* What came too soon after the read before waits for the next tick. */
+static void head_went_on(void *arg, int status)
+{
+    struct request *r = arg;
+    int64_t now_ms = clock_mono_ms();
+    r->parked.waits = false;
+    if (status != 0)
+        request_end(r, status, error_text(status), NULL);
+    else if (now_ms >= r->parked.again_ms)
+        request_read_again(r, now_ms);
+}
+
+/* Is there too little for an answer? Then the request keeps it, and no worker. */
+static bool request_park(struct request *r, union query_result *result)
+{
+    const struct samples_spec *samples = r->spec.samples;
+    int64_t now_ms = clock_mono_ms();
+    bool waits = r->spec.what == QUERY_SAMPLES && samples->points_min > result->samples.found &&
+                 now_ms < r->parked.until_ms;
+    bool was_known = r->parked.result != NULL && r->parked.result->samples.series[0].known;
+    query_result_free(&r->parked.result);
+    if (!waits || (was_known && !result->samples.series[0].known))
+        return false;
+    r->parked.samples.cursor = SAMPLES_FROM;
+    r->parked.samples.from_ms = result->samples.from_ms;
+    r->parked.result = result;
+    r->parked.again_ms = now_ms + PARKED_MS_MIN;
+    r->wait = (struct head_wait){.partition = r->spec.environment->partition,
+                                 .offset = result->samples.source.offset + 1,
+                                 .done = head_went_on,
+                                 .arg = r};
+    request_move(r, PHASE_PARKED);
+    r->parked.waits = !head_wait_for(r->query->config.head, &r->wait);
+    return true;
+}
+
+/* Its time is over: what there is, is the answer. */
+static void request_unpark(struct request *r)
+{
+    union query_result *result = r->parked.result;
+    r->parked.result = NULL;
+    if (r->parked.waits)
+        head_wait_cancel(r->query->config.head, &r->wait);
+    request_end(r, 0, "", result);
+}
+
+/* Answers run other code, which may end any request: so the search starts over after each. */
+static void tick_parked(struct query *query, int64_t now_ms)
+{
+    struct request *r = query->oldest;
+    while (r != NULL && query->parked > 0) {
+        bool over = r->phase == PHASE_PARKED && now_ms >= r->parked.until_ms;
+        bool again = r->phase == PHASE_PARKED && !r->parked.waits && now_ms >= r->parked.again_ms;
+        struct request *next = over || again ? NULL : r->after;
+        if (over)
+            request_unpark(r);
+        else if (again)
+            request_read_again(r, now_ms);
+        r = over || again ? query->oldest : next;
+    }
 }
 
 /* ---- stopping ---- */
@@ -237,6 +347,12 @@ static void request_interrupt(struct request *r)
 
 static void request_stop(struct request *r, int status, const char *why)
 {
+    if (r->phase == PHASE_PARKED) {
+        if (r->parked.waits)
+            head_wait_cancel(r->query->config.head, &r->wait);
+        request_end(r, status, why, NULL);
+        return;
+    }
     if (r->phase == PHASE_WAITING) {
         head_wait_cancel(r->query->config.head, &r->wait);
         if (status == LT_ETIMEOUT)
@@ -254,13 +370,20 @@ static void request_stop(struct request *r, int status, const char *why)
 
 static bool is_stoppable(const struct request *r)
 {
-    return r->phase == PHASE_WAITING || r->phase == PHASE_WORKING;
+    return r->phase == PHASE_WAITING || r->phase == PHASE_WORKING || r->phase == PHASE_PARKED;
+}
+
+/* A parked one has no deadline but its own. */
+static bool is_past(const struct request *r, int64_t started_before_ms)
+{
+    return started_before_ms == INT64_MAX ||
+           (r->phase != PHASE_PARKED && r->deadline_from_ms <= started_before_ms);
 }
 
 static struct request *find_stoppable(const struct query *query, int64_t started_before_ms)
 {
     struct request *r = query->oldest;
-    while (r != NULL && (!is_stoppable(r) || r->started_mono_ms > started_before_ms))
+    while (r != NULL && (!is_stoppable(r) || !is_past(r, started_before_ms)))
         r = r->after;
     return r;
 }
@@ -310,6 +433,7 @@ void query_tick(struct query *query, int64_t now_mono_ms)
     for (struct request *r = query->oldest; r != NULL; r = r->after)
         if (r->phase == PHASE_STOPPING)
             request_interrupt(r);
+    tick_parked(query, now_mono_ms);
 }
 
 static int request_create(struct query *query, const struct query_spec *spec, struct request **out)
@@ -327,7 +451,13 @@ static int request_create(struct query *query, const struct query_spec *spec, st
     }
     r->query = query;
     r->started_mono_ms = clock_mono_ms();
-    r->guard.deadline_mono_ms = r->started_mono_ms + query->config.deadline_ms;
+    r->parked.until_ms = INT64_MAX;
+    if (spec->samples != NULL) {
+        r->parked.samples = *r->spec.samples;
+        r->spec.samples = &r->parked.samples;
+        if (spec->samples->block_ms > 0 && spec->samples->block_ms < INT64_MAX - r->started_mono_ms)
+            r->parked.until_ms = r->started_mono_ms + spec->samples->block_ms;
+    }
     r->guard.memory_bytes_max = query->config.memory_bytes_max;
     r->read = (struct read){.head = query->config.head,
                             .spec = &r->spec,
@@ -336,9 +466,9 @@ static int request_create(struct query *query, const struct query_spec *spec, st
                             .executor = query->config.executor};
     for (uint32_t i = 0; i < READ_HELPERS_MAX; i++) {
         r->read.helpers[i].parent = &r->guard;
-        r->read.helpers[i].deadline_mono_ms = r->guard.deadline_mono_ms;
         r->read.helpers[i].memory_bytes_max = r->guard.memory_bytes_max;
     }
+    set_deadline(r, r->started_mono_ms);
     *out = r;
     return 0;
 
@@ -355,7 +485,7 @@ int query_submit(struct query *query, const struct query_spec *spec, query_done 
     int err = LT_EBUSY;
     if (query->stopped)
         err = LT_ECLOSED;
-    else if (query->stats.in_flight < query->config.requests_max)
+    else if (query->stats.in_flight - query->parked < query->config.requests_max)
         err = request_create(query, spec, &r);
     if (err != 0)
         goto fail;

@@ -20,7 +20,12 @@
  * blocks the loop.
  *
  *   submit -> WAITING (head behind the offset asked for) -> QUEUED -> RUNNING -> done(result)
- *                 '------------ kill, deadline, hang-up: done(error) ------------'
+ *                 |                                           '- BLOCKED -'           |
+ *                 '------------ kill, deadline, hang-up: done(error) -----------------'
+ *
+ * BLOCKED (samples_spec.h, points_min): read, but too little yet; it holds no worker, counts
+ * neither against the deadline nor against requests_max, and is read again when the head has gone
+ * on, at most once in 20 ms.
  *
  * A request that is ended while it runs is answered at once; it stays in REQUESTS as "stopping"
  * until its worker has let go, which takes as long as the statement's interruption: milliseconds,
@@ -160,7 +165,7 @@ struct query_request {
     uint64_t id;
     uint64_t client;
     const char *command;
-    const char *phase; /* waiting, queued, running, stopping */
+    const char *phase; /* waiting, queued, running, blocked, stopping */
     int64_t age_ms;
     uint64_t rows, bytes; /* read from storage */
     size_t memory_bytes;

@@ -97,15 +97,21 @@ struct result_sample_rows {
 };
 
 struct result_sample_series {
-    struct slice key;
-    bool known; /* false: no such series */
+    struct slice key; /* of a group: label=value */
+    bool known;       /* false: no such series */
     struct result_sample_rows rows;
+    const struct label *labels; /* those asked for; value.p NULL: it has none */
+    uint32_t labels_count;
+    const struct slice *sources; /* of a group: its series' keys */
+    uint32_t sources_count;
 };
 
 struct result_samples {
     struct result_source source;
-    const struct result_sample_series *series; /* of each key, as asked for */
+    const struct result_sample_series *series; /* of each key, as asked for; matched: by key */
     uint32_t series_count;
+    int64_t from_ms;                  /* where the range began */
+    uint64_t found;                   /* points of the first series in it, limit or not */
     struct result_sample_rows joined; /* in place of the series' own rows */
 };
 

@@ -12,33 +12,78 @@ static int compare_targets(const void *a, const void *b)
                                 &((const struct range_target *)b)->series);
 }
 
-/* Targets of the keys' series, each once. */
-static int plan(struct samples *s)
+static void note_declared(struct samples *s)
+{
+    for (uint32_t i = 0; i < s->range.known; i++) {
+        struct catalog_declared declared;
+        if (!read_declared(s->read, &s->range.targets[i].series, &declared))
+            continue;
+        s->series[i].known = true;
+        s->series[i].retention_ms = declared.settings.retention_ms;
+    }
+}
+
+/* The keys' series; unknown ones have no target. */
+static void find_keys(struct samples *s, struct fold_series *found)
+{
+    for (uint32_t i = 0; i < s->keys_count; i++)
+        s->target_of_key[i] = read_find_series(s->read, s->keys[i], &found[i]) ? 0 : SAMPLES_NONE;
+}
+
+static int find_matches(struct samples *s)
 {
     const struct query_spec *spec = s->read->spec;
     struct scratch *scratch = &s->read->scratch;
-    struct range *r = &s->range;
-    struct fold_series *found = scratch_take(scratch, spec->keys_count, sizeof(*found));
-    r->targets = scratch_take(scratch, spec->keys_count, sizeof(*r->targets));
-    s->series = scratch_take(scratch, spec->keys_count, sizeof(*s->series));
-    s->target_of_key = scratch_take(scratch, spec->keys_count, sizeof(*s->target_of_key));
-    if (found == NULL || r->targets == NULL || s->series == NULL || s->target_of_key == NULL)
+    int err = match_read(s->read, spec->filters, spec->filters_count, &s->read->answer->memory,
+                         &s->matches);
+    if (err != 0)
+        return err;
+    struct slice *keys = scratch_take(scratch, s->matches.count, sizeof(*keys));
+    if (keys == NULL)
         return scratch->error;
+    for (uint32_t i = 0; i < s->matches.count; i++)
+        keys[i] = s->matches.v[i].key;
+    s->keys = keys;
+    s->keys_count = s->matches.count;
+    return 0;
+}
+
+/* Targets of the series, each once. */
+static void make_targets(struct samples *s, const struct fold_series *found)
+{
+    struct range *r = &s->range;
     uint32_t all = 0;
-    for (uint32_t i = 0; i < spec->keys_count; i++) {
-        bool known = read_find_series(s->read, spec->keys[i], &found[i]);
-        s->target_of_key[i] = known ? 0 : SAMPLES_NONE;
-        if (known)
+    for (uint32_t i = 0; i < s->keys_count; i++)
+        if (s->target_of_key[i] != SAMPLES_NONE)
             r->targets[all++] = (struct range_target){.series = found[i], .known = true};
-    }
     qsort(r->targets, all, sizeof(*r->targets), compare_targets);
     for (uint32_t i = 0; i < all; i++)
         if (r->known == 0 || compare_targets(&r->targets[r->known - 1], &r->targets[i]) != 0)
             r->targets[r->known++] = r->targets[i];
     r->count = r->known;
-    for (uint32_t i = 0; i < spec->keys_count; i++)
+    for (uint32_t i = 0; i < s->keys_count; i++)
         if (s->target_of_key[i] != SAMPLES_NONE)
             s->target_of_key[i] = range_find(r, &found[i]);
+}
+
+static int plan(struct samples *s)
+{
+    struct scratch *scratch = &s->read->scratch;
+    int err = s->spec.matched ? find_matches(s) : 0;
+    if (err != 0)
+        return err;
+    struct fold_series *found = scratch_take(scratch, s->keys_count, sizeof(*found));
+    s->range.targets = scratch_take(scratch, s->keys_count, sizeof(*s->range.targets));
+    s->target_of_key = scratch_take(scratch, s->keys_count, sizeof(*s->target_of_key));
+    s->series = scratch_take(scratch, s->keys_count, sizeof(*s->series));
+    if (found == NULL || s->range.targets == NULL || s->target_of_key == NULL || s->series == NULL)
+        return scratch->error;
+    for (uint32_t i = 0; i < s->matches.count; i++)
+        found[i] = s->matches.v[i].series;
+    if (!s->spec.matched)
+        find_keys(s, found);
+    make_targets(s, found);
+    note_declared(s);
     return 0;
 }
 
@@ -48,12 +93,8 @@ static int find_known(struct samples *s)
     int found = 0;
     for (uint32_t i = 0; i < s->range.known && found >= 0; i++) {
         struct samples_series *series = &s->series[i];
-        struct fold_series *names = &s->range.targets[i].series;
-        struct catalog_declared declared;
-        if (!series->known && read_declared(s->read, names, &declared)) {
-            series->known = true;
-        } else if (!series->known) {
-            found = read_has_points(s->read, names);
+        if (!series->known) {
+            found = read_has_points(s->read, &s->range.targets[i].series);
             series->known = found > 0;
         }
     }
@@ -64,14 +105,18 @@ int samples_read(struct read *read)
 {
     struct samples s = {.range = {.read = read, .catalog = read_catalog(read)},
                         .read = read,
-                        .spec = read->spec->samples};
+                        .spec = *read->spec->samples,
+                        .keys = read->spec->keys,
+                        .keys_count = read->spec->keys_count};
     int err = plan(&s);
     if (err == 0)
-        err = samples_collect(&s);
+        err = samples_settle(&s);
     if (err == 0)
+        err = samples_collect(&s);
+    if (err == 0 && !s.spec.matched)
         err = find_known(&s);
     if (err == 0)
-        err = samples_answer(&s);
+        err = s.spec.matched ? samples_answer_matched(&s) : samples_answer(&s);
     for (uint32_t i = 0; s.series != NULL && i < s.range.known; i++)
         SCRATCH_FREE(read->guard, &s.series[i].points);
     return err;

@@ -1,11 +1,12 @@
 #ifndef QUERY_SAMPLES_H
 #define QUERY_SAMPLES_H
 
+#include "query/match.h"
 #include "query/range.h"
 #include "query/samples_spec.h"
 
 /* TS.RANGE and its kin, between their files: series and their points (samples.c, samples_scan.c),
- * rows of them (samples_rows.c). One thread. */
+ * rows of them (samples_rows.c), labels and groups (samples_match.c). One thread. */
 
 struct samples_point {
     int64_t time_ms;
@@ -22,7 +23,11 @@ struct samples_series {
     struct samples_points points; /* those that count, ascending once samples_collect is done */
     struct samples_point before, after; /* the numbers next to the range, for twa */
     bool has_before, has_after;
-    bool known; /* it has a point, anywhere */
+    bool known;           /* it is declared, or has a point anywhere */
+    int64_t retention_ms; /* what is older than the last point less this is hidden; 0: nothing */
+    int64_t last_ms;      /* of its last point, where that matters */
+    bool has_last;
+    int64_t visible_ms; /* points before are hidden */
 };
 
 struct samples_rows {
@@ -40,17 +45,37 @@ struct samples_rows {
 struct samples {
     struct range range; /* its targets: the keys' series, those that are known each once */
     struct read *read;
-    const struct samples_spec *spec;
+    struct samples_spec spec; /* from_ms as it has turned out */
+    const struct slice *keys; /* given, or of the matches */
+    uint32_t keys_count;
+    struct matches matches;        /* matched */
     struct samples_series *series; /* of the targets */
     uint32_t *target_of_key;       /* SAMPLES_NONE: no such host, or no such metric */
 };
 enum { SAMPLES_NONE = UINT32_MAX };
+
+/* Where the range begins, and what the series' retention hides. */
+MUST_USE int samples_settle(struct samples *s);
 
 /* Points of the range, and what twa needs beside them. */
 MUST_USE int samples_collect(struct samples *s);
 
 /* The answer: rows of each key, or of all. */
 MUST_USE int samples_answer(struct samples *s);
+/* ... of the series that fit filters, or of their groups. */
+MUST_USE int samples_answer_matched(struct samples *s);
+
+/* Rows of a key in time order, cut to the limit only where that spares work; to be freed. */
+MUST_USE int samples_rows(struct samples *s, uint32_t key, struct samples_rows *rows);
+MUST_USE int samples_rows_push(struct read_guard *guard, struct samples_rows *rows, int64_t time_ms,
+                               const double *values);
+/* In the order and number asked for, in the answer's own memory. */
+MUST_USE int samples_rows_keep(struct samples *s, const struct samples_rows *rows,
+                               struct result_sample_rows *out);
+void samples_rows_free(struct read_guard *guard, struct samples_rows *rows);
+
+/* Into ascending time; of equal times any order. */
+MUST_USE int samples_sort(struct samples *s, struct samples_points *points);
 
 static inline const struct aggregator_list *samples_aggregators(const struct samples_spec *spec,
                                                                 uint32_t key)

@@ -7,8 +7,8 @@
 
 enum { ROWS_BETWEEN_CHECKS = 1 << 12, ENOUGH = 1 /* what emit returns when no row is wanted */ };
 
-static int push_row(struct read_guard *guard, struct samples_rows *rows, int64_t time_ms,
-                    const double *values)
+int samples_rows_push(struct read_guard *guard, struct samples_rows *rows, int64_t time_ms,
+                      const double *values)
 {
     int err = SCRATCH_RESERVE(guard, &rows->times, 1);
     if (err == 0)
@@ -23,7 +23,7 @@ static int push_row(struct read_guard *guard, struct samples_rows *rows, int64_t
     return 0;
 }
 
-static void free_rows(struct read_guard *guard, struct samples_rows *rows)
+void samples_rows_free(struct read_guard *guard, struct samples_rows *rows)
 {
     SCRATCH_FREE(guard, &rows->times);
     SCRATCH_FREE(guard, &rows->values);
@@ -40,7 +40,7 @@ struct emission {
 static int emit_row(void *arg, int64_t time_ms, const double *values)
 {
     struct emission *e = arg;
-    int err = push_row(e->guard, e->rows, time_ms, values);
+    int err = samples_rows_push(e->guard, e->rows, time_ms, values);
     return err == 0 && e->rows->times.n == e->limit ? ENOUGH : err;
 }
 
@@ -64,7 +64,7 @@ static int aggregate(struct samples *s, const struct samples_series *series,
                      const struct aggregator_list *aggregators, uint64_t limit,
                      struct samples_rows *rows)
 {
-    const struct samples_spec *spec = s->spec;
+    const struct samples_spec *spec = &s->spec;
     struct window_rule rule = {.aggregators = *aggregators,
                                .bucket_ms = spec->bucket_ms,
                                .align_ms = spec->align_ms,
@@ -86,11 +86,10 @@ static int aggregate(struct samples *s, const struct samples_series *series,
     return err == ENOUGH ? 0 : err;
 }
 
-/* In time order, cut only where that spares work. */
-static int rows_of_key(struct samples *s, uint32_t key, struct samples_rows *rows)
+int samples_rows(struct samples *s, uint32_t key, struct samples_rows *rows)
 {
-    const struct samples_spec *spec = s->spec;
-    uint64_t limit = spec->reverse || spec->joined ? 0 : spec->limit;
+    const struct samples_spec *spec = &s->spec;
+    uint64_t limit = spec->reverse || spec->joined || spec->grouped ? 0 : spec->limit;
     const struct aggregator_list *aggregators = NULL;
     rows->columns = 1;
     if (spec->aggregators_count > 0) {
@@ -105,8 +104,8 @@ static int rows_of_key(struct samples *s, uint32_t key, struct samples_rows *row
     int err = 0;
     uint32_t n = limit != 0 && limit < series->points.n ? (uint32_t)limit : series->points.n;
     for (uint32_t i = 0; i < n && err == 0; i++)
-        err =
-            push_row(s->read->guard, rows, series->points.v[i].time_ms, &series->points.v[i].value);
+        err = samples_rows_push(s->read->guard, rows, series->points.v[i].time_ms,
+                                &series->points.v[i].value);
     return err;
 }
 
@@ -123,13 +122,13 @@ static int join_times(struct samples *s, const struct samples_rows *of_keys, int
                       uint64_t *count_out)
 {
     uint64_t all = 0, n = 0;
-    for (uint32_t k = 0; k < s->read->spec->keys_count; k++)
+    for (uint32_t k = 0; k < s->keys_count; k++)
         all += of_keys[k].times.n;
     int64_t *times = scratch_take_raw(&s->read->scratch, all, sizeof(*times));
     if (times == NULL)
         return s->read->scratch.error;
     all = 0;
-    for (uint32_t k = 0; k < s->read->spec->keys_count; k++) {
+    for (uint32_t k = 0; k < s->keys_count; k++) {
         if (of_keys[k].times.n > 0)
             memcpy(&times[all], of_keys[k].times.v, of_keys[k].times.n * sizeof(*times));
         all += of_keys[k].times.n;
@@ -147,9 +146,9 @@ static int join_times(struct samples *s, const struct samples_rows *of_keys, int
 static int join_rows(struct samples *s, const struct samples_rows *of_keys,
                      struct samples_rows *out)
 {
-    const struct samples_spec *spec = s->spec;
+    const struct samples_spec *spec = &s->spec;
     struct scratch *scratch = &s->read->scratch;
-    uint32_t keys = s->read->spec->keys_count;
+    uint32_t keys = s->keys_count;
     uint32_t *at = scratch_take(scratch, keys, sizeof(*at));
     out->columns = 0;
     for (uint32_t k = 0; k < keys; k++)
@@ -176,18 +175,17 @@ static int join_rows(struct samples *s, const struct samples_rows *of_keys,
             for (uint32_t c = 0; c < rows->columns; c++)
                 cell[c] = here ? rows->values.v[(size_t)at[k] * rows->columns + c] : (double)NAN;
         }
-        err = push_row(s->read->guard, out, times[i], row);
+        err = samples_rows_push(s->read->guard, out, times[i], row);
     }
     return err;
 }
 
 /* ---- the answer ---- */
 
-/* In the order and number asked for, in the answer's own memory. */
-static int keep_rows(struct samples *s, const struct samples_rows *rows,
-                     struct result_sample_rows *out)
+int samples_rows_keep(struct samples *s, const struct samples_rows *rows,
+                      struct result_sample_rows *out)
 {
-    const struct samples_spec *spec = s->spec;
+    const struct samples_spec *spec = &s->spec;
     struct scratch *memory = &s->read->answer->memory;
     uint32_t n = rows->times.n, columns = rows->columns;
     if (spec->limit != 0 && spec->limit < n)
@@ -210,53 +208,54 @@ static int keep_rows(struct samples *s, const struct samples_rows *rows,
 
 static int answer_joined(struct samples *s, struct result_sample_rows *out)
 {
-    uint32_t keys = s->read->spec->keys_count;
+    uint32_t keys = s->keys_count;
     struct samples_rows *of_keys = scratch_take(&s->read->scratch, keys, sizeof(*of_keys));
     struct samples_rows joined = {.columns = 0};
     if (of_keys == NULL)
         return s->read->scratch.error;
     int err = 0;
     for (uint32_t k = 0; k < keys && err == 0; k++)
-        err = rows_of_key(s, k, &of_keys[k]);
+        err = samples_rows(s, k, &of_keys[k]);
     if (err == 0)
         err = join_rows(s, of_keys, &joined);
     if (err == 0)
-        err = keep_rows(s, &joined, out);
+        err = samples_rows_keep(s, &joined, out);
     for (uint32_t k = 0; k < keys; k++)
-        free_rows(s->read->guard, &of_keys[k]);
-    free_rows(s->read->guard, &joined);
+        samples_rows_free(s->read->guard, &of_keys[k]);
+    samples_rows_free(s->read->guard, &joined);
     return err;
 }
 
 static int answer_each(struct samples *s, struct result_sample_series *out)
 {
     int err = 0;
-    for (uint32_t k = 0; k < s->read->spec->keys_count && err == 0; k++) {
+    for (uint32_t k = 0; k < s->keys_count && err == 0; k++) {
         struct samples_rows rows = {.columns = 0};
-        err = rows_of_key(s, k, &rows);
+        err = samples_rows(s, k, &rows);
         if (err == 0)
-            err = keep_rows(s, &rows, &out[k].rows);
-        free_rows(s->read->guard, &rows);
+            err = samples_rows_keep(s, &rows, &out[k].rows);
+        samples_rows_free(s->read->guard, &rows);
     }
     return err;
 }
 
 int samples_answer(struct samples *s)
 {
-    const struct query_spec *spec = s->read->spec;
     struct scratch *memory = &s->read->answer->memory;
     struct result_samples *out = &s->read->answer->result.samples;
-    struct result_sample_series *series = scratch_take(memory, spec->keys_count, sizeof(*series));
+    struct result_sample_series *series = scratch_take(memory, s->keys_count, sizeof(*series));
     if (series == NULL)
         return memory->error;
-    for (uint32_t k = 0; k < spec->keys_count; k++) {
-        series[k].key = scratch_copy(memory, spec->keys[k]);
+    for (uint32_t k = 0; k < s->keys_count; k++) {
+        series[k].key = scratch_copy(memory, s->keys[k]);
         if (series[k].key.p == NULL)
             return memory->error;
         series[k].known =
             s->target_of_key[k] != SAMPLES_NONE && s->series[s->target_of_key[k]].known;
     }
+    out->from_ms = s->spec.from_ms;
+    out->found = s->range.known > 0 ? s->series[0].points.n : 0;
     out->series = series;
-    out->series_count = spec->keys_count;
-    return s->spec->joined ? answer_joined(s, &out->joined) : answer_each(s, series);
+    out->series_count = s->keys_count;
+    return s->spec.joined ? answer_joined(s, &out->joined) : answer_each(s, series);
 }

@@ -9,6 +9,7 @@
 struct scan {
     struct samples *samples;
     int64_t from_ms, to_ms;
+    bool all; /* also points that do not count */
     int (*pick)(struct samples *s, struct samples_series *series, int64_t time_ms, double value);
 };
 
@@ -45,7 +46,8 @@ static int add_many(void *arg, const struct fold_series *series, const int64_t *
     int err = 0;
     target->known = true;
     for (uint32_t i = 0; i < count && err == 0; i++)
-        if (counts(s->spec, times_ms[i], values[i]))
+        if (scan->all ||
+            (times_ms[i] >= target->visible_ms && counts(&s->spec, times_ms[i], values[i])))
             err = scan->pick(s, target, times_ms[i], values[i]);
     return err;
 }
@@ -78,21 +80,79 @@ static int scan_family(struct range *r, const struct range_family *family)
     return err != 0 ? err : fold_run(&r->read->source, &filter, &sink);
 }
 
+static int scan_window(struct scan *scan, int64_t from_ms, int64_t last_ms)
+{
+    struct samples *s = scan->samples;
+    if (from_ms > last_ms)
+        return 0;
+    scan->from_ms = from_ms;
+    scan->to_ms = last_ms < INT64_MAX ? last_ms + 1 : INT64_MAX;
+    s->range.scan = scan;
+    return range_each_family(&s->range, scan_family);
+}
+
 /* Both ends are included. */
 static int scan_run(struct samples *s, int64_t from_ms, int64_t last_ms,
                     int (*pick)(struct samples *s, struct samples_series *series, int64_t time_ms,
                                 double value))
 {
-    struct scan scan = {
-        .samples = s,
-        .from_ms = from_ms,
-        .to_ms = last_ms < INT64_MAX ? last_ms + 1 : INT64_MAX,
-        .pick = pick,
-    };
-    if (from_ms > last_ms)
-        return 0;
-    s->range.scan = &scan;
-    return range_each_family(&s->range, scan_family);
+    struct scan scan = {.samples = s, .pick = pick};
+    return scan_window(&scan, from_ms, last_ms);
+}
+
+/* ---- the last point of each ---- */
+
+static int keep_last(struct samples *s, struct samples_series *series, int64_t time_ms,
+                     double value)
+{
+    if (!series->has_last || series->last_ms < time_ms)
+        series->last_ms = time_ms;
+    series->has_last = true;
+    return 0;
+}
+
+static bool all_have_last(const struct samples *s)
+{
+    bool all = true;
+    for (uint32_t i = 0; i < s->range.known; i++)
+        all &= s->series[i].has_last;
+    return all;
+}
+
+static int find_last(struct samples *s)
+{
+    int64_t now_ms = clock_wall_ms();
+    const int64_t from_ms[] = {now_ms - 3600 * INT64_C(1000), now_ms - 86400 * INT64_C(1000), 0};
+    struct scan scan = {.samples = s, .all = true, .pick = keep_last};
+    int err = 0;
+    for (size_t i = 0; i < ARRAY_LEN(from_ms) && err == 0 && !all_have_last(s); i++)
+        err = scan_window(&scan, from_ms[i] > 0 ? from_ms[i] : 0, INT64_MAX);
+    return err;
+}
+
+int samples_settle(struct samples *s)
+{
+    bool needed = s->spec.cursor != SAMPLES_FROM;
+    int err = 0;
+    for (uint32_t i = 0; i < s->range.known; i++)
+        needed |= s->series[i].retention_ms > 0;
+    if (needed && s->range.known > 0)
+        err = find_last(s);
+    for (uint32_t i = 0; i < s->range.known && err == 0; i++) {
+        struct samples_series *series = &s->series[i];
+        if (series->retention_ms > 0 && series->last_ms > series->retention_ms)
+            series->visible_ms = series->last_ms - series->retention_ms;
+    }
+    if (s->spec.cursor == SAMPLES_FROM)
+        return err;
+    /* One series; a point may stand at the end of time: then nothing comes after it. */
+    bool found = s->range.known > 0 && s->series[0].has_last;
+    s->spec.from_ms = found ? s->series[0].last_ms : 0;
+    if (found && s->spec.cursor == SAMPLES_AFTER_LAST && s->spec.from_ms < INT64_MAX)
+        s->spec.from_ms++;
+    else if (found && s->spec.cursor == SAMPLES_AFTER_LAST)
+        s->spec.last_ms = s->spec.from_ms - 1;
+    return err;
 }
 
 /* ---- points of the range ---- */
@@ -110,7 +170,7 @@ static int keep_point(struct samples *s, struct samples_series *series, int64_t 
 static uint32_t stretch_end(const struct samples_point *v, uint32_t at, uint32_t n)
 {
     uint32_t end = at + 1;
-    while (end < n && v[end - 1].time_ms < v[end].time_ms)
+    while (end < n && v[end - 1].time_ms <= v[end].time_ms)
         end++;
     return end < n ? end : n;
 }
@@ -146,7 +206,7 @@ static int merge_stretches(struct samples *s, struct samples_points *points,
     return err;
 }
 
-static int sort_points(struct samples *s, struct samples_points *points)
+int samples_sort(struct samples *s, struct samples_points *points)
 {
     size_t bytes = points->n * sizeof(struct samples_point);
     if (points->n == 0 || stretch_end(points->v, 0, points->n) == points->n)
@@ -178,7 +238,7 @@ static void narrow(const struct samples_spec *spec, int64_t *from_ms, int64_t *l
 static int collect_latest(struct samples *s, int64_t from_ms, int64_t last_ms, bool *done_out)
 {
     static const int64_t windows_ms[] = {3600 * INT64_C(1000), 86400 * INT64_C(1000)};
-    const struct samples_spec *spec = s->spec;
+    const struct samples_spec *spec = &s->spec;
     struct samples_points *points = &s->series[0].points;
     int64_t now_ms = clock_wall_ms(), end_ms = last_ms < now_ms ? last_ms : now_ms;
     int err = 0;
@@ -200,12 +260,12 @@ static int collect_range(struct samples *s)
 {
     int64_t from_ms, last_ms;
     bool done;
-    narrow(s->spec, &from_ms, &last_ms);
+    narrow(&s->spec, &from_ms, &last_ms);
     int err = collect_latest(s, from_ms, last_ms, &done);
     if (err == 0 && !done)
         err = scan_run(s, from_ms, last_ms, keep_point);
     for (uint32_t i = 0; i < s->range.known && err == 0; i++)
-        err = sort_points(s, &s->series[i].points);
+        err = samples_sort(s, &s->series[i].points);
     return err;
 }
 
@@ -251,7 +311,7 @@ static bool all_have_after(const struct samples *s)
 static int collect_neighbours(struct samples *s)
 {
     static const int64_t windows_ms[] = {3600 * INT64_C(1000), 86400 * INT64_C(1000), INT64_MAX};
-    int64_t from_ms = s->spec->from_ms, last_ms = s->spec->last_ms;
+    int64_t from_ms = s->spec.from_ms, last_ms = s->spec.last_ms;
     int err = 0;
     for (size_t i = 0; i < ARRAY_LEN(windows_ms) && err == 0 && from_ms > 0; i++)
         if (!all_have_before(s))
@@ -277,7 +337,7 @@ static bool wants_neighbours(const struct samples_spec *spec)
 int samples_collect(struct samples *s)
 {
     int err = s->range.known > 0 ? collect_range(s) : 0;
-    if (err == 0 && s->range.known > 0 && wants_neighbours(s->spec))
+    if (err == 0 && s->range.known > 0 && wants_neighbours(&s->spec))
         err = collect_neighbours(s);
     return err;
 }

@@ -37,8 +37,10 @@ static int copy_samples(struct arena *arena, const struct samples_spec **samples
     copy->times_ms = copy_array(arena, copy->times_ms, copy->times_count, sizeof(int64_t));
     copy->aggregators = copy_array(arena, copy->aggregators, copy->aggregators_count,
                                    sizeof(struct aggregator_list));
+    copy->group = arena_copy(arena, copy->group);
     *samples = copy;
-    return copy->times_ms == NULL || copy->aggregators == NULL ? LT_ENOMEM : 0;
+    return copy->group.p == NULL || copy->times_ms == NULL || copy->aggregators == NULL ? LT_ENOMEM
+                                                                                        : 0;
 }
 
 int spec_copy(struct arena *arena, const struct query_spec *spec, struct query_spec *out)

@@ -10,12 +10,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check(const struct sample_options *o)
 {
     const struct samples_spec *s = &o->samples;
-    bool good = s->from_ms >= 0 && s->last_ms >= 0 && s->align_ms >= 0 &&
-                s->times_count <= SAMPLE_TIMES_MAX && o->selected_count <= SAMPLE_SELECTED_MAX &&
-                (s->aggregators_count == 0 ||
-                 (s->aggregators_count == o->keys_count && s->bucket_ms > 0)) &&
-                (!s->empty || s->aggregators_count > 0) && !(o->with_labels && o->selected_count) &&
-                (!o->grouped || (o->filters_count > 0 && aggregator_reduces(o->reducer)));
+    bool good =
+        s->from_ms >= 0 && s->last_ms >= 0 && s->align_ms >= 0 &&
+        s->times_count <= SAMPLE_TIMES_MAX && o->selected_count <= SAMPLE_SELECTED_MAX &&
+        (s->aggregators_count == 0 ||
+         (s->aggregators_count == o->keys_count && s->bucket_ms > 0)) &&
+        (!s->empty || s->aggregators_count > 0) && !(o->with_labels && o->selected_count) &&
+        (!o->samples.grouped || (o->filters_count > 0 && aggregator_reduces(o->samples.reducer)));
     for (uint32_t i = 1; i < s->times_count; i++)
         good &= s->times_ms[i - 1] < s->times_ms[i];
     for (uint32_t i = 0; i < s->aggregators_count; i++)

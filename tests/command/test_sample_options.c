@@ -217,12 +217,12 @@ static void what_is_asked_for_is_read_back(void **state)
         check_samples(&o.samples, &w);
         assert_int_equal(o.with_labels, w.has[LABELS] && w.selected == 0);
         assert_int_equal(o.selected_count, w.has[LABELS] ? w.selected : 0);
-        assert_int_equal(o.exclude_empty, w.has[EXCLUDE]);
+        assert_int_equal(o.samples.exclude_empty, w.has[EXCLUDE]);
         assert_int_equal(o.filters_count, w.filters);
-        assert_int_equal(o.grouped, w.grouped);
+        assert_int_equal(o.samples.grouped, w.grouped);
         if (w.grouped) {
-            assert_true(slice_ieq_str(o.group, "count"));
-            assert_int_equal(o.reducer, AGGREGATOR_COUNT);
+            assert_true(slice_ieq_str(o.samples.group, "count"));
+            assert_int_equal(o.samples.reducer, AGGREGATOR_COUNT);
         }
         sample_options_fini(&o);
     }
