@@ -204,12 +204,19 @@ static int journal(struct declared *d, uint32_t number, bool dropped)
 
 /* ---- one series ---- */
 
+/* About: malloc rounds up, and has a head. */
+static size_t pair_bytes(uint32_t labels)
+{
+    return labels > 0 ? labels * sizeof(uint32_t) + 12 : 0;
+}
+
 static int set_labels(struct declared *d, uint32_t number, const struct label *labels,
                       uint32_t count)
 {
     struct declared_series *s = declared_series(d, number);
     uint32_t pairs[SETTINGS_LABELS_MAX], n;
     int err = labels_remove(&d->labels, number, s->pairs, s->labels);
+    d->pair_bytes -= pair_bytes(s->labels);
     free(s->pairs);
     s->pairs = NULL;
     s->labels = 0;
@@ -222,6 +229,7 @@ static int set_labels(struct declared *d, uint32_t number, const struct label *l
         return LT_ENOMEM;
     memcpy(s->pairs, pairs, n * sizeof(pairs[0]));
     s->labels = n;
+    d->pair_bytes += pair_bytes(n);
     return 0;
 }
 

@@ -18,8 +18,9 @@
  * series (`created`) names the declaration for ever. An item of which a series is declared is never
  * doomed, so it is never forgotten.
  *
- * About 100 bytes a series with 5 labels that others have too (tests/catalog/bench_declared.c).
- * Limit: 2^32 - 1 declarations, dropped ones included, in a process' life. */
+ * About 130 bytes a series with 5 labels that others have too, names included
+ * (tests/catalog/bench_declared.c). Limit: 2^32 - 1 declarations, dropped ones included, in a
+ * process' life. */
 
 struct catalog_key { /* a series */
     uint32_t host, category, item, dimension;

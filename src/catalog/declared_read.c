@@ -130,7 +130,7 @@ int catalog_declared_items(struct catalog *c, uint32_t category, struct itemset 
 
 size_t declared_bytes(const struct declared *d)
 {
-    size_t bytes = d->index.bytes + labels_bytes(&d->labels) + d->change_bytes +
+    size_t bytes = d->index.bytes + labels_bytes(&d->labels) + d->change_bytes + d->pair_bytes +
                    d->blocks.cap * sizeof(d->blocks.v[0]) +
                    d->settings.cap * sizeof(d->settings.v[0]) +
                    d->settings_free.cap * sizeof(uint32_t) + hash_index_bytes(&d->settings_index) +

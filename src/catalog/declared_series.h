@@ -57,6 +57,7 @@ struct declared {
     VEC(struct declared_change) changes;
     uint64_t changes_base;
     size_t change_bytes;
+    size_t pair_bytes; /* of the series' pairs */
 };
 
 void declared_fini(struct declared *declared);

@@ -15,6 +15,8 @@ struct term {
     uint32_t ids_count;
     struct catalog_key *metrics; /* host is of no meaning */
     uint32_t metrics_count;
+    const struct label_name
+        *name; /* while the lock is held: the label, if any series declares it */
 };
 
 struct catalog_match {
@@ -192,11 +194,15 @@ static bool fits_implied(const struct catalog *c, const struct term *t,
 /* What a declaration says about the label comes first. */
 static bool fits_declared(const struct catalog *c, const struct term *t, uint32_t number)
 {
+    const struct labels *l = &c->declared.labels;
+    if (LIKELY(t->name == NULL)) /* of 10 million series, none but the key is looked at */
+        return fits_implied(c, t, declared_key(&c->declared, number));
     const struct declared_series *s = declared_series(&c->declared, number);
     for (uint32_t i = 0; i < s->labels; i++) {
-        struct label label = labels_at(&c->declared.labels, s->pairs[i]);
-        if (slice_eq(label.name, t->filter->label))
-            return filter_term_fits(t->filter, &label.value);
+        if (&l->names.v[l->pairs.v[s->pairs[i]].name] != t->name)
+            continue;
+        struct slice value = labels_at(l, s->pairs[i]).value;
+        return filter_term_fits(t->filter, &value);
     }
     return fits_implied(c, t, declared_key(&c->declared, number));
 }
@@ -288,7 +294,7 @@ static int gather(const struct catalog_match *m, const struct term *leader, stru
 enum { KEYS_A_TURN = 4096 };
 
 struct walk {
-    const struct catalog_match *match;
+    struct catalog_match *match;
     bool all_terms; /* none was answered by sets */
     catalog_match_visit *visit;
     void *arg;
@@ -308,9 +314,12 @@ static bool fits(const struct walk *w, uint32_t number)
 
 static int visit_some(struct walk *w, uint32_t count)
 {
-    struct catalog *c = w->match->catalog;
+    struct catalog_match *m = w->match;
+    struct catalog *c = m->catalog;
     uint32_t n = 0;
     pthread_rwlock_rdlock(&c->lock);
+    for (uint32_t i = 0; i < m->count; i++)
+        m->terms[i].name = labels_find_name(&c->declared.labels, m->terms[i].filter->label);
     for (uint32_t i = 0; i < count; i++)
         if (declared_is_live(&c->declared, w->numbers[i]) && fits(w, w->numbers[i]))
             w->keys[n++] = *declared_key(&c->declared, w->numbers[i]);

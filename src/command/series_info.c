@@ -11,7 +11,7 @@ enum {
     /* About: the name in the catalog (catalog/items.h), a declaration (catalog/declared.h), a point
      * in the head (store/segment.h). */
     NAME_MEMORY_BYTES = 30,
-    DECLARED_MEMORY_BYTES = 100,
+    DECLARED_MEMORY_BYTES = 130,
     POINT_MEMORY_BYTES = 25,
     /* of a point in the reference's chunks, about */
     COMPRESSED_BYTES = 4,

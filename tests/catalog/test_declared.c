@@ -385,6 +385,22 @@ static void assert_filters(struct catalog *c, const struct model *m, unsigned *r
     arena_fini(&arena);
 }
 
+static int no_text(void *arg, struct slice text)
+{
+    fail_msg("label '%.*s' is left", (int)text.n, text.p);
+    return 0;
+}
+
+/* Labels go with the last series that has them. */
+static void drop_all(struct catalog **c)
+{
+    assert_int_equal(catalog_drop_all(*c), 0);
+    assert_int_equal(catalog_declared_count(*c), 0);
+    assert_false(catalog_decides(*c));
+    assert_int_equal(catalog_label_texts(*c, SLICE_LIT(""), no_text, NULL), 0);
+    catalog_unref(c);
+}
+
 /* ---- the story ---- */
 
 static struct record random_record(struct catalog *c, unsigned *random, uint64_t *round)
@@ -464,10 +480,7 @@ static void story(unsigned seed)
         assert_filters(late, &models[i + 1], &random);
         catalog_unref(&late);
     }
-    assert_int_equal(catalog_drop_all(owner), 0);
-    assert_int_equal(catalog_declared_count(owner), 0);
-    assert_false(catalog_decides(owner));
-    catalog_unref(&owner);
+    drop_all(&owner);
     VEC_FINI(&stored.names);
     VEC_FINI(&stored.dooms);
     VEC_FINI(&stored.series);
@@ -552,8 +565,7 @@ static void test_postings_grow_and_shrink(void **state)
         catalog_match_destroy(&match);
         VEC_FINI(&hits.keys);
     }
-    assert_int_equal(catalog_drop_all(c), 0);
-    catalog_unref(&c);
+    drop_all(&c);
     arena_fini(&arena);
 }
 
