@@ -44,6 +44,7 @@ struct command_deps {
     bool (*decides)(void *arg, uint32_t environment);
     struct catalog *(*catalog)(void *arg, uint32_t environment);
     void *catalog_arg;
+    bool madd_needs_keys; /* option madd-creates is no */
     const struct status_provider *providers;
     uint32_t providers_count;
     int64_t started_wall_ms;

@@ -42,6 +42,12 @@ const struct option_spec server_options[] = {
      .max = (int64_t)365 * 86400 * 1000,
      .help = "closes connections that send nothing for so long; 0s: never",
      .section = "server"},
+    {.name = "madd-creates",
+     .type = OPTION_BOOL,
+     .default_text = "yes",
+     .help = "TS.MADD stores points of series that are new; no: it answers them with an error, as "
+             "RedisTimeSeries does, and reads first which keys there are",
+     .section = "server"},
     {.name = "client-auth-timeout",
      .type = OPTION_DURATION_MS,
      .default_text = "5s",

@@ -6,6 +6,7 @@
 #include "catalog/declared.h"
 #include "command/add.h"
 #include "command/handlers.h"
+#include "command/madd.h"
 #include "command/policy.h"
 #include "command/series_options.h"
 #include "command_table.h"
@@ -374,17 +375,7 @@ void write_ts_add(struct command_call *call)
         add_with_options(call, &point, declared, relative);
 }
 
-/* TS.MADD answers point by point. Where all points are good, and that is the hot path, the reply
- * needs nothing but the batch; where some are bad, their errors are kept here until the report
- * comes. */
-struct mixed {
-    struct slot *slot;
-    bool relative;
-    uint32_t count;
-    const char *errors[]; /* NULL: that point is written */
-};
-
-static void mixed_done(void *arg, const struct ingest_written *written)
+void madd_mixed_done(void *arg, const struct ingest_written *written)
 {
     struct mixed *mixed = arg;
     struct resp_writer w = slot_reply(mixed->slot);
@@ -404,23 +395,22 @@ static void mixed_done(void *arg, const struct ingest_written *written)
     free(mixed);
 }
 
-struct madd {
-    struct mixed *mixed; /* made at the first bad point */
-    uint32_t written;
-    bool relative;
-    struct catalog *declared; /* policy_begin */
-};
+bool madd_mix(struct command_call *call, struct madd *madd)
+{
+    uint32_t count = (call->argc - 1) / 3;
+    if (madd->mixed != NULL)
+        return true;
+    madd->mixed = calloc(1, sizeof(*madd->mixed) + count * sizeof(madd->mixed->errors[0]));
+    if (madd->mixed != NULL)
+        madd->mixed->count = count;
+    return madd->mixed != NULL;
+}
 
 static bool note_bad_point(struct command_call *call, struct madd *madd, uint32_t i,
                            const char *wrong)
 {
-    uint32_t count = (call->argc - 1) / 3;
-    if (madd->mixed == NULL) {
-        madd->mixed = calloc(1, sizeof(*madd->mixed) + count * sizeof(madd->mixed->errors[0]));
-        if (madd->mixed == NULL)
-            return false;
-        madd->mixed->count = count;
-    }
+    if (!madd_mix(call, madd))
+        return false;
     madd->mixed->errors[i] = wrong;
     return true;
 }
@@ -484,8 +474,7 @@ static const char *madd_policy(struct madd *madd, struct madd_chunk *chunk)
     return NULL;
 }
 
-/* As above. */
-static int madd_points(struct command_call *call, struct madd *madd)
+int madd_points(struct command_call *call, struct madd *madd)
 {
     struct madd_chunk chunk;
     int64_t now_ms = clock_wall_ms();
@@ -494,6 +483,8 @@ static int madd_points(struct command_call *call, struct madd *madd)
     for (uint32_t i = 0; i < count; i++) {
         const char *wrong = parse_ts_point(call->argv + 1 + (size_t)i * 3, now_ms,
                                            &chunk.points[chunk.n], &madd->relative);
+        if (wrong == NULL && UNLIKELY(madd->there != NULL) && !madd->there[i].known)
+            wrong = "ERR TSDB: the key does not exist: TS.CREATE creates it (madd-creates is no)";
         if (wrong == NULL)
             wrong = madd_policy(madd, &chunk);
         if (UNLIKELY(wrong != NULL)) {
@@ -509,11 +500,11 @@ static int madd_points(struct command_call *call, struct madd *madd)
     return madd_hand_over(call, madd, &chunk);
 }
 
-static void madd_all_bad(struct command_call *call, const struct mixed *mixed)
+void madd_all_bad(struct resp_writer w, const struct mixed *mixed)
 {
-    resp_array(call->reply, mixed->count);
+    resp_array(w, mixed->count);
     for (uint32_t i = 0; i < mixed->count; i++)
-        resp_error(call->reply, slice_str(mixed->errors[i]));
+        resp_error(w, slice_str(mixed->errors[i]));
 }
 
 static void madd_end_mixed(struct command_call *call, const struct madd *madd)
@@ -526,7 +517,7 @@ static void madd_end_mixed(struct command_call *call, const struct madd *madd)
         free(mixed);
         return;
     }
-    int err = ingest_end(call->deps->ingest, mixed_done, mixed);
+    int err = ingest_end(call->deps->ingest, madd_mixed_done, mixed);
     if (err != 0) {
         write_refused(call, mixed->slot, err);
         free(mixed);
@@ -539,6 +530,10 @@ void write_ts_madd(struct command_call *call)
     if (call->argc % 3 != 1) {
         resp_error_printf(call->reply, "ERR wrong number of arguments for 'ts.madd' command, "
                                        "expected: TS.MADD key time value [key time value ...]");
+        return;
+    }
+    if (UNLIKELY(call->deps->madd_needs_keys)) {
+        madd_careful(call);
         return;
     }
     int err = ingest_begin(call->deps->ingest, call->environment);
@@ -559,7 +554,7 @@ void write_ts_madd(struct command_call *call)
     }
     ingest_abort(call->deps->ingest);
     if (err == 0 && madd.mixed != NULL)
-        madd_all_bad(call, madd.mixed);
+        madd_all_bad(call->reply, madd.mixed);
     else
         write_reply_refused(call->reply, call->deps->options, err);
     free(madd.mixed);

@@ -4,7 +4,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/failpoint.h"
+#include "catalog/declared.h"
 #include "catalog/forget.h"
+#include "vector/itemset.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -107,6 +109,27 @@ static int add_page(struct forget_items *set, uint32_t category, uint32_t number
     return 0;
 }
 
+/* Who has a declared series would be left out when the record is applied, round after round. */
+static int spare_declared(struct forget_items *set, struct catalog *catalog)
+{
+    enum { LISTED = 1024 };
+    uint32_t items[LISTED], n, from;
+    struct itemset *declared;
+    int err = 0;
+    for (uint32_t i = 0; err == 0 && i < set->categories.n; i++) {
+        declared = NULL;
+        err = itemset_create(&declared);
+        if (err == 0)
+            err = catalog_declared_items(catalog, set->categories.v[i].category, declared);
+        for (from = 0; err == 0 && (n = itemset_list(declared, from, items, LISTED)) > 0;
+             from = items[n - 1] + 1)
+            for (uint32_t j = 0; j < n; j++)
+                forget_items_spare(set, set->categories.v[i].category, items[j]);
+        itemset_destroy(&declared);
+    }
+    return err;
+}
+
 int forget_items_unseen(struct forget_items *set, struct catalog *catalog, uint32_t before_h,
                         uint32_t now_h, bool doomed, uint64_t max)
 {
@@ -125,6 +148,8 @@ int forget_items_unseen(struct forget_items *set, struct catalog *catalog, uint3
         }
     }
     free(p);
+    if (err == 0 && set->count > 0 && catalog_declared_count(catalog) > 0)
+        err = spare_declared(set, catalog);
     return err;
 }
 

@@ -419,6 +419,7 @@ static int build_server(struct process *p)
         .decides = p->store == NULL ? NULL : decides,
         .catalog = p->store == NULL ? NULL : items_of,
         .catalog_arg = p,
+        .madd_needs_keys = !option_bool(p->options, "madd-creates"),
         .providers = p->providers,
         .providers_count = p->providers_count,
         .started_wall_ms = clock_wall_ms(),

@@ -214,3 +214,26 @@ def test_a_new_item_is_refused_above_the_quota(longtaild):
         wait_for(lambda: items(client) == TODAY + ODD, client)
         say(client, "OBSERVE", "db1", at, metric(ITEMS), 1)
         assert points(client, ITEMS) == [(at * 1000, 1)]
+
+
+def test_what_is_declared_is_not_forgotten(longtaild):
+    """Its points leave by retention, and itself stays, through rounds, a kill and a restart; dropped, it goes like others."""
+    server, story = longtaild(**JOBS, **KEEP_LONG), Story()
+    kept = f"db1/{metric(ITEMS - 3)}"
+    with Client(server.port) as client:
+        assert say(client, "TS.CREATE", kept, "LABELS", "stays", "yes") == "OK"
+    story.prepare(server)
+    server.start()
+    with Client(server.port) as client:
+        wait_for(lambda: items(client) == TODAY + ODD + 1, client)
+        rounds = forget_pieces(client)
+        wait_for(lambda: forget_pieces(client) >= rounds + 2, client)
+        assert items(client) == TODAY + ODD + 1
+        assert say(client, "TS.QUERYINDEX", "stays=yes") == [kept]
+    server.kill9()
+    server.start()
+    with Client(server.port) as client:
+        wait_for(lambda: items(client) is not None)
+        assert say(client, "TS.QUERYINDEX", "stays=yes") == [kept]
+        assert say(client, "DEL", kept) == 1
+        wait_for(lambda: items(client) == TODAY + ODD, client)

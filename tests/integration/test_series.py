@@ -312,6 +312,24 @@ def test_what_telegraf_sends(client):
     assert len(client.execute_command("TS.QUERYINDEX", "host=h1")) == 13
 
 
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_madd_need_not_create(longtaild, protocol):
+    client = longtaild(madd_creates="no").client(protocol)
+    client.execute_command("TS.ADD", "h/implicit.x", T, 1)
+    client.execute_command("TS.CREATE", KEY, "DUPLICATE_POLICY", "SUM")
+    reply = client.execute_command("TS.MADD", KEY, T, 1, "new", T, 2, "h/implicit.x", T + 1, 3, "h/", T, 4, KEY, T, 5, KEY, "x", 6)
+    assert [reply[i] for i in (0, 2, 4)] == [T, T + 1, T]
+    for i, text in ((1, MISSING), (3, "TSDB: invalid key"), (5, "TSDB: invalid timestamp")):
+        assert isinstance(reply[i], redis.ResponseError) and str(reply[i]).startswith(text)
+    assert client.exists("new") == 0 and points(client, KEY) == [(T, 6)]
+    assert client.execute_command("TS.MADD", KEY, T + 1, 1, "h/implicit.x", T + 2, 2) == [T + 1, T + 2]
+    assert all(isinstance(r, redis.ResponseError) for r in client.execute_command("TS.MADD", "new", T, 1, "new2", T, 1))
+    pipe = client.pipeline(transaction=False)
+    for i in range(20):
+        pipe.execute_command("TS.ADD", f"p/n{i}", T, i).execute_command("TS.MADD", f"p/n{i}", T + 1, i)
+    assert pipe.execute()[1::2] == [[T + 1]] * 20
+
+
 # ---- EXPIRE, PERSIST, TTL ----
 
 
