@@ -22,9 +22,12 @@ static bool overlaps(const struct storage_run *run, int64_t from_ms, int64_t to_
            run->range.to_s > from_ms / 1000;
 }
 
-static bool fits_step(uint32_t resolution_s, int64_t step_ms)
+static bool fits_step(uint32_t resolution_s, const struct cover_steps *steps)
 {
-    return step_ms / 1000 >= (int64_t)resolution_s * COVER_STEP_BUCKETS;
+    int64_t bucket_ms = resolution_s * INT64_C(1000);
+    if (steps->exact)
+        return steps->step_ms % bucket_ms == 0 && steps->origin_ms % bucket_ms == 0;
+    return steps->step_ms / 1000 >= (int64_t)resolution_s * COVER_STEP_BUCKETS;
 }
 
 bool cover_has_minutes(const struct storage_run *run, int64_t from_ms, int64_t to_ms)
@@ -34,11 +37,11 @@ bool cover_has_minutes(const struct storage_run *run, int64_t from_ms, int64_t t
 }
 
 bool cover_may_help(const struct storage_run *runs, uint32_t count, int64_t from_ms, int64_t to_ms,
-                    int64_t step_ms)
+                    const struct cover_steps *steps)
 {
     for (uint32_t i = 0; i < count; i++)
         if ((is_coarser(&runs[i]) && overlaps(&runs[i], from_ms, to_ms)) ||
-            (fits_step(MINUTE_S, step_ms) && cover_has_minutes(&runs[i], from_ms, to_ms)))
+            (fits_step(MINUTE_S, steps) && cover_has_minutes(&runs[i], from_ms, to_ms)))
             return true;
     return false;
 }
@@ -99,18 +102,19 @@ static bool is_whole(const struct hour *hour, const struct storage_run *run)
     return !hour->arrival && !hour->dirty && hour->newest <= run->sources;
 }
 
-static struct cover_part choose(const struct hour *hour, int64_t step_ms, bool expired)
+static struct cover_part choose(const struct hour *hour, const struct cover_steps *steps,
+                                bool expired)
 {
     for (int i = 1; i >= 0; i--) {
         const struct storage_run *run = hour->coarse[i];
-        if (run != NULL && fits_step(run->resolution_s, step_ms) && is_whole(hour, run))
+        if (run != NULL && fits_step(run->resolution_s, steps) && is_whole(hour, run))
             return (struct cover_part){.run = run};
     }
     const struct storage_run *finest = hour->coarse[hour->coarse[0] != NULL ? 0 : 1];
-    if (finest != NULL && expired)
+    if (finest != NULL && expired && (!steps->exact || fits_step(finest->resolution_s, steps)))
         return (struct cover_part){.run = finest, .expired = true};
     bool minutes = hour->newest > 0 && !hour->arrival && !hour->dirty;
-    return (struct cover_part){.minutes = minutes && fits_step(MINUTE_S, step_ms)};
+    return (struct cover_part){.minutes = minutes && fits_step(MINUTE_S, steps)};
 }
 
 /* An hour in which there is nothing costs nothing, if it goes with the one before it. */
@@ -151,24 +155,27 @@ static int64_t min_of(int64_t a, int64_t b)
 }
 
 /* A minute that the range's bounds cut is read by second: so what a range adds up to does not
- * depend on what has been compacted. */
-static void push_hour(struct cover *out, struct cover_part part, int64_t from_ms, int64_t to_ms)
+ * depend on what has been compacted. Where it must be exact, so is a coarser run's bucket. */
+static void push_hour(struct cover *out, struct cover_part part, int64_t from_ms, int64_t to_ms,
+                      const struct cover_steps *steps)
 {
     const struct cover_part fine = {0};
-    if (!part.minutes) {
+    bool cuts = part.minutes || (part.run != NULL && steps->exact);
+    if (!cuts) {
         push(out, part, from_ms, to_ms);
         return;
     }
-    int64_t up_ms = min_of((from_ms + MINUTE_MS - 1) / MINUTE_MS * MINUTE_MS, to_ms);
-    int64_t down_ms = max_of(to_ms / MINUTE_MS * MINUTE_MS, up_ms);
+    int64_t unit_ms = part.run != NULL ? part.run->resolution_s * INT64_C(1000) : MINUTE_MS;
+    int64_t up_ms = min_of((from_ms + unit_ms - 1) / unit_ms * unit_ms, to_ms);
+    int64_t down_ms = max_of(to_ms / unit_ms * unit_ms, up_ms);
     push(out, fine, from_ms, up_ms);
     push(out, part, up_ms, down_ms);
     push(out, fine, down_ms, to_ms);
 }
 
 int cover_plan(const struct storage_run *runs, uint32_t count, const int64_t *dirty_s,
-               uint32_t dirty_count, int64_t from_ms, int64_t to_ms, int64_t step_ms,
-               struct scratch *scratch, struct cover *out)
+               uint32_t dirty_count, int64_t from_ms, int64_t to_ms,
+               const struct cover_steps *steps, struct scratch *scratch, struct cover *out)
 {
     struct plan p = {.seconds_from_s = cover_oldest(runs, count, 1)};
     int64_t from_s = from_ms / 1000 / COVER_HOUR_S * COVER_HOUR_S;
@@ -177,7 +184,7 @@ int cover_plan(const struct storage_run *runs, uint32_t count, const int64_t *di
     p.first_s = from_s;
     p.count = to_s > from_s ? (uint32_t)((to_s - from_s + COVER_HOUR_S - 1) / COVER_HOUR_S) : 0;
     p.hours = scratch_take(scratch, p.count, sizeof(*p.hours));
-    out->parts = scratch_take(scratch, (uint64_t)p.count + 4, sizeof(*out->parts));
+    out->parts = scratch_take(scratch, 3 * (uint64_t)p.count + 4, sizeof(*out->parts));
     if (p.hours == NULL || out->parts == NULL)
         return scratch->error;
     for (uint32_t i = 0; i < count; i++)
@@ -196,9 +203,9 @@ int cover_plan(const struct storage_run *runs, uint32_t count, const int64_t *di
         int64_t begin_ms = max_of(hour_ms, from_ms);
         int64_t end_ms = min_of(hour_ms + COVER_HOUR_S * 1000, to_ms);
         push(out, fine, at_ms, begin_ms);
-        struct cover_part part = choose(&p.hours[i], step_ms, hour_ms / 1000 < p.seconds_from_s);
+        struct cover_part part = choose(&p.hours[i], steps, hour_ms / 1000 < p.seconds_from_s);
         part.minutes |= joins_minutes(out, &p.hours[i], &part);
-        push_hour(out, part, begin_ms, end_ms);
+        push_hour(out, part, begin_ms, end_ms, steps);
         at_ms = max_of(at_ms, end_ms);
     }
     push(out, fine, at_ms, to_ms);

@@ -35,12 +35,22 @@ struct cover {
 
 enum { COVER_HOUR_S = 3600, COVER_STEP_BUCKETS = 10 };
 
+/* Intervals of a fixed length, from an origin on. */
+struct cover_steps {
+    int64_t step_ms;
+    /* TS.*: each bucket must lie wholly in one interval and in the range: the step and the origin
+     * are multiples of its length, and what the range's ends cut is read by second. Else a bucket
+     * counts where it starts. */
+    bool exact;
+    int64_t origin_ms;
+};
+
 /* Is the run one that a part with minutes reads? */
 bool cover_has_minutes(const struct storage_run *run, int64_t from_ms, int64_t to_ms);
 
 /* Can anything but 1-second points serve? */
 bool cover_may_help(const struct storage_run *runs, uint32_t count, int64_t from_ms, int64_t to_ms,
-                    int64_t step_ms);
+                    const struct cover_steps *steps);
 
 /* The start of the oldest day that has runs of the resolution, arrival runs included, INT64_MAX
  * where there are none: days expire as a whole (ADR 0013). An hour from then on without a run has
@@ -50,7 +60,8 @@ int64_t cover_oldest(const struct storage_run *runs, uint32_t count, uint32_t re
 /* runs: in force; they must outlive the cover. dirty_s: starts of hours in which head or catch-all
  * have points, ascending. The scratch's error. */
 MUST_USE int cover_plan(const struct storage_run *runs, uint32_t count, const int64_t *dirty_s,
-                        uint32_t dirty_count, int64_t from_ms, int64_t to_ms, int64_t step_ms,
-                        struct scratch *scratch, struct cover *out);
+                        uint32_t dirty_count, int64_t from_ms, int64_t to_ms,
+                        const struct cover_steps *steps, struct scratch *scratch,
+                        struct cover *out);
 
 #endif

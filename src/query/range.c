@@ -44,6 +44,29 @@ uint32_t range_find(const struct range *r, const struct fold_series *series)
 
 /* ---- plan ---- */
 
+/* Which of a bucket's columns the answer is made of. */
+static unsigned columns_of(const struct range_target *t)
+{
+    if (t->kind == KIND_COUNTER && t->aggregate == AGGREGATE_RATE)
+        return PACK_ENDS;
+    switch (t->aggregate) {
+    case AGGREGATE_MIN:
+        return PACK_MIN;
+    case AGGREGATE_MAX:
+        return PACK_MAX;
+    case AGGREGATE_FIRST:
+    case AGGREGATE_LAST:
+        return PACK_ENDS;
+    case AGGREGATE_COUNT:
+        return 0;
+    case AGGREGATE_AVG:
+    case AGGREGATE_SUM:
+    case AGGREGATE_RATE:
+        break;
+    }
+    return PACK_SUM;
+}
+
 static int plan_aggregate(struct range *r, struct range_target *t)
 {
     const struct query_spec *spec = r->read->spec;
@@ -57,6 +80,7 @@ static int plan_aggregate(struct range *r, struct range_target *t)
                  (int)(key.n < 128 ? key.n : 128), key.p);
         return LT_EINVALID;
     }
+    t->columns = columns_of(t);
     return 0;
 }
 
@@ -104,6 +128,9 @@ static int plan(struct range *r)
 {
     const struct query_spec *spec = r->read->spec;
     r->count = spec->keys_count;
+    r->from_ms = spec->from_ms;
+    r->to_ms = spec->to_ms;
+    r->steps = (struct cover_steps){.step_ms = spec->step_ms, .origin_ms = spec->from_ms};
     r->buckets = (uint32_t)((spec->to_ms - spec->from_ms + spec->step_ms - 1) / spec->step_ms);
     r->targets = scratch_take(&r->read->scratch, r->count, sizeof(*r->targets));
     if (r->targets == NULL)
@@ -270,6 +297,13 @@ static int finish(struct range *r)
     return err;
 }
 
+void range_fini(struct range *r)
+{
+    rollup_codec_destroy(&r->rollup);
+    minutes_codec_destroy(&r->minutes);
+    SCRATCH_FREE(r->read->guard, &r->dirty);
+}
+
 int range_read(struct read *read)
 {
     struct range r = {.read = read, .catalog = read_catalog(read)};
@@ -282,8 +316,6 @@ int range_read(struct read *read)
         err = range_scan_beats(&r);
     if (err == 0)
         err = finish(&r);
-    rollup_codec_destroy(&r.rollup);
-    minutes_codec_destroy(&r.minutes);
-    SCRATCH_FREE(read->guard, &r.dirty);
+    range_fini(&r);
     return err;
 }

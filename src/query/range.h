@@ -27,6 +27,7 @@ struct range_target {
     enum aggregate aggregate;
     struct beats_pair pair;
     bool has_pair;
+    unsigned columns; /* of buckets, that the answer is made of (enum pack_columns) */
     struct tally *tallies;
     double counter; /* rate of a counter: the point before, if has_counter */
     int64_t counter_ms;
@@ -42,6 +43,8 @@ struct range_source {
 struct range {
     struct read *read;
     struct catalog *catalog;
+    int64_t from_ms, to_ms; /* [from, to) */
+    struct cover_steps steps;
     struct range_target *targets; /* by series; unknown ones last */
     uint32_t count;
     uint32_t known;
@@ -65,7 +68,7 @@ struct range {
     uint32_t group, group_end; /* targets of the block or row selected last */
     uint32_t *items;           /* of these, ascending, each once */
     uint32_t items_count;
-    unsigned columns; /* of buckets: what the aggregates need (enum pack_columns) */
+    unsigned columns; /* of buckets: what the targets need (enum pack_columns) */
     void *scan; /* whose scan range_each_family runs, where that is not this one's (samples.h) */
 };
 
@@ -89,6 +92,8 @@ bool range_wants_item(void *arg, uint32_t item);
 uint32_t range_find(const struct range *r, const struct fold_series *series);
 int range_compare_series(const struct fold_series *a, const struct fold_series *b);
 
+/* What scan and cover made. */
+void range_fini(struct range *r);
 /* Fills r->cover. */
 MUST_USE int range_plan_cover(struct range *r);
 /* Points and buckets into tallies. */
@@ -103,8 +108,7 @@ MUST_USE int range_each_collector(struct range *r, int64_t from_ms, int64_t to_m
 static inline struct tally *range_tally(const struct range *r, const struct range_target *t,
                                         int64_t time_ms)
 {
-    const struct query_spec *spec = r->read->spec;
-    return &t->tallies[(time_ms - spec->from_ms) / spec->step_ms];
+    return &t->tallies[(time_ms - r->steps.origin_ms) / r->steps.step_ms];
 }
 
 #endif

@@ -8,14 +8,13 @@
 static int note_dirty(void *arg, const struct block *block)
 {
     struct range *r = arg;
-    const struct query_spec *spec = r->read->spec;
     int err = read_guard_check(r->read->guard);
     if (err != 0 || !range_select_block(arg, block))
         return err;
     for (uint32_t i = 0; i < block->count; i++) {
         int64_t hour_s = block->times_ms[i] / 1000 / COVER_HOUR_S * COVER_HOUR_S;
         if ((r->dirty.n > 0 && r->dirty.v[r->dirty.n - 1] == hour_s) ||
-            block->times_ms[i] < spec->from_ms || block->times_ms[i] >= spec->to_ms ||
+            block->times_ms[i] < r->from_ms || block->times_ms[i] >= r->to_ms ||
             !range_wants_item(arg, block->items[i]))
             continue;
         err = SCRATCH_RESERVE(r->read->guard, &r->dirty, 1);
@@ -29,12 +28,11 @@ static int note_dirty(void *arg, const struct block *block)
 /* The head's points and the catch-all's are in no coarser run. */
 static int find_dirty(struct range *r, const struct range_family *f)
 {
-    const struct query_spec *spec = r->read->spec;
     struct source *source = &r->read->source;
     struct block_filter filter;
     uint32_t count;
     const struct storage_run *runs = storage_snapshot_runs(source->session, &count);
-    int err = range_filter(r, f, spec->from_ms, spec->to_ms, &filter);
+    int err = range_filter(r, f, r->from_ms, r->to_ms, &filter);
     for (int fresh = 0; fresh < 2 && err == 0; fresh++) {
         filter.fresh = fresh == 1;
         err = head_scan(source->head, source->view, source->next, &filter, note_dirty, r);
@@ -88,22 +86,21 @@ static int compare_i64(const void *a, const void *b)
 
 int range_plan_cover(struct range *r)
 {
-    const struct query_spec *spec = r->read->spec;
     const struct storage_run *runs = NULL;
     uint32_t count = 0;
     int err = 0;
     if (r->read->source.session != NULL)
         runs = storage_snapshot_runs(r->read->source.session, &count);
-    if (!cover_may_help(runs, count, spec->from_ms, spec->to_ms, spec->step_ms))
+    if (!cover_may_help(runs, count, r->from_ms, r->to_ms, &r->steps))
         count = 0;
     if (count > 0)
         err = range_each_family(r, find_dirty);
     if (err == 0 && count > 0)
-        err = range_each_collector(r, spec->from_ms, spec->to_ms, find_dirty_beats);
+        err = range_each_collector(r, r->from_ms, r->to_ms, find_dirty_beats);
     if (err != 0)
         return err;
     if (r->dirty.n > 0)
         qsort(r->dirty.v, r->dirty.n, sizeof(*r->dirty.v), compare_i64);
-    return cover_plan(runs, count, r->dirty.v, r->dirty.n, spec->from_ms, spec->to_ms,
-                      spec->step_ms, &r->read->scratch, &r->cover);
+    return cover_plan(runs, count, r->dirty.v, r->dirty.n, r->from_ms, r->to_ms, &r->steps,
+                      &r->read->scratch, &r->cover);
 }

@@ -7,8 +7,7 @@
 
 static void add_to_target(struct range *r, struct range_target *t, int64_t time_ms, double value)
 {
-    const struct query_spec *spec = r->read->spec;
-    bool inside = time_ms >= spec->from_ms;
+    bool inside = time_ms >= r->from_ms;
     struct tally *tally = inside ? range_tally(r, t, time_ms) : NULL;
     if (t->aggregate != AGGREGATE_RATE || t->kind != KIND_COUNTER) {
         if (inside)
@@ -42,17 +41,17 @@ static int add_point(void *arg, const struct fold_series *series, int64_t time_m
 static void add_many_to_target(struct range *r, struct range_target *t, const int64_t *times_ms,
                                const double *values, uint32_t count)
 {
-    const struct query_spec *spec = r->read->spec;
+    int64_t step_ms = r->steps.step_ms, origin_ms = r->steps.origin_ms;
     int64_t from_ms = 0, to_ms = 0; /* of the bucket in hand */
     struct tally *tally = NULL;
     for (uint32_t i = 0; i < count; i++) {
-        if (times_ms[i] < spec->from_ms)
+        if (times_ms[i] < r->from_ms)
             continue;
         if (tally == NULL || times_ms[i] < from_ms || times_ms[i] >= to_ms) {
-            int64_t bucket = (times_ms[i] - spec->from_ms) / spec->step_ms;
+            int64_t bucket = (times_ms[i] - origin_ms) / step_ms;
             tally = &t->tallies[bucket];
-            from_ms = spec->from_ms + bucket * spec->step_ms;
-            to_ms = from_ms + spec->step_ms;
+            from_ms = origin_ms + bucket * step_ms;
+            to_ms = from_ms + step_ms;
         }
         tally_add(tally, times_ms[i], values[i]);
     }
@@ -81,7 +80,7 @@ static bool is_ordered(const struct range_target *t)
 
 static int64_t look_back_ms(const struct range *r)
 {
-    int64_t step_ms = r->read->spec->step_ms;
+    int64_t step_ms = r->steps.step_ms;
     return step_ms > RANGE_LOOK_BACK_MS ? step_ms : RANGE_LOOK_BACK_MS;
 }
 
@@ -134,29 +133,6 @@ static int scan_seconds(struct range *r, const struct range_family *f)
 }
 
 /* ---- buckets ---- */
-
-/* Which of a bucket's columns the answer is made of. */
-static unsigned columns_of(const struct range_target *t)
-{
-    if (is_ordered(t))
-        return PACK_ENDS;
-    switch (t->aggregate) {
-    case AGGREGATE_MIN:
-        return PACK_MIN;
-    case AGGREGATE_MAX:
-        return PACK_MAX;
-    case AGGREGATE_FIRST:
-    case AGGREGATE_LAST:
-        return PACK_ENDS;
-    case AGGREGATE_COUNT:
-        return 0;
-    case AGGREGATE_AVG:
-    case AGGREGATE_SUM:
-    case AGGREGATE_RATE:
-        break;
-    }
-    return PACK_SUM;
-}
 
 /* Those buckets of a row that count. */
 struct stretch {
@@ -218,6 +194,7 @@ static void add_summaries(struct tally *tally, const struct stretch *s, uint32_t
     for (; i < end; i++) {
         const struct summary summary = {.count = c->count[i],
                                         .nans = c->nans[i],
+                                        .sum = c->sum != NULL ? c->sum[i] : 0,
                                         .min = c->min != NULL ? c->min[i] : 0,
                                         .max = c->max != NULL ? c->max[i] : 0,
                                         .first = c->first != NULL ? c->first[i] : 0,
@@ -228,14 +205,14 @@ static void add_summaries(struct tally *tally, const struct stretch *s, uint32_t
 
 static void add_stretch(struct range *r, struct range_target *t, const struct stretch *s)
 {
-    const struct query_spec *spec = r->read->spec;
-    bool sums = (columns_of(t) & ~(unsigned)PACK_SUM) == 0;
+    int64_t step_ms = r->steps.step_ms, origin_ms = r->steps.origin_ms;
+    bool sums = (t->columns & ~(unsigned)PACK_SUM) == 0;
     uint32_t i = s->begin;
-    while (i < s->end && start_of(s, i) < spec->from_ms)
+    while (i < s->end && start_of(s, i) < r->from_ms)
         i++;
     for (uint32_t end = i; i < s->end; i = end) {
-        int64_t interval = (start_of(s, i) - spec->from_ms) / spec->step_ms;
-        int64_t to_ms = spec->from_ms + (interval + 1) * spec->step_ms;
+        int64_t interval = (start_of(s, i) - origin_ms) / step_ms;
+        int64_t to_ms = origin_ms + (interval + 1) * step_ms;
         while (end < s->end && start_of(s, end) < to_ms)
             end++;
         if (sums)
@@ -303,7 +280,7 @@ static int scan_buckets(struct range *r, const struct range_family *f)
  * finds that itself; a day's run has at least the minutes before. */
 static int scan_before(struct range *r, const struct range_family *f)
 {
-    int64_t from_ms = r->read->spec->from_ms;
+    int64_t from_ms = r->from_ms;
     struct block_filter filter;
     struct fold_sink sink = {.select = range_select_block,
                              .wants = range_wants_item,
@@ -373,7 +350,7 @@ static int scan_begin(struct range *r)
     if (r->sources == NULL || r->runs == NULL || r->items == NULL)
         return scratch->error;
     for (uint32_t i = 0; i < r->known; i++)
-        r->columns |= columns_of(&r->targets[i]);
+        r->columns |= r->targets[i].columns;
     int err = rollup_codec_create(&r->rollup);
     return err != 0 ? err : minutes_codec_create(&r->minutes);
 }

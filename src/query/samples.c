@@ -112,7 +112,7 @@ int samples_read(struct read *read)
     if (err == 0)
         err = samples_settle(&s);
     if (err == 0)
-        err = samples_collect(&s);
+        err = samples_can_tally(&s) ? samples_tally(&s) : samples_collect(&s);
     if (err == 0 && !s.spec.matched)
         err = find_known(&s);
     if (err == 0)

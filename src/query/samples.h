@@ -6,6 +6,7 @@
 #include "query/samples_spec.h"
 
 /* TS.RANGE and its kin, between their files: series and their points (samples.c, samples_scan.c),
+ * or buckets (samples_tally.c),
  * rows of them (samples_rows.c), labels and groups (samples_match.c). One thread. */
 
 struct samples_point {
@@ -51,6 +52,7 @@ struct samples {
     struct matches matches;        /* matched */
     struct samples_series *series; /* of the targets */
     uint32_t *target_of_key;       /* SAMPLES_NONE: no such host, or no such metric */
+    bool tallied;                  /* the targets have tallies, and no points */
 };
 enum { SAMPLES_NONE = UINT32_MAX };
 
@@ -59,6 +61,13 @@ MUST_USE int samples_settle(struct samples *s);
 
 /* Points of the range, and what twa needs beside them. */
 MUST_USE int samples_collect(struct samples *s);
+
+/* Buckets without points (samples_tally.c), in place of samples_collect, where that is exact. */
+bool samples_can_tally(const struct samples *s);
+MUST_USE int samples_tally(struct samples *s);
+MUST_USE int samples_tallied_rows(struct samples *s, uint32_t target,
+                                  const struct aggregator_list *aggregators, uint64_t limit,
+                                  struct samples_rows *rows);
 
 /* The answer: rows of each key, or of all. */
 MUST_USE int samples_answer(struct samples *s);

@@ -98,6 +98,8 @@ int samples_rows(struct samples *s, uint32_t key, struct samples_rows *rows)
     }
     if (s->target_of_key[key] == SAMPLES_NONE)
         return 0;
+    if (s->tallied)
+        return samples_tallied_rows(s, s->target_of_key[key], aggregators, limit, rows);
     const struct samples_series *series = &s->series[s->target_of_key[key]];
     if (aggregators != NULL)
         return spec->from_ms <= spec->last_ms ? aggregate(s, series, aggregators, limit, rows) : 0;

@@ -179,11 +179,55 @@ static void test_hours_are_served_as_the_model_says(void **state)
         f.step_ms = steps_s[below(&f, ARRAY_LEN(steps_s))] * 1000;
         struct cover cover;
         assert_int_equal(cover_plan(f.runs, f.count, f.dirty, f.dirty_count, f.from_ms, f.to_ms,
-                                    f.step_ms, &f.scratch, &cover),
+                                    &(struct cover_steps){.step_ms = f.step_ms}, &f.scratch,
+                                    &cover),
                          0);
         check_parts(&f, &cover);
         scratch_fini(&f.scratch);
     }
+}
+
+/* TS.*: no stored bucket reaches over an interval's end, or over the range's. */
+static void test_exact_parts_cut_no_bucket(void **state)
+{
+    struct fixture f = {.seed = 2};
+    static const int64_t steps_ms[] = {1, 1000, 60000, 90000, 120000, 3600000, 7200000, 86400000};
+    uint32_t coarse = 0, hours = 0;
+    for (int i = 0; i < CASES; i++) {
+        f.guard = (struct read_guard){.deadline_mono_ms = INT64_MAX, .memory_bytes_max = 1 << 20};
+        scratch_init(&f.scratch, &f.guard);
+        make_runs(&f);
+        int64_t span_s = (DAYS + 2) * DAY_S;
+        f.from_ms = (BASE_S - DAY_S + (int64_t)below(&f, (uint32_t)span_s)) * 1000;
+        f.from_ms -= below(&f, 2) == 0 ? f.from_ms % 3600000 : 0;
+        f.to_ms = f.from_ms + 1 + below(&f, (uint32_t)span_s) * INT64_C(1000);
+        struct cover_steps steps = {.step_ms = steps_ms[below(&f, ARRAY_LEN(steps_ms))],
+                                    .exact = true};
+        steps.origin_ms = f.from_ms - f.from_ms % steps.step_ms;
+        steps.origin_ms += below(&f, 3) == 0 ? below(&f, 3600) * 1000 : 0;
+        struct cover cover;
+        assert_int_equal(cover_plan(f.runs, f.count, f.dirty, f.dirty_count, f.from_ms, f.to_ms,
+                                    &steps, &f.scratch, &cover),
+                         0);
+        int64_t at_ms = f.from_ms;
+        for (uint32_t k = 0; k < cover.count; k++) {
+            const struct cover_part *p = &cover.parts[k];
+            assert_int_equal(p->from_ms, at_ms);
+            at_ms = p->to_ms;
+            int64_t unit_ms = p->run != NULL ? p->run->resolution_s * INT64_C(1000) : 60000;
+            if (p->run == NULL && !p->minutes)
+                continue;
+            assert_int_equal(steps.step_ms % unit_ms, 0);
+            assert_int_equal(steps.origin_ms % unit_ms, 0);
+            assert_int_equal(p->from_ms % unit_ms, 0);
+            assert_int_equal(p->to_ms % unit_ms, 0);
+            coarse++;
+            hours += unit_ms == 3600000;
+        }
+        assert_int_equal(at_ms, f.to_ms);
+        scratch_fini(&f.scratch);
+    }
+    assert_true(coarse > CASES / 10 && hours > CASES / 100);
 }
 
 static void test_without_runs_all_is_one_part_of_seconds(void **state)
@@ -192,7 +236,9 @@ static void test_without_runs_all_is_one_part_of_seconds(void **state)
     struct scratch scratch;
     struct cover cover;
     scratch_init(&scratch, &guard);
-    assert_int_equal(cover_plan(NULL, 0, NULL, 0, 0, INT64_MAX / 2, 1000, &scratch, &cover), 0);
+    assert_int_equal(cover_plan(NULL, 0, NULL, 0, 0, INT64_MAX / 2,
+                                &(struct cover_steps){.step_ms = 1000}, &scratch, &cover),
+                     0);
     assert_int_equal(cover.count, 1);
     assert_null(cover.parts[0].run);
     assert_int_equal(cover.parts[0].from_ms, 0);
@@ -205,6 +251,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hours_are_served_as_the_model_says),
+        cmocka_unit_test(test_exact_parts_cut_no_bucket),
         cmocka_unit_test(test_without_runs_all_is_one_part_of_seconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

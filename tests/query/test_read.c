@@ -244,6 +244,115 @@ static void check_points(struct model *m)
     query_result_free(&result);
 }
 
+/* ---- SAMPLES: rows by bucket, by whichever way, against those of the model's points ---- */
+
+struct sample_row {
+    int64_t time_ms;
+    double values[AGGREGATORS_MAX];
+};
+
+struct sample_rows {
+    VEC(struct sample_row) rows;
+    uint32_t columns;
+};
+
+static int keep_sample_row(void *arg, int64_t time_ms, const double *values)
+{
+    struct sample_rows *rows = arg;
+    struct sample_row row = {.time_ms = time_ms};
+    memcpy(row.values, values, rows->columns * sizeof(*values));
+    assert_true(VEC_PUSH(&rows->rows, row));
+    return 0;
+}
+
+static void model_rows(const struct model *m, const struct samples_spec *spec, int host, int metric,
+                       struct sample_rows *out)
+{
+    struct window_rule rule = {.aggregators = spec->aggregators[0],
+                               .bucket_ms = spec->bucket_ms,
+                               .align_ms = spec->align_ms,
+                               .empty = spec->empty,
+                               .from_ms = spec->from_ms,
+                               .last_ms = spec->last_ms};
+    const struct model_point *points = m->series[host][metric].v;
+    uint32_t n = m->series[host][metric].n;
+    int64_t *times = malloc((n + 1) * sizeof(*times));
+    double *values = malloc((n + 1) * sizeof(*values));
+    struct window_points in = {0}, before = {0}, after = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        times[i] = points[i].time_ms;
+        values[i] = points[i].value;
+        struct window_points one = {&times[i], &values[i], 1};
+        if (times[i] < spec->from_ms)
+            before = isnan(values[i]) ? before : one;
+        else if (times[i] > spec->last_ms)
+            after = after.count > 0 || isnan(values[i]) ? after : one;
+        else if (in.count++ == 0)
+            in = one;
+    }
+    out->columns = rule.aggregators.n;
+    assert_int_equal(window_run(&rule, &in, &before, &after, keep_sample_row, out), 0);
+    free(times);
+    free(values);
+}
+
+static bool about(double a, double b)
+{
+    return same_double(a, b) || fabs(a - b) <= 1e-9 * (fabs(a) + 1);
+}
+
+static void check_samples(struct model *m)
+{
+    static const int64_t buckets_ms[] = {1000, 7000, 60000, 120000, 600000, 3600000, 5400000};
+    static const char *const lists[] = {"avg",  "sum,count,min,max,range", "first,last,avg",
+                                        "sum",  "twa,std.p,sum",           "countall,max",
+                                        "count"};
+    struct samples_spec samples = {.bucket_ms = buckets_ms[world_random(&m->world, 7)],
+                                   .empty = world_random(&m->world, 2) == 0,
+                                   .reverse = world_random(&m->world, 2) == 0};
+    struct aggregator_list list;
+    random_range(m, &samples.from_ms, &samples.last_ms);
+    if (world_random(&m->world, 2) == 0)
+        samples.from_ms -= samples.from_ms % 60000;
+    samples.last_ms -= world_random(&m->world, 3) == 0;
+    if (world_random(&m->world, 3) == 0)
+        samples.align_ms = world_random(&m->world, 4) * INT64_C(20000);
+    assert_int_equal(aggregator_list_parse(slice_str(lists[world_random(&m->world, 7)]), &list), 0);
+    samples.aggregators = &list;
+    samples.aggregators_count = 1;
+    char text[3][64];
+    struct slice keys[3];
+    int host[3], metric[3];
+    for (int k = 0; k < 3; k++) {
+        int pick = (int)world_random(&m->world, ARRAY_LEN(dense));
+        host[k] = m->dense ? pick % 2 : (int)world_random(&m->world, HOSTS);
+        metric[k] = m->dense ? dense[pick] : (int)world_random(&m->world, METRICS);
+        keys[k] = slice_make(text[k], (size_t)make_key(text[k], host[k], metric[k]));
+    }
+    struct query_spec spec = {
+        .what = QUERY_SAMPLES, .keys = keys, .keys_count = 3, .samples = &samples};
+    union query_result *result = ask(m, &spec);
+    for (int k = 0; k < 3; k++) {
+        const struct result_sample_series *got = &result->samples.series[k];
+        struct sample_rows want = {.columns = 0};
+        assert_int_equal(got->known, m->series[host[k]][metric[k]].n > 0);
+        model_rows(m, &samples, host[k], metric[k], &want);
+        assert_int_equal(got->rows.count, want.rows.n);
+        for (uint32_t i = 0; i < got->rows.count; i++) {
+            const struct sample_row *row = &want.rows.v[samples.reverse ? want.rows.n - 1 - i : i];
+            assert_int_equal(got->rows.times_ms[i], row->time_ms);
+            for (uint32_t c = 0; c < list.n; c++)
+                if (!about(got->rows.values[i * list.n + c], row->values[c]))
+                    fail_msg("%s of %.*s at %lld: %.17g, expected %.17g",
+                             aggregator_text((enum aggregator)list.v[c]), (int)keys[k].n, keys[k].p,
+                             (long long)row->time_ms, got->rows.values[i * list.n + c],
+                             row->values[c]);
+        }
+        VEC_FINI(&want.rows);
+    }
+    query_result_free(&result);
+}
+
 /* ---- RANGE ---- */
 
 static enum kind kind_of(int metric)
@@ -652,6 +761,8 @@ static void test_reads_agree_with_the_model(void **state)
     for (uint32_t seed = 1; seed <= CASES; seed++) {
         model_init(m, seed * 2654435761u);
         check_points(m);
+        check_samples(m);
+        check_samples(m);
         check_range(m);
         check_topq(m);
         check_topq(m);
@@ -695,6 +806,8 @@ static void test_minutes_agree_with_the_model(void **state)
         model_init_dense(m, seed * 2654435761u);
         for (int i = 0; i < 40; i++)
             check_range(m);
+        for (int i = 0; i < 120; i++)
+            check_samples(m);
         model_fini(m);
     }
     free(m);
@@ -709,6 +822,17 @@ static void test_any_budget_gives_an_answer_or_the_limit(void **state)
     const struct slice with[] = {SLICE_LIT("tput"), SLICE_LIT("errors")};
     struct slice keys[] = {SLICE_LIT("db1/host.net.eth0.bytes"), SLICE_LIT("db2/host.cpu.user"),
                            SLICE_LIT("db1/host.queries.c.00000001.time_us")};
+    struct aggregator_list avg, twa;
+    assert_int_equal(aggregator_list_parse(SLICE_LIT("avg"), &avg), 0);
+    assert_int_equal(aggregator_list_parse(SLICE_LIT("twa,max"), &twa), 0);
+    struct samples_spec tallied = {.from_ms = BASE_S * INT64_C(1000),
+                                   .last_ms = (BASE_S + SPAN_S) * INT64_C(1000),
+                                   .bucket_ms = 60000,
+                                   .aggregators = &avg,
+                                   .aggregators_count = 1};
+    struct samples_spec joined = tallied;
+    joined.aggregators = &twa;
+    joined.joined = true;
     struct query_spec specs[] = {
         {.what = QUERY_TOPQ,
          .pattern = SLICE_LIT("host.queries.*.*.time_us"),
@@ -722,6 +846,8 @@ static void test_any_budget_gives_an_answer_or_the_limit(void **state)
         {.what = QUERY_RANGE, .keys = keys, .keys_count = 3, .step_ms = 600000},
         {.what = QUERY_POINTS, .keys = keys, .keys_count = 1},
         {.what = QUERY_LAST, .keys = keys, .keys_count = 1},
+        {.what = QUERY_SAMPLES, .keys = keys, .keys_count = 3, .samples = &tallied},
+        {.what = QUERY_SAMPLES, .keys = keys, .keys_count = 3, .samples = &joined},
     };
     model_init(m, 99);
     query_destroy(&m->query);
