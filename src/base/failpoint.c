@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* -1: the environment was not read yet; 0: nothing armed; else passes left until the kill. */
+/* -1: the environment was not read yet; 0: nothing armed; else passes left until then. */
 static _Atomic long failpoint_left = -1;
 
 static long failpoint_arm(void)
@@ -33,5 +33,5 @@ void failpoint(const char *name)
     size_t n = strcspn(spec, ":");
     if (strlen(name) == n && memcmp(spec, name, n) == 0 &&
         atomic_fetch_sub(&failpoint_left, 1) == 1)
-        kill(getpid(), SIGKILL);
+        kill(getpid(), strstr(spec, ":stop") != NULL ? SIGSTOP : SIGKILL);
 }

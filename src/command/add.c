@@ -1,6 +1,7 @@
 #include "command/add.h"
 
 #include "base/error.h"
+#include "catalog/declared.h"
 #include "command/declare.h"
 #include "command/handlers.h"
 #include "command/policy.h"
@@ -8,12 +9,21 @@
 #include <stdlib.h>
 
 struct addition {
-    int64_t time_ms;
-    double value;
+    struct verdict_command command;
     enum duplicate on_duplicate;
-    bool relative;
     bool harmless; /* to repeat */
 };
+
+bool add_is_declared(const struct command_call *call, struct slice host, struct slice metric)
+{
+    const struct command_deps *deps = call->deps;
+    struct catalog_declared declared;
+    struct catalog *catalog =
+        deps->catalog == NULL ? NULL : deps->catalog(deps->catalog_arg, call->environment->id);
+    bool found = catalog != NULL && catalog_declared(catalog, host, metric, &declared);
+    catalog_unref(&catalog);
+    return found;
+}
 
 static void added(void *arg, const struct ingest_written *written)
 {
@@ -21,21 +31,31 @@ static void added(void *arg, const struct ingest_written *written)
     const struct addition *a = d->arg;
     struct resp_writer w = slot_reply(d->slot);
     if (written->report->outcome == LOG_STORED)
-        resp_integer(w, a->time_ms);
+        resp_integer(w, a->command.time_ms);
     else
         write_reply_not_stored(w, written->report, a->harmless);
     declare_end(d);
 }
 
-static int hand_over(struct declare *d, enum policy policy)
+static void decided(void *arg, const struct decider_outcome *outcome)
 {
+    struct declare *d = arg;
     const struct addition *a = d->arg;
-    struct slice host, metric;
-    declare_names(d, &host, &metric);
+    struct resp_writer w = slot_reply(d->slot);
+    if (outcome->end == DECIDER_STORED || outcome->end == DECIDER_IGNORED)
+        resp_integer(w, outcome->time_ms);
+    else
+        decide_reply_error(w, d->deps, outcome, a->harmless);
+    declare_end(d);
+}
+
+static int hand_over(struct declare *d, const struct record_point *point, enum policy policy)
+{
     int err = ingest_begin(d->deps->ingest, d->environment);
     if (err != 0)
         return err;
-    err = ingest_point(d->deps->ingest, false, host, metric, a->time_ms, a->value, policy);
+    err = ingest_point(d->deps->ingest, false, point->host, point->metric, point->time_ms,
+                       point->value, policy);
     if (err != 0) {
         ingest_abort(d->deps->ingest);
         return err;
@@ -43,20 +63,31 @@ static int hand_over(struct declare *d, enum policy policy)
     return ingest_end(d->deps->ingest, added, d);
 }
 
-static void add_point(struct declare *d, const struct result_key *key)
+static void ask_owner(struct declare *d, const struct decide_ask *ask)
+{
+    int err = decide_submit(d->deps, d->environment, ask, d->slot, decided, d);
+    if (err == 0)
+        return;
+    decide_reply_refused(slot_reply(d->slot), err);
+    declare_end(d);
+}
+
+static void write_point(struct declare *d, const struct result_key *key)
 {
     struct addition *a = d->arg;
-    enum duplicate duplicate = a->on_duplicate;
-    enum policy policy;
-    if (duplicate == DUPLICATE_DEFAULT && key->declared)
-        duplicate = key->settings.duplicate;
-    if (!policy_of(duplicate, &policy)) {
-        write_reply_blocks(slot_reply(d->slot));
-        declare_end(d);
+    struct record_point point = {.time_ms = a->command.time_ms, .value = a->command.value};
+    struct policy_way way = policy_way_of(key->declared ? &key->settings : NULL, a->on_duplicate);
+    declare_names(d, &point.host, &point.metric);
+    bool counts = a->command.what == VERDICT_COUNT;
+    a->harmless = !a->command.relative && !counts && way.policy != POLICY_SUM;
+    if (counts || way.decides) {
+        struct decide_ask ask = policy_ask(way, &point, a->command.relative);
+        if (counts)
+            ask = (struct decide_ask){point.host, point.metric, a->command, false};
+        ask_owner(d, &ask);
         return;
     }
-    a->harmless = !a->relative && policy != POLICY_SUM;
-    int err = hand_over(d, policy);
+    int err = hand_over(d, &point, way.policy);
     if (err != 0)
         declare_fail(d, err);
 }
@@ -64,7 +95,7 @@ static void add_point(struct declare *d, const struct result_key *key)
 static void looked(struct declare *d, const struct result_key *key)
 {
     if (key->declared)
-        add_point(d, key);
+        write_point(d, key);
     else
         declare_append(d, RECORD_SERIES_CREATE, key->known ? &settings_none : NULL);
 }
@@ -72,11 +103,11 @@ static void looked(struct declare *d, const struct result_key *key)
 /* Whoever declared it: what stands now holds. */
 static void settled(struct declare *d, uint64_t offset, const struct result_key *key)
 {
-    add_point(d, key);
+    write_point(d, key);
 }
 
-void add_declaring(struct command_call *call, const struct series_options *options,
-                   const struct record_point *point, bool relative)
+void add_declaring(struct command_call *call, const char *name,
+                   const struct series_options *options, const struct verdict_command *command)
 {
     static const struct declare_steps steps = {.looked = looked, .settled = settled};
     struct addition *a = malloc(sizeof(*a));
@@ -84,10 +115,7 @@ void add_declaring(struct command_call *call, const struct series_options *optio
         resp_error(call->reply, SLICE_LIT("ERR out of memory, nothing is stored"));
         return;
     }
-    *a = (struct addition){.time_ms = point->time_ms,
-                           .value = point->value,
-                           .on_duplicate = options->on_duplicate,
-                           .relative = relative};
-    if (!declare_begin(call, &steps, "TS.ADD", call->argv[1], options, a))
+    *a = (struct addition){.command = *command, .on_duplicate = options->on_duplicate};
+    if (!declare_begin(call, &steps, name, call->argv[1], options, a))
         free(a);
 }

@@ -28,6 +28,8 @@
 
 struct session;
 struct slot;
+struct decide; /* command/decide.h */
+struct store;
 
 /* What handlers may use. Made by main/. Any pointer to a part that this process' roles leave out is
  * NULL, and the table refuses the commands of that role before their handlers run. */
@@ -35,6 +37,8 @@ struct command_deps {
     const struct option_set *options;
     const struct tenant *tenant;
     struct ingest *ingest; /* role ingest */
+    struct decide *decide; /* roles ingest, store and query: writes that depend on state */
+    struct store *store;   /* role query or store */
     struct query *query;   /* role query */
     struct head *head;     /* role query or store */
     struct jobs *jobs;     /* role jobs */

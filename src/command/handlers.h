@@ -13,8 +13,17 @@ void write_reply_not_stored(struct resp_writer w, const struct log_report *repor
                             bool repeat_is_harmless);
 void write_reply_refused(struct resp_writer w, const struct option_set *options, int err);
 
-/* A point of a series that is to be refused where its time is there already. */
-void write_reply_blocks(struct resp_writer w);
+/* A series' name as the log takes it. False: the reply is composed. */
+MUST_USE bool write_check_key(struct command_call *call, struct slice key, struct slice *host_out,
+                              struct slice *metric_out);
+
+/* A point of TS.ADD and TS.MADD: key, time, value. NULL, or the point's error, in RedisTimeSeries'
+ * first words. relative_out is set where the time is the server's. */
+const char *write_parse_point(const struct slice *args, int64_t now_ms, struct record_point *out,
+                              bool *relative_out);
+
+/* All points are in: the reply is now the report's business; done's arg is the slot. */
+void write_end(struct command_call *call, ingest_done *done);
 
 /* A deferred write that ingest refused at once: replies and sends. */
 void write_refused(struct command_call *call, struct slot *slot, int err);

@@ -1,7 +1,6 @@
 #include "base/error.h"
 #include "command/handlers.h"
 #include "command/madd.h"
-#include "command/policy.h"
 
 #include <stdlib.h>
 
@@ -21,39 +20,10 @@ static void careful_end(struct careful *c)
     free(c);
 }
 
-static void careful_fail(struct careful *c, struct madd *madd, int err)
-{
-    write_reply_refused(slot_reply(c->slot), c->call.deps->options, err);
-    free(madd->mixed);
-    careful_end(c);
-}
-
-/* Some of the points, at least, are of keys that are there. */
-static int careful_write(struct careful *c, struct madd *madd)
-{
-    struct ingest *ingest = c->call.deps->ingest;
-    int err = ingest_begin(ingest, c->call.environment);
-    if (err != 0)
-        return err;
-    madd->declared = policy_begin(&c->call);
-    err = madd_points(&c->call, madd);
-    catalog_unref(&madd->declared);
-    if (err == 0 && !madd_mix(&c->call, madd))
-        err = LT_ENOMEM;
-    if (err != 0 || madd->written == 0) {
-        ingest_abort(ingest);
-        return err;
-    }
-    madd->mixed->relative = madd->relative;
-    madd->mixed->slot = c->slot;
-    return ingest_end(ingest, madd_mixed_done, madd->mixed);
-}
-
 static void careful_looked(void *arg, const struct query_answer *answer)
 {
     struct careful *c = arg;
     union query_result *result = answer->result;
-    struct madd madd = {0};
     c->reading = false;
     if (answer->status != 0) {
         resp_error_printf(slot_reply(c->slot), "%s %s; nothing is stored",
@@ -61,18 +31,10 @@ static void careful_looked(void *arg, const struct query_answer *answer)
         careful_end(c);
         return;
     }
-    madd.there = result->keys.keys;
-    int err = careful_write(c, &madd);
+    slot_on_gone(c->slot, NULL, NULL); /* c goes, the slot may stay */
+    madd_write(&c->call, result->keys.keys, c->slot);
     query_result_free(&result);
-    if (err != 0) {
-        careful_fail(c, &madd, err);
-    } else if (madd.written > 0) {
-        free(c); /* the slot is madd_mixed_done's */
-    } else {
-        madd_all_bad(slot_reply(c->slot), madd.mixed);
-        free(madd.mixed);
-        careful_end(c);
-    }
+    free(c);
 }
 
 static void careful_gone(void *arg)
@@ -139,6 +101,8 @@ void madd_careful(struct command_call *call)
     slot_on_gone(c->slot, careful_gone, c);
     int err = query_submit(call->deps->query, &spec, careful_looked, c, &c->query_id);
     c->reading = err == 0;
-    if (err != 0)
-        careful_fail(c, &(struct madd){0}, err);
+    if (err != 0) {
+        write_reply_refused(slot_reply(c->slot), call->deps->options, err);
+        careful_end(c);
+    }
 }

@@ -10,22 +10,42 @@ struct catalog *policy_begin(const struct command_call *call)
     return deps->catalog(deps->catalog_arg, call->environment->id);
 }
 
-enum duplicate policy_declared(struct catalog *catalog, const struct record_point *point)
-{
-    struct settings settings;
-    bool decides =
-        catalog != NULL && catalog_deciding(catalog, point->host, point->metric, &settings);
-    return decides ? settings.duplicate : DUPLICATE_DEFAULT;
-}
-
-bool policy_of(enum duplicate duplicate, enum policy *out)
+struct policy_way policy_way_of(const struct settings *settings, enum duplicate on_duplicate)
 {
     static const enum policy policies[] = {
-        [DUPLICATE_DEFAULT] = POLICY_LAST, [DUPLICATE_BLOCK] = POLICY_LAST,
+        [DUPLICATE_DEFAULT] = POLICY_LAST, [DUPLICATE_BLOCK] = POLICY_FIRST,
         [DUPLICATE_LAST] = POLICY_LAST,    [DUPLICATE_FIRST] = POLICY_FIRST,
         [DUPLICATE_MIN] = POLICY_MIN,      [DUPLICATE_MAX] = POLICY_MAX,
         [DUPLICATE_SUM] = POLICY_SUM,
     };
-    *out = policies[duplicate];
-    return duplicate != DUPLICATE_BLOCK;
+    bool given = on_duplicate != DUPLICATE_DEFAULT;
+    enum duplicate duplicate = given || settings == NULL ? on_duplicate : settings->duplicate;
+    bool blocks = duplicate == DUPLICATE_BLOCK;
+    bool state = settings != NULL && (settings->retention_ms > 0 || settings->ignore_ms > 0 ||
+                                      settings->ignore_value > 0);
+    return (struct policy_way){policies[duplicate], blocks, given, blocks || state};
+}
+
+struct policy_way policy_way(struct catalog *catalog, const struct record_point *point,
+                             enum duplicate on_duplicate)
+{
+    struct settings settings;
+    bool declared =
+        catalog != NULL && catalog_deciding(catalog, point->host, point->metric, &settings);
+    return policy_way_of(declared ? &settings : NULL, on_duplicate);
+}
+
+struct decide_ask policy_ask(struct policy_way way, const struct record_point *point, bool relative)
+{
+    /* What is decided takes the series' policy as it is by then. */
+    return (struct decide_ask){.host = point->host,
+                               .metric = point->metric,
+                               .command = {.what = VERDICT_ADD,
+                                           .relative = relative,
+                                           .has_policy = way.given || !way.decides,
+                                           .blocks = way.blocks,
+                                           .policy = way.policy,
+                                           .time_ms = point->time_ms,
+                                           .value = point->value},
+                               .plain = !way.decides};
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/logger.h"
+#include "command/decide.h"
 #include "command/session.h"
 
 #include <assert.h>
@@ -143,6 +144,8 @@ static void on_turn_end(void *arg)
     struct ingest *ingest = server->sessions.deps->ingest;
     if (ingest == NULL)
         return;
+    if (server->sessions.deps->decide != NULL)
+        decider_turn(decide_decider(server->sessions.deps->decide));
     ingest_turn_end(ingest);
     wake_when_due(server);
     bool paused = ingest_paused(ingest);

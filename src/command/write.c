@@ -3,10 +3,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/number.h"
-#include "catalog/declared.h"
 #include "command/add.h"
+#include "command/decide.h"
 #include "command/handlers.h"
-#include "command/madd.h"
 #include "command/policy.h"
 #include "command/series_options.h"
 #include "command_table.h"
@@ -85,41 +84,25 @@ static void clear_done(void *arg, const struct ingest_written *written)
     slot_send(slot);
 }
 
-static void send_times(struct slot *slot, const struct ingest_written *written, bool harmless,
-                       bool array)
+static void send_time(struct slot *slot, const struct ingest_written *written, bool harmless)
 {
     struct resp_writer w = slot_reply(slot);
-    if (written->report->outcome != LOG_STORED) {
+    uint32_t until;
+    if (written->report->outcome != LOG_STORED)
         write_reply_not_stored(w, written->report, harmless);
-    } else {
-        if (array)
-            resp_array(w, written->count);
-        for (uint32_t i = 0, until; i < written->count; i = until) {
-            int64_t time_ms = ingest_written_time_ms(written, i, &until);
-            resp_integers(w, time_ms, until - i);
-        }
-    }
+    else
+        resp_integer(w, ingest_written_time_ms(written, 0, &until));
     slot_send(slot);
 }
 
 static void add_done(void *arg, const struct ingest_written *written)
 {
-    send_times(arg, written, true, false);
+    send_time(arg, written, true);
 }
 
 static void add_relative_done(void *arg, const struct ingest_written *written)
 {
-    send_times(arg, written, false, false);
-}
-
-static void madd_done(void *arg, const struct ingest_written *written)
-{
-    send_times(arg, written, true, true);
-}
-
-static void madd_relative_done(void *arg, const struct ingest_written *written)
-{
-    send_times(arg, written, false, true);
+    send_time(arg, written, false);
 }
 
 /* ---- handing over ---- */
@@ -159,7 +142,7 @@ void write_refused(struct command_call *call, struct slot *slot, int err)
 }
 
 /* All points are in: the reply is now the report's business. */
-static void end_write(struct command_call *call, ingest_done *done)
+void write_end(struct command_call *call, ingest_done *done)
 {
     struct slot *slot = call_defer(call);
     if (slot == NULL) {
@@ -275,20 +258,35 @@ void write_observe(struct command_call *call)
         ingest_abort(call->deps->ingest);
         return;
     }
-    end_write(call, relative ? receipt_relative_done : write_receipt_done);
+    write_end(call, relative ? receipt_relative_done : write_receipt_done);
 }
 
-/* ---- TS.ADD key time value, TS.MADD key time value [key time value ...] ---- */
+/* ---- TS.ADD key time value ... ---- */
 
-/* NULL, or the point's error, in RedisTimeSeries' first words. relative_out is set where the time
- * is the server's. */
-static const char *parse_ts_point(const struct slice *args, int64_t now_ms,
-                                  struct record_point *out, bool *relative_out)
+static const char bad_key[] = "ERR TSDB: invalid key, expected metric or host/metric, each of at "
+                              "most 512 bytes and the metric "
+                              "not empty";
+
+static bool split_key(struct slice key, struct slice *host, struct slice *metric)
 {
-    name_split_key(args[0], &out->host, &out->metric);
-    if (check_metric(out->metric) != NULL || out->host.n > NAME_BYTES_MAX)
-        return "ERR TSDB: invalid key, expected metric or host/metric, each of at most 512 bytes "
-               "and the metric not empty";
+    name_split_key(key, host, metric);
+    return check_metric(*metric) == NULL && host->n <= NAME_BYTES_MAX;
+}
+
+bool write_check_key(struct command_call *call, struct slice key, struct slice *host_out,
+                     struct slice *metric_out)
+{
+    bool good = split_key(key, host_out, metric_out);
+    if (!good)
+        resp_error(call->reply, slice_str(bad_key));
+    return good;
+}
+
+const char *write_parse_point(const struct slice *args, int64_t now_ms, struct record_point *out,
+                              bool *relative_out)
+{
+    if (!split_key(args[0], &out->host, &out->metric))
+        return bad_key;
     bool relative = slice_eq_str(args[1], "*");
     out->time_ms = now_ms;
     if (!relative && (number_parse_i64(args[1], &out->time_ms) != 0 || out->time_ms < 0))
@@ -299,265 +297,62 @@ static const char *parse_ts_point(const struct slice *args, int64_t now_ms,
     return NULL;
 }
 
-void write_reply_blocks(struct resp_writer w)
-{
-    resp_error(w,
-               SLICE_LIT("ERR TSDB: DUPLICATE_POLICY BLOCK is not taken by this version, expected "
-                         "LAST, FIRST, MIN, MAX or SUM; nothing is stored"));
-}
-
-/* Is the series declared, as far as this process knows? */
-static bool is_declared(const struct command_call *call, const struct record_point *point)
-{
-    const struct command_deps *deps = call->deps;
-    struct catalog_declared declared;
-    struct catalog *catalog =
-        deps->catalog == NULL ? NULL : deps->catalog(deps->catalog_arg, call->environment->id);
-    bool found =
-        catalog != NULL && catalog_declared(catalog, point->host, point->metric, &declared);
-    catalog_unref(&catalog);
-    return found;
-}
-
 static void add_point(struct command_call *call, const struct record_point *point,
-                      enum duplicate duplicate, bool relative)
+                      struct policy_way way, bool relative)
 {
     struct ingest *ingest = call->deps->ingest;
-    enum policy policy;
     uint32_t taken;
-    if (!policy_of(duplicate, &policy)) {
-        write_reply_blocks(call->reply);
+    if (UNLIKELY(way.decides || decide_holds(call, point->host, point->metric))) {
+        const struct decide_ask ask = policy_ask(way, point, relative);
+        decide_reply(call, &ask);
         return;
     }
     int err = ingest_begin(ingest, call->environment);
     if (err == 0) {
-        err = ingest_points(ingest, false, policy, point, 1, &taken);
+        err = ingest_points(ingest, false, way.policy, point, 1, &taken);
         if (err != 0)
             ingest_abort(ingest);
     }
     if (err != 0)
         write_reply_refused(call->reply, call->deps->options, err);
     else
-        end_write(call, relative || policy == POLICY_SUM ? add_relative_done : add_done);
+        write_end(call, relative || way.policy == POLICY_SUM ? add_relative_done : add_done);
 }
 
 /* Options that declare are for a series that is new; for another they say nothing. */
 static void add_with_options(struct command_call *call, const struct record_point *point,
-                             enum duplicate declared, bool relative)
+                             struct catalog *declared, bool relative)
 {
     struct series_options options;
     if (!series_options_parse(call, 4, SERIES_OPTIONS_ENCODING | SERIES_OPTIONS_ON_DUPLICATE,
                               &options))
         return;
-    if (options.settings.given != 0 && !is_declared(call, point))
-        add_declaring(call, &options, point, relative);
-    else
-        add_point(call, point,
-                  options.on_duplicate != DUPLICATE_DEFAULT ? options.on_duplicate : declared,
-                  relative);
+    if (options.settings.given != 0 && !add_is_declared(call, point->host, point->metric)) {
+        const struct verdict_command command = {.what = VERDICT_ADD,
+                                                .relative = relative,
+                                                .time_ms = point->time_ms,
+                                                .value = point->value};
+        add_declaring(call, "TS.ADD", &options, &command);
+    } else {
+        add_point(call, point, policy_way(declared, point, options.on_duplicate), relative);
+    }
 }
 
 void write_ts_add(struct command_call *call)
 {
     struct record_point point;
     bool relative = false;
-    const char *wrong = parse_ts_point(call->argv + 1, clock_wall_ms(), &point, &relative);
+    const char *wrong = write_parse_point(call->argv + 1, clock_wall_ms(), &point, &relative);
     if (wrong != NULL) {
         resp_error(call->reply, slice_str(wrong));
         return;
     }
     struct catalog *catalog = policy_begin(call);
-    enum duplicate declared = policy_declared(catalog, &point);
-    catalog_unref(&catalog);
     if (LIKELY(call->argc == 4))
-        add_point(call, &point, declared, relative);
+        add_point(call, &point, policy_way(catalog, &point, DUPLICATE_DEFAULT), relative);
     else
-        add_with_options(call, &point, declared, relative);
-}
-
-void madd_mixed_done(void *arg, const struct ingest_written *written)
-{
-    struct mixed *mixed = arg;
-    struct resp_writer w = slot_reply(mixed->slot);
-    if (written->report->outcome != LOG_STORED) {
-        write_reply_not_stored(w, written->report, !mixed->relative);
-    } else {
-        uint32_t at = 0, until;
-        resp_array(w, mixed->count);
-        for (uint32_t i = 0; i < mixed->count; i++) {
-            if (mixed->errors[i] != NULL)
-                resp_error(w, slice_str(mixed->errors[i]));
-            else
-                resp_integer(w, ingest_written_time_ms(written, at++, &until));
-        }
-    }
-    slot_send(mixed->slot);
-    free(mixed);
-}
-
-bool madd_mix(struct command_call *call, struct madd *madd)
-{
-    uint32_t count = (call->argc - 1) / 3;
-    if (madd->mixed != NULL)
-        return true;
-    madd->mixed = calloc(1, sizeof(*madd->mixed) + count * sizeof(madd->mixed->errors[0]));
-    if (madd->mixed != NULL)
-        madd->mixed->count = count;
-    return madd->mixed != NULL;
-}
-
-static bool note_bad_point(struct command_call *call, struct madd *madd, uint32_t i,
-                           const char *wrong)
-{
-    if (!madd_mix(call, madd))
-        return false;
-    madd->mixed->errors[i] = wrong;
-    return true;
-}
-
-static const char madd_blocks[] = "ERR TSDB: DUPLICATE_POLICY BLOCK is not taken by this version";
-static const char madd_full[] =
-    "ERR TSDB: a new item is refused: the environment has all that it may have (items-max); those "
-    "that are not seen any more are forgotten in time, or raise the limit";
-
-/* Good points that are not handed over yet, and which of the command's they are. */
-struct madd_chunk {
-    uint32_t n;
-    uint32_t number[INGEST_POINTS_AT_ONCE];
-    enum policy policies[INGEST_POINTS_AT_ONCE]; /* where some are declared */
-    struct record_point points[INGEST_POINTS_AT_ONCE];
-};
-
-/* How many points from `first` on have the same policy. */
-static uint32_t same_policy(const struct madd *madd, const struct madd_chunk *chunk, uint32_t first,
-                            enum policy *out)
-{
-    uint32_t end = first + 1;
-    *out = POLICY_LAST;
-    if (LIKELY(madd->declared == NULL))
-        return chunk->n - first;
-    *out = chunk->policies[first];
-    while (end < chunk->n && chunk->policies[end] == *out)
-        end++;
-    return end - first;
-}
-
-/* 0, or why the command as a whole is refused. */
-static int madd_hand_over(struct command_call *call, struct madd *madd, struct madd_chunk *chunk)
-{
-    uint32_t done = 0, taken;
-    while (done < chunk->n) {
-        enum policy policy;
-        uint32_t count = same_policy(madd, chunk, done, &policy);
-        int err =
-            ingest_points(call->deps->ingest, false, policy, chunk->points + done, count, &taken);
-        done += taken;
-        madd->written += taken;
-        if (err == LT_EFULL && note_bad_point(call, madd, chunk->number[done], madd_full))
-            done++;
-        else if (err != 0)
-            return err;
-    }
-    chunk->n = 0;
-    return 0;
-}
-
-/* NULL, or the point's error. */
-static const char *madd_policy(struct madd *madd, struct madd_chunk *chunk)
-{
-    enum policy *policy = &chunk->policies[chunk->n];
-    if (LIKELY(madd->declared == NULL))
-        return NULL;
-    if (!policy_of(policy_declared(madd->declared, &chunk->points[chunk->n]), policy))
-        return madd_blocks;
-    madd->relative |= *policy == POLICY_SUM;
-    return NULL;
-}
-
-int madd_points(struct command_call *call, struct madd *madd)
-{
-    struct madd_chunk chunk;
-    int64_t now_ms = clock_wall_ms();
-    uint32_t count = (call->argc - 1) / 3;
-    chunk.n = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        const char *wrong = parse_ts_point(call->argv + 1 + (size_t)i * 3, now_ms,
-                                           &chunk.points[chunk.n], &madd->relative);
-        if (wrong == NULL && UNLIKELY(madd->there != NULL) && !madd->there[i].known)
-            wrong = "ERR TSDB: the key does not exist: TS.CREATE creates it (madd-creates is no)";
-        if (wrong == NULL)
-            wrong = madd_policy(madd, &chunk);
-        if (UNLIKELY(wrong != NULL)) {
-            if (!note_bad_point(call, madd, i, wrong))
-                return LT_ENOMEM;
-            continue;
-        }
-        chunk.number[chunk.n++] = i;
-        int err = chunk.n == INGEST_POINTS_AT_ONCE ? madd_hand_over(call, madd, &chunk) : 0;
-        if (err != 0)
-            return err;
-    }
-    return madd_hand_over(call, madd, &chunk);
-}
-
-void madd_all_bad(struct resp_writer w, const struct mixed *mixed)
-{
-    resp_array(w, mixed->count);
-    for (uint32_t i = 0; i < mixed->count; i++)
-        resp_error(w, slice_str(mixed->errors[i]));
-}
-
-static void madd_end_mixed(struct command_call *call, const struct madd *madd)
-{
-    struct mixed *mixed = madd->mixed;
-    mixed->relative = madd->relative;
-    mixed->slot = call_defer(call);
-    if (mixed->slot == NULL) {
-        ingest_abort(call->deps->ingest);
-        free(mixed);
-        return;
-    }
-    int err = ingest_end(call->deps->ingest, madd_mixed_done, mixed);
-    if (err != 0) {
-        write_refused(call, mixed->slot, err);
-        free(mixed);
-    }
-}
-
-void write_ts_madd(struct command_call *call)
-{
-    struct madd madd = {0};
-    if (call->argc % 3 != 1) {
-        resp_error_printf(call->reply, "ERR wrong number of arguments for 'ts.madd' command, "
-                                       "expected: TS.MADD key time value [key time value ...]");
-        return;
-    }
-    if (UNLIKELY(call->deps->madd_needs_keys)) {
-        madd_careful(call);
-        return;
-    }
-    int err = ingest_begin(call->deps->ingest, call->environment);
-    if (err != 0) {
-        write_reply_refused(call->reply, call->deps->options, err);
-        return;
-    }
-    madd.declared = policy_begin(call);
-    err = madd_points(call, &madd);
-    catalog_unref(&madd.declared);
-    if (err == 0 && madd.written > 0 && madd.mixed != NULL) {
-        madd_end_mixed(call, &madd);
-        return;
-    }
-    if (err == 0 && madd.written > 0) {
-        end_write(call, madd.relative ? madd_relative_done : madd_done);
-        return;
-    }
-    ingest_abort(call->deps->ingest);
-    if (err == 0 && madd.mixed != NULL)
-        madd_all_bad(call->reply, madd.mixed);
-    else
-        write_reply_refused(call->reply, call->deps->options, err);
-    free(madd.mixed);
+        add_with_options(call, &point, catalog, relative);
+    catalog_unref(&catalog);
 }
 
 /* ---- ITEM TEXT stem text, READY ---- */

@@ -8,8 +8,9 @@
 #include "ingest/gather.h"
 #include "ingest/pace.h"
 #include "model/name.h"
-#include "record/record.h"
+#include "record/control.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 const struct option_spec ingest_options[] = {
@@ -66,7 +67,9 @@ struct waiter { /* a command in a batch */
 /* open (being filled) -> in flight (the log has it) or refused (it never will) -> pooled */
 struct ingest_batch {
     struct ingest *ingest;
-    struct ingest_batch *next; /* of the list that it is in */
+    struct ingest_batch *next;            /* of the list that it is in */
+    struct ingest_batch *younger, *older; /* of its partition, until it is answered */
+    uint64_t number;
     uint32_t environment;
     uint32_t partition;
     struct record_builder *builder;
@@ -89,9 +92,12 @@ struct ingest {
     uint32_t *inflight;                          /* records, a partition */
     struct pace *paces;                          /* a partition */
     struct gather *gathers;                      /* a partition */
+    struct ingest_batch **oldest, **youngest;    /* not answered yet, a partition */
+    uint64_t numbers;                            /* given so far */
     bool paused;
     struct ingest_batch *command; /* between begin and end: where the points go */
     const struct tenant_environment *command_environment;
+    uint64_t command_epoch;        /* 0: its points are nobody's decision */
     struct catalog *command_items; /* only items that it has may be named; NULL: all */
     struct record_mark mark;
 };
@@ -121,6 +127,11 @@ static struct ingest_batch *batch_take(struct ingest *g, const struct tenant_env
         b->ingest = g;
     }
     b->next = NULL;
+    b->number = ++g->numbers;
+    b->older = g->youngest[e->partition];
+    b->younger = NULL;
+    *(b->older != NULL ? &b->older->younger : &g->oldest[e->partition]) = b;
+    g->youngest[e->partition] = b;
     b->environment = e->id;
     b->partition = e->partition;
     b->refused = 0;
@@ -132,6 +143,8 @@ static struct ingest_batch *batch_take(struct ingest *g, const struct tenant_env
 static void batch_release(struct ingest_batch *b)
 {
     struct ingest *g = b->ingest;
+    *(b->older != NULL ? &b->older->younger : &g->oldest[b->partition]) = b->younger;
+    *(b->younger != NULL ? &b->younger->older : &g->youngest[b->partition]) = b->older;
     record_builder_reset(b->builder);
     b->waiters.n = 0;
     b->next = g->pool;
@@ -381,9 +394,36 @@ int ingest_begin(struct ingest *g, const struct tenant_environment *e)
     if (g->command == NULL)
         return LT_ENOMEM;
     g->command_environment = e;
+    g->command_epoch = 0;
     g->command_items = items_known(g, e);
     g->mark = record_builder_mark(g->command->builder);
     return 0;
+}
+
+int ingest_begin_decided(struct ingest *g, const struct tenant_environment *e, uint64_t epoch)
+{
+    int err = ingest_begin(g, e);
+    if (err != 0)
+        return err;
+    uint64_t other = record_builder_epoch(g->command->builder);
+    if (other != 0 && other != epoch) { /* this process owned the partition before, too */
+        struct ingest_batch *full = g->command;
+        ingest_abort(g);
+        batch_close(full);
+        err = ingest_begin(g, e);
+    }
+    if (err == 0) {
+        g->command_epoch = epoch;
+        err = record_builder_decide(g->command->builder, epoch);
+        if (err != 0)
+            ingest_abort(g);
+    }
+    return err;
+}
+
+uint64_t ingest_batch_number(const struct ingest *g)
+{
+    return g->command->number;
 }
 
 /* The record is full in mid-command: what came before leaves, the command goes on in a batch of its
@@ -404,7 +444,7 @@ static int command_to_new_batch(struct ingest *g)
     g->open = fresh;
     g->command = fresh;
     g->mark = (struct record_mark){0};
-    return 0;
+    return record_builder_decide(fresh->builder, g->command_epoch);
 }
 
 /* How many of the points, from the first on, are of items that are there. */
@@ -441,6 +481,16 @@ int ingest_points(struct ingest *g, bool observed, enum policy policy,
     return err;
 }
 
+/* The next command's points are not decided. */
+static void end_decided(struct ingest *g)
+{
+    if (LIKELY(g->command_epoch == 0))
+        return;
+    int err = record_builder_decide(g->command->builder, 0);
+    assert(err == 0);
+    (void)err;
+}
+
 int ingest_end(struct ingest *g, ingest_done *done, void *arg)
 {
     struct ingest_batch *b = g->command;
@@ -450,6 +500,7 @@ int ingest_end(struct ingest *g, ingest_done *done, void *arg)
         ingest_abort(g);
         return LT_ENOMEM;
     }
+    end_decided(g);
     g->command = NULL;
     catalog_unref(&g->command_items);
     gather_command(&g->gathers[b->partition]);
@@ -461,6 +512,7 @@ int ingest_end(struct ingest *g, ingest_done *done, void *arg)
 void ingest_abort(struct ingest *g)
 {
     record_builder_rollback(g->command->builder, g->mark);
+    end_decided(g);
     g->command = NULL;
     catalog_unref(&g->command_items);
 }
@@ -585,6 +637,17 @@ int ingest_probe(struct ingest *g, const struct tenant_environment *e, ingest_do
 
 /* ---- the rest ---- */
 
+static void ingest_free(struct ingest *g)
+{
+    free(g->acked);
+    free(g->inflight);
+    free(g->paces);
+    free(g->gathers);
+    free(g->oldest);
+    free(g->youngest);
+    free(g);
+}
+
 int ingest_create(const struct ingest_config *config, struct ingest **out)
 {
     struct ingest *g = calloc(1, sizeof(*g));
@@ -596,12 +659,11 @@ int ingest_create(const struct ingest_config *config, struct ingest **out)
     g->inflight = calloc(tenant_partitions(config->tenant), sizeof(g->inflight[0]));
     g->paces = calloc(tenant_partitions(config->tenant), sizeof(g->paces[0]));
     g->gathers = calloc(tenant_partitions(config->tenant), sizeof(g->gathers[0]));
-    if (g->acked == NULL || g->inflight == NULL || g->paces == NULL || g->gathers == NULL) {
-        free(g->acked);
-        free(g->inflight);
-        free(g->paces);
-        free(g->gathers);
-        free(g);
+    g->oldest = calloc(tenant_partitions(config->tenant), sizeof(g->oldest[0]));
+    g->youngest = calloc(tenant_partitions(config->tenant), sizeof(g->youngest[0]));
+    if (g->acked == NULL || g->inflight == NULL || g->paces == NULL || g->gathers == NULL ||
+        g->oldest == NULL || g->youngest == NULL) {
+        ingest_free(g);
         return LT_ENOMEM;
     }
     *out = g;
@@ -621,11 +683,7 @@ void ingest_destroy(struct ingest **ingest)
         batch_destroy(g->pool);
         g->pool = next;
     }
-    free(g->acked);
-    free(g->inflight);
-    free(g->paces);
-    free(g->gathers);
-    free(g);
+    ingest_free(g);
 }
 
 int64_t ingest_written_time_ms(const struct ingest_written *written, uint32_t i,
@@ -642,6 +700,17 @@ int64_t ingest_written_time_ms(const struct ingest_written *written, uint32_t i,
 bool ingest_paused(const struct ingest *g)
 {
     return g->paused;
+}
+
+uint64_t ingest_handed(const struct ingest *g)
+{
+    return g->numbers;
+}
+
+bool ingest_settled(const struct ingest *g, uint32_t partition, uint64_t number)
+{
+    const struct ingest_batch *oldest = g->oldest[partition];
+    return oldest == NULL || oldest->number > number;
 }
 
 uint64_t ingest_acked(const struct ingest *g, uint32_t partition)

@@ -93,6 +93,20 @@ MUST_USE static inline int ingest_point(struct ingest *ingest, bool observed, st
 MUST_USE int ingest_end(struct ingest *ingest, ingest_done *done, void *arg);
 void ingest_abort(struct ingest *ingest);
 
+/* As ingest_begin, for points that the owner of a partition decided
+ * (docs/adr/0022-decided-points.md): they count only while `epoch` is the highest that the log
+ * announced. They go into the open batch, behind what came before; a batch has one epoch. */
+MUST_USE int ingest_begin_decided(struct ingest *ingest,
+                                  const struct tenant_environment *environment, uint64_t epoch);
+/* The number of the batch, which becomes one record, that the command in hand goes into; never 0.
+ * It may change with each ingest_points. */
+uint64_t ingest_batch_number(const struct ingest *ingest);
+
+/* What was handed over by now: the highest number given to a batch. And: are all of the partition's
+ * up to that one answered? */
+uint64_t ingest_handed(const struct ingest *ingest);
+bool ingest_settled(const struct ingest *ingest, uint32_t partition, uint64_t number);
+
 /* Control records; they keep their place among the points. text: LT_EFULL as for a point. */
 MUST_USE int ingest_rule(struct ingest *ingest, const struct tenant_environment *environment,
                          struct slice pattern, enum kind kind, uint32_t precision,

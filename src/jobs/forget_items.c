@@ -7,6 +7,7 @@
 #include "catalog/declared.h"
 #include "catalog/forget.h"
 #include "vector/itemset.h"
+#include "record/control.h"
 
 #include <stdlib.h>
 #include <time.h>

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/logger.h"
 #include "base/option.h"
+#include "command/decide.h"
 #include "command/server.h"
 #include "command_table.h"
 #include "ingest/ingest.h"
@@ -83,6 +84,7 @@ struct process {
     struct ingest *ingest;
     struct pool *workers, *control;
     struct query *query;
+    struct decide *decide;
     struct command_deps deps;
     struct server *server;
     struct reactor_watch *log_watch, *head_watch, *jobs_watch;
@@ -218,6 +220,12 @@ static void name_node(struct process *p)
         snprintf(p->node, sizeof(p->node), "%s %.64s", host, option_text(p->options, "listen"));
 }
 
+/* The local log has one process that writes to it. */
+static bool may_append(const struct process *p)
+{
+    return (p->roles & ROLE_INGEST) != 0 || strcmp(option_text(p->options, "log"), "kafka") == 0;
+}
+
 static int build_store(struct process *p)
 {
     struct mysql_config mysql;
@@ -241,6 +249,7 @@ static int build_store(struct process *p)
         .retention_ms = option_int(p->options, "keep-1s"),
         .items_max = (uint64_t)option_int(p->options, "items-max"),
         .log_keep_ms = local ? option_int(p->options, "log-keep") : 0,
+        .appends = may_append(p),
     };
     err = store_create(&config, &p->store);
     if (err == 0)
@@ -276,6 +285,10 @@ static void on_tick(void *arg)
     struct process *p = arg;
     if (p->query != NULL)
         query_tick(p->query, clock_mono_ms());
+    if (p->store != NULL)
+        store_tick(p->store);
+    if (p->decide != NULL)
+        decider_turn(decide_decider(p->decide));
 }
 
 static int build_query(struct process *p)
@@ -327,12 +340,6 @@ static int append_for_jobs(void *arg, uint32_t partition, struct slice record, l
                            void *done_arg)
 {
     return log_append(arg, partition, record, done, done_arg);
-}
-
-/* The local log has one process that writes to it. */
-static bool may_append(const struct process *p)
-{
-    return (p->roles & ROLE_INGEST) != 0 || strcmp(option_text(p->options, "log"), "kafka") == 0;
 }
 
 /* Jobs work under the store's lease: a process that flushes nothing owns nothing, and has none. */
@@ -407,12 +414,30 @@ static int build_ingest(struct process *p)
     return err;
 }
 
+/* Deciding takes the lease, the log and reads. */
+static int build_decide(struct process *p)
+{
+    const struct decide_config config = {
+        .ingest = p->ingest,
+        .store = p->store,
+        .query = p->query,
+        .tenant = p->tenant,
+        .deadline_ms = option_int(p->options, "query-deadline"),
+    };
+    int err = decide_create(&config, &p->decide);
+    if (err == 0)
+        add_provider(p, "decide", decider_status, decide_decider(p->decide));
+    return err;
+}
+
 static int build_server(struct process *p)
 {
     p->deps = (struct command_deps){
         .options = p->options,
         .tenant = p->tenant,
         .ingest = p->ingest,
+        .decide = p->decide,
+        .store = p->store,
         .query = p->query,
         .head = p->store == NULL ? NULL : store_head(p->store),
         .jobs = p->jobs,
@@ -459,6 +484,8 @@ static void teardown(struct process *p)
 {
     if (p->query != NULL)
         query_stop(p->query);
+    if (p->decide != NULL)
+        decide_stop(p->decide);
     pool_destroy(&p->workers);
     pool_destroy(&p->control);
     query_destroy(&p->query);
@@ -477,6 +504,7 @@ static void teardown(struct process *p)
     reactor_unwatch(&p->log_watch);
     log_destroy(&p->log); /* answers what is still in flight */
     ingest_destroy(&p->ingest);
+    decide_destroy(&p->decide);
     server_destroy(&p->server);
     storage_destroy(&p->storage);
     tenant_destroy(&p->tenant);
@@ -500,6 +528,9 @@ static int build(struct process *p, struct buffer *message)
         err = build_store(p);
     if (err == 0 && (p->roles & ROLE_QUERY) != 0)
         err = build_query(p);
+    if (err == 0 && (p->roles & ROLE_INGEST) != 0 && (p->roles & ROLE_STORE) != 0 &&
+        p->query != NULL)
+        err = build_decide(p);
     if (err == 0 && (p->roles & ROLE_JOBS) != 0)
         err = build_jobs(p);
     if (err == 0)

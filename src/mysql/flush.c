@@ -226,6 +226,8 @@ int mysql_flush_begin(struct storage_session *base, const struct storage_flush *
     if (err != 0)
         return err;
     err = flush_fence(s, flush);
+    if (err == 0 && flush->log_epoch.epoch != 0)
+        err = lease_write_log_epoch(s, flush->partition, &flush->log_epoch);
     if (err != 0)
         return flush_fail(s, err);
     s->flush->lo = flush->lo;

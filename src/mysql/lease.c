@@ -52,6 +52,36 @@ int lease_read(struct mysql_session *s, uint32_t partition, bool final, struct r
     return 0;
 }
 
+static int epoch_row(void *arg, const struct slice *columns)
+{
+    struct storage_log_epoch *out = arg;
+    int err = number_parse_u64(columns[0], &out->epoch);
+    return err != 0 ? err : number_parse_u64(columns[1], &out->offset);
+}
+
+int lease_read_log_epoch(struct mysql_session *s, uint32_t partition, struct storage_log_epoch *out)
+{
+    struct buffer *sql = session_sql(s);
+    buffer_append_str(sql, "SELECT epoch, at FROM ");
+    schema_put_log_epoch(sql, s->storage->prefix);
+    buffer_printf(sql, " WHERE part = %" PRIu32, partition);
+    *out = (struct storage_log_epoch){0};
+    return session_query(s, "log_epoch.read", NULL, epoch_row, out);
+}
+
+int lease_write_log_epoch(struct mysql_session *s, uint32_t partition,
+                          const struct storage_log_epoch *announced)
+{
+    struct buffer *sql = session_sql(s);
+    buffer_append_str(sql, "INSERT INTO ");
+    schema_put_log_epoch(sql, s->storage->prefix);
+    buffer_printf(sql,
+                  " VALUES (%" PRIu32 ", %" PRIu64 ", %" PRIu64
+                  ") ON DUPLICATE KEY UPDATE epoch = VALUES(epoch), at = VALUES(at)",
+                  partition, announced->epoch, announced->offset);
+    return session_exec(s, "flush.epoch", NULL);
+}
+
 int lease_fence(struct mysql_session *s, const char *begin, const char *name,
                 const struct storage_fence *fence)
 {
@@ -147,6 +177,35 @@ int mysql_lease_renew(struct storage_session *base, uint32_t partition, uint64_t
     buffer_printf(sql, "lease_until = NOW(6) + INTERVAL %" PRId64 " MICROSECOND",
                   (int64_t)ttl_ms * 1000);
     return lease_update(s, "lease.renew", partition, epoch);
+}
+
+int mysql_lease_raise(struct storage_session *base, uint32_t partition, uint64_t epoch, uint64_t to)
+{
+    struct mysql_session *s = session_of(base);
+    struct buffer *sql = session_sql(s);
+    if (to <= epoch)
+        return LT_EINVALID;
+    put_lease_update(s, sql);
+    buffer_printf(sql, "epoch = %" PRIu64, to);
+    return lease_update(s, "lease.raise", partition, epoch);
+}
+
+static int owner_row(void *arg, const struct slice *columns)
+{
+    struct buffer *out = arg;
+    buffer_append_slice(out, columns[0]);
+    return out->error;
+}
+
+int mysql_lease_owner(struct storage_session *base, uint32_t partition, struct buffer *out)
+{
+    struct mysql_session *s = session_of(base);
+    struct buffer *sql = session_sql(s);
+    buffer_append_str(sql, "SELECT owner FROM ");
+    schema_put_progress(sql, s->storage->prefix);
+    buffer_printf(sql, " WHERE part = %" PRIu32, partition);
+    int err = conn_ready(&s->conn, false);
+    return err != 0 ? err : session_query(s, "lease.owner", NULL, owner_row, out);
 }
 
 int mysql_lease_release(struct storage_session *base, uint32_t partition, uint64_t epoch)

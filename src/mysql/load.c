@@ -262,6 +262,8 @@ int mysql_load(struct storage_session *base, uint32_t partition, const uint32_t 
         return err;
     struct storage_progress progress;
     err = lease_read(s, partition, false, NULL, &progress);
+    if (err == 0)
+        err = lease_read_log_epoch(s, partition, &progress.log_epoch);
     for (uint32_t i = 0; err == 0 && i < environments_count; i++)
         err = load_environment(s, environments[i], loader);
     session_rollback(s); /* read only: the shortest way out, whatever happened */

@@ -20,6 +20,12 @@ static const char progress_columns[] =
     " owner VARBINARY(255) NOT NULL DEFAULT '',"
     " lease_until TIMESTAMP(6) NOT NULL DEFAULT '1970-01-02 00:00:00')" TABLE_OPTIONS;
 
+/* The highest epoch that the log announced below a partition's `next`, and where; written with it.
+ * No row: none. */
+static const char log_epoch_columns[] = " (part INT UNSIGNED NOT NULL PRIMARY KEY,"
+                                        " epoch BIGINT UNSIGNED NOT NULL,"
+                                        " at BIGINT UNSIGNED NOT NULL)" TABLE_OPTIONS;
+
 /* Names, packed in id order (vector/names.h): ids first … first + count - 1 of (what, scope). */
 static const char catalog_columns[] = " (what TINYINT UNSIGNED NOT NULL,"
                                       " scope INT UNSIGNED NOT NULL,"
@@ -205,6 +211,11 @@ void schema_put_progress(struct buffer *sql, const char *prefix)
     buffer_printf(sql, "`%smeta`.progress_1", prefix);
 }
 
+void schema_put_log_epoch(struct buffer *sql, const char *prefix)
+{
+    buffer_printf(sql, "`%smeta`.log_epoch_1", prefix);
+}
+
 void schema_put_table(struct buffer *sql, const char *prefix, uint32_t environment,
                       const char *table)
 {
@@ -253,6 +264,13 @@ static int prepare_meta(struct mysql_session *s, uint32_t partitions)
     schema_put_progress(sql, prefix);
     buffer_append_str(sql, progress_columns);
     err = session_exec(s, "prepare.table", NULL);
+    if (err == 0) {
+        sql = session_sql(s);
+        buffer_append_str(sql, "CREATE TABLE IF NOT EXISTS ");
+        schema_put_log_epoch(sql, prefix);
+        buffer_append_str(sql, log_epoch_columns);
+        err = session_exec(s, "prepare.table", NULL);
+    }
     for (uint32_t part = 0; err == 0 && part < partitions; part++) {
         sql = session_sql(s);
         buffer_append_str(sql, "INSERT INTO ");

@@ -50,6 +50,7 @@ static inline bool schema_same_range(struct storage_range a, struct storage_rang
 
 /* Appends `prefix`meta.progress_1, `prefix7`.manifest_4, `prefix7`.arrival_1_s_… */
 void schema_put_progress(struct buffer *sql, const char *prefix);
+void schema_put_log_epoch(struct buffer *sql, const char *prefix);
 void schema_put_table(struct buffer *sql, const char *prefix, uint32_t environment,
                       const char *table);
 void schema_put_run_table(struct buffer *sql, const char *prefix, const struct schema_table *table);

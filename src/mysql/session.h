@@ -89,11 +89,19 @@ int mysql_runs(struct storage_session *s, uint32_t environment, struct read_guar
 int mysql_lease_take(struct storage_session *s, uint32_t partition, struct slice owner, int ttl_ms,
                      struct storage_progress *out);
 int mysql_lease_renew(struct storage_session *s, uint32_t partition, uint64_t epoch, int ttl_ms);
+int mysql_lease_raise(struct storage_session *s, uint32_t partition, uint64_t epoch, uint64_t to);
+int mysql_lease_owner(struct storage_session *s, uint32_t partition, struct buffer *out);
 int mysql_lease_release(struct storage_session *s, uint32_t partition, uint64_t epoch);
 int mysql_progress(struct storage_session *s, uint32_t partition, struct storage_progress *out);
 /* final: waits for a transaction in flight that changes the row. */
 MUST_USE int lease_read(struct mysql_session *s, uint32_t partition, bool final,
                         struct read_guard *guard, struct storage_progress *out);
+
+/* The highest epoch that the log announced below next; 0: none. Written within a flush. */
+MUST_USE int lease_read_log_epoch(struct mysql_session *s, uint32_t partition,
+                                  struct storage_log_epoch *out);
+MUST_USE int lease_write_log_epoch(struct mysql_session *s, uint32_t partition,
+                                   const struct storage_log_epoch *announced);
 
 /* Begins a transaction that only the owner may make: the progress row stays locked until its end.
  * On error there is none. */

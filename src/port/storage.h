@@ -5,6 +5,7 @@
 #include "base/slice.h"
 #include "model/block.h"
 #include "port/guard.h"
+#include "port/storage_lease.h"
 #include "port/storage_ops.h"
 #include "port/storage_types.h"
 
@@ -42,27 +43,6 @@ MUST_USE static inline int storage_prepare(struct storage_session *s, uint32_t p
                                            uint32_t environments_count)
 {
     return s->ops->prepare(s, partitions, environments, environments_count);
-}
-
-/* Takes a partition whose lease has run out by the database's clock, or is `owner`'s own, and
- * raises the epoch. LT_EHELD: another owner has it. */
-MUST_USE static inline int storage_lease_take(struct storage_session *s, uint32_t partition,
-                                              struct slice owner, int ttl_ms,
-                                              struct storage_progress *out)
-{
-    return s->ops->lease_take(s, partition, owner, ttl_ms, out);
-}
-/* LT_EFENCED: the epoch is no longer ours. */
-MUST_USE static inline int storage_lease_renew(struct storage_session *s, uint32_t partition,
-                                               uint64_t epoch, int ttl_ms)
-{
-    return s->ops->lease_renew(s, partition, epoch, ttl_ms);
-}
-/* Lets another owner take over at once. LT_EFENCED is no error here. */
-static inline int storage_lease_release(struct storage_session *s, uint32_t partition,
-                                        uint64_t epoch)
-{
-    return s->ops->lease_release(s, partition, epoch);
 }
 
 /* The catalogs of environments and the partition's progress, all of one snapshot. */

@@ -23,6 +23,8 @@ struct storage_ops {
     int (*lease_take)(struct storage_session *s, uint32_t partition, struct slice owner, int ttl_ms,
                       struct storage_progress *out);
     int (*lease_renew)(struct storage_session *s, uint32_t partition, uint64_t epoch, int ttl_ms);
+    int (*lease_raise)(struct storage_session *s, uint32_t partition, uint64_t epoch, uint64_t to);
+    int (*lease_owner)(struct storage_session *s, uint32_t partition, struct buffer *out);
     int (*lease_release)(struct storage_session *s, uint32_t partition, uint64_t epoch);
     int (*load)(struct storage_session *s, uint32_t partition, const uint32_t *environments,
                 uint32_t environments_count, const struct storage_loader *loader,

@@ -9,10 +9,17 @@
 
 /* What storage (port/storage.h) takes and hands out. */
 
+/* What a record of the log announced (docs/adr/0021-decided-points.md). */
+struct storage_log_epoch {
+    uint64_t epoch; /* 0: none */
+    uint64_t offset;
+};
+
 struct storage_progress {
     uint64_t next;     /* the first offset that is not stored */
     uint64_t checksum; /* hash_bytes of record next - 1; 0 while next is 0 */
     uint64_t epoch;
+    struct storage_log_epoch log_epoch; /* the highest that is below next. Of a load only */
 };
 
 struct storage_flush { /* offsets [lo, hi) of a partition */
@@ -20,7 +27,8 @@ struct storage_flush { /* offsets [lo, hi) of a partition */
     uint64_t epoch;
     uint64_t lo;
     uint64_t hi;
-    uint64_t checksum; /* of record hi - 1 */
+    uint64_t checksum;                  /* of record hi - 1 */
+    struct storage_log_epoch log_epoch; /* the highest of these offsets */
 };
 
 /* ---- runs: port/storage_runs.h ---- */

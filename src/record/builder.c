@@ -31,6 +31,8 @@ struct record_builder {
     size_t index_bytes;  /* upper bound of what finish makes of it */
     struct buffer values;
     uint32_t ready; /* as many points have room in runs, index and values */
+    uint64_t epoch; /* 0: no run is decided */
+    bool decides;   /* points that are added now are */
     struct buffer record;
 };
 
@@ -71,6 +73,23 @@ void record_builder_destroy(struct record_builder **builder)
 void record_builder_reset(struct record_builder *b)
 {
     record_builder_rollback(b, (struct record_mark){0});
+    b->epoch = 0;
+    b->decides = false;
+}
+
+int record_builder_decide(struct record_builder *b, uint64_t epoch)
+{
+    if (epoch > INT64_MAX || (epoch != 0 && b->epoch != 0 && b->epoch != epoch))
+        return LT_EINVALID;
+    b->decides = epoch != 0;
+    if (epoch != 0)
+        b->epoch = epoch;
+    return 0;
+}
+
+uint64_t record_builder_epoch(const struct record_builder *b)
+{
+    return b->epoch;
 }
 
 /* Upper bound of what finish makes of them. */
@@ -149,9 +168,11 @@ struct run_fields {
 static struct run_fields fields_of(struct record_run before, struct record_run run)
 {
     return (struct run_fields){
-        .way_differs = run.policy != before.policy || run.observed != before.observed,
+        .way_differs = run.policy != before.policy || run.observed != before.observed ||
+                       run.decided != before.decided,
         .host_differs = run.host != before.host,
-        .way = (unsigned)run.policy | (run.observed ? RUN_OBSERVED : 0),
+        .way = (unsigned)run.policy | (run.observed ? RUN_OBSERVED : 0) |
+               (run.decided ? RUN_DECIDED : 0),
         .host = zigzag((int64_t)run.host - before.host - 1),
         .time = zigzag(run.time_ms - before.time_ms),
     };
@@ -180,7 +201,8 @@ static inline void extend_run(struct record_builder *b, struct record_run run)
     if (LIKELY(b->runs.n > 0)) {
         struct record_run *last = &b->runs.v[b->runs.n - 1];
         if (LIKELY(last->host == run.host && last->time_ms == run.time_ms &&
-                   last->observed == run.observed && last->policy == run.policy)) {
+                   last->observed == run.observed && last->decided == run.decided &&
+                   last->policy == run.policy)) {
             last->count += run.count;
             return;
         }
@@ -289,7 +311,7 @@ static int add_group(struct record_builder *b, struct record_run run,
 int record_builder_add(struct record_builder *b, bool observed, enum policy policy,
                        const struct record_point *points, uint32_t count, uint32_t *added_out)
 {
-    struct record_run run = {.observed = observed, .policy = policy};
+    struct record_run run = {.observed = observed, .decided = b->decides, .policy = policy};
     int err = (unsigned)policy < POLICY_STORED_COUNT ? 0 : LT_EINVALID;
     uint32_t added = 0, taken;
     while (err == 0 && added < count) {
@@ -317,7 +339,9 @@ int record_builder_move(struct record_builder *b, struct record_mark mark,
             bool is_value = value_read(&values, &value);
             assert(is_value);
             (void)is_value;
-            int err = record_builder_point(to, run->observed, host_at(b, run->host), metric,
+            int err = record_builder_decide(to, run->decided ? b->epoch : 0);
+            if (err == 0)
+                err = record_builder_point(to, run->observed, host_at(b, run->host), metric,
                                            run->time_ms, value, run->policy);
             if (err != 0) {
                 record_builder_rollback(to, undo);
@@ -420,11 +444,14 @@ int record_builder_finish(struct record_builder *b, uint32_t environment, int64_
     assert(b->index.n > 0);
     struct buffer *record = &b->record;
     buffer_reset(record, b->bytes_max);
-    pack_array(record, RECORD_POINTS_FIELDS);
+    bool decided = b->epoch != 0;
+    pack_array(record, decided ? RECORD_DECIDED_FIELDS : RECORD_POINTS_FIELDS);
     pack_uint(record, RECORD_POINTS_VERSION);
-    pack_uint(record, RECORD_POINTS);
+    pack_uint(record, decided ? RECORD_DECIDED : RECORD_POINTS);
     pack_uint(record, environment);
     pack_int(record, append_ms);
+    if (decided)
+        pack_uint(record, b->epoch);
     pack_array(record, b->hosts.starts.n);
     buffer_append_slice(record, buffer_slice(&b->hosts.bytes));
     names_pack_templates(&b->metrics, record);

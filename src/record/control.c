@@ -1,5 +1,5 @@
 /* The records that hold no points. */
-#include "record/record.h"
+#include "record/control.h"
 
 #include "base/buffer.h"
 #include "base/error.h"
@@ -106,6 +106,15 @@ int record_write_clear(struct buffer *out, uint32_t environment, int64_t append_
 {
     pack_versioned(out, RECORD_CLEAR_VERSION, RECORD_CLEAR_FIELDS, RECORD_CLEAR, environment,
                    append_ms);
+    return out->error;
+}
+
+int record_write_epoch(struct buffer *out, uint32_t environment, int64_t append_ms, uint64_t epoch)
+{
+    if (epoch == 0 || epoch > INT64_MAX)
+        return LT_EINVALID;
+    pack_head(out, RECORD_EPOCH_FIELDS, RECORD_EPOCH, environment, append_ms);
+    pack_uint(out, epoch);
     return out->error;
 }
 

@@ -38,7 +38,8 @@
  *
  *   settings         bin: model/settings.h
  *
- *   way: policy | 16 if observed.  Before the first run: way 0, host 0, time 0. */
+ *   way: policy | 16 if observed | 32 if decided (in a decided record, which is as points of
+ *   version 2 with the epoch before hosts).  Before the first run: way 0, host 0, time 0. */
 
 enum {
     RECORD_VERSION = 1, /* of what holds no points */
@@ -58,9 +59,12 @@ enum {
     RECORD_SERIES_FIELDS = 8,
     RECORD_DROP_FIELDS = 6,
     RECORD_CLEAR_FIELDS = 4,
+    RECORD_EPOCH_FIELDS = 5,
+    RECORD_DECIDED_FIELDS = 12,
 
     RUN_1_FIELDS = 4,
     RUN_OBSERVED = 16,
+    RUN_DECIDED = 32,
     RUN_POLICY_MASK = 15,
     RUN_WAY_DIFFERS = 1,
     RUN_HOST_DIFFERS = 2,

@@ -37,14 +37,14 @@ bool points_make_run(struct points_run_fields fields, uint32_t hosts, int64_t be
                      uint64_t *points, struct record_run *out)
 {
     int64_t time_ms;
-    if (fields.way > (RUN_OBSERVED | RUN_POLICY_MASK) ||
-        (fields.way & RUN_POLICY_MASK) >= POLICY_STORED_COUNT || fields.host >= hosts ||
+    if ((fields.way & RUN_POLICY_MASK) >= POLICY_STORED_COUNT || fields.host >= hosts ||
         fields.count == 0 || fields.count > UINT32_MAX - *points)
         return false;
     if (__builtin_add_overflow(before_ms, fields.delta_ms, &time_ms) || time_ms < 0)
         return false;
     *out = (struct record_run){
         .observed = (fields.way & RUN_OBSERVED) != 0,
+        .decided = (fields.way & RUN_DECIDED) != 0,
         .policy = (enum policy)(fields.way & RUN_POLICY_MASK),
         .host = (uint32_t)fields.host,
         .time_ms = time_ms,
@@ -60,8 +60,8 @@ static bool read_run(struct unpack *in, uint32_t hosts, int64_t before_ms, uint6
 {
     uint32_t way, host, count;
     int64_t delta_ms;
-    if (!unpack_u32(in, &way) || !unpack_u32(in, &host) || !unpack_int(in, &delta_ms) ||
-        !unpack_u32(in, &count))
+    if (!unpack_u32(in, &way) || way > (RUN_OBSERVED | RUN_POLICY_MASK) || !unpack_u32(in, &host) ||
+        !unpack_int(in, &delta_ms) || !unpack_u32(in, &count))
         return false;
     return points_make_run((struct points_run_fields){way, host, count, delta_ms}, hosts, before_ms,
                            points, out);

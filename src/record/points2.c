@@ -158,9 +158,11 @@ static int make_names(struct record_reader *r, struct slice digits, size_t text_
 
 /* ---- points ---- */
 
-static int read_runs(struct record_reader *r, struct slice bytes, uint64_t *points_out)
+static int read_runs(struct record_reader *r, struct slice bytes, bool decided,
+                     uint64_t *points_out)
 {
     enum { RUN_BYTES_MIN = 2 };
+    const uint64_t way_max = RUN_POLICY_MASK | RUN_OBSERVED | (decided ? RUN_DECIDED : 0);
     r->runs.n = 0;
     if (!VEC_RESERVE(&r->runs, bytes.n / RUN_BYTES_MIN))
         return LT_ENOMEM;
@@ -172,7 +174,7 @@ static int read_runs(struct record_reader *r, struct slice bytes, uint64_t *poin
         uint64_t head, distance, delta;
         if (!varint_read(&in, &head))
             return LT_EPARSE;
-        if ((head & RUN_WAY_DIFFERS) != 0 && !varint_read(&in, &way))
+        if ((head & RUN_WAY_DIFFERS) != 0 && (!varint_read(&in, &way) || way > way_max))
             return LT_EPARSE;
         if ((head & RUN_HOST_DIFFERS) != 0) {
             if (!varint_read(&in, &distance))
@@ -237,7 +239,7 @@ static int read_values(struct record_reader *r, struct slice bytes, uint64_t poi
     return in.at == in.end ? 0 : LT_EPARSE;
 }
 
-int points2_read(struct record_reader *r, struct unpack *in, uint64_t *points_out)
+int points2_read(struct record_reader *r, struct unpack *in, bool decided, uint64_t *points_out)
 {
     struct slice shapes, digits, runs, index, values;
     size_t text_bytes = 0;
@@ -254,7 +256,7 @@ int points2_read(struct record_reader *r, struct unpack *in, uint64_t *points_ou
     if (err == 0)
         err = make_names(r, digits, text_bytes);
     if (err == 0)
-        err = read_runs(r, runs, &points);
+        err = read_runs(r, runs, decided, &points);
     if (err == 0 && points > values.n) /* a value has a byte at least */
         err = LT_EPARSE;
     if (err == 0)

@@ -112,14 +112,23 @@ static int read_series(struct record_reader *r, struct unpack *in, bool drop, st
     return settings_read(bytes, &out->series.settings, r->labels, &out->series.labels_count);
 }
 
-/* The points behind the head, of either version. */
-static int read_points(struct record_reader *r, struct unpack *in, bool second, uint32_t fields,
-                       struct record *out)
+static int read_epoch(struct unpack *in, struct record *out)
+{
+    int64_t epoch;
+    if (!unpack_int(in, &epoch) || epoch < 1)
+        return LT_EPARSE;
+    out->epoch = (uint64_t)epoch;
+    return 0;
+}
+
+/* The points behind the head, or behind a decided record's epoch, of either version. */
+static int read_points(struct record_reader *r, struct unpack *in, bool second, struct record *out)
 {
     uint64_t count = 0;
-    if (fields != (second ? RECORD_POINTS_FIELDS : RECORD_POINTS_1_FIELDS))
-        return LT_EPARSE;
-    int err = second ? points2_read(r, in, &count) : points1_read(r, in, &count);
+    bool decided = out->what == RECORD_DECIDED;
+    int err = decided ? read_epoch(in, out) : 0;
+    if (err == 0)
+        err = second ? points2_read(r, in, decided, &count) : points1_read(r, in, &count);
     if (err != 0)
         return err;
     out->points.hosts = r->hosts.v;
@@ -138,18 +147,26 @@ static int read_points(struct record_reader *r, struct unpack *in, bool second, 
 static int read_body(struct record_reader *r, struct unpack *in, bool second, uint32_t fields,
                      struct record *out)
 {
-    if (out->what == RECORD_POINTS)
-        return read_points(r, in, second, fields, out);
     static const uint32_t expected[] = {
-        [RECORD_RULE] = RECORD_RULE_FIELDS,    [RECORD_TEXT] = RECORD_TEXT_FIELDS,
-        [RECORD_NOOP] = RECORD_NOOP_FIELDS,    [RECORD_DOOM] = RECORD_ITEMS_FIELDS,
-        [RECORD_FORGET] = RECORD_ITEMS_FIELDS, [RECORD_SERIES] = RECORD_SERIES_FIELDS,
-        [RECORD_DROP] = RECORD_DROP_FIELDS,    [RECORD_CLEAR] = RECORD_CLEAR_FIELDS,
+        [RECORD_POINTS] = RECORD_POINTS_1_FIELDS, [RECORD_RULE] = RECORD_RULE_FIELDS,
+        [RECORD_TEXT] = RECORD_TEXT_FIELDS,       [RECORD_NOOP] = RECORD_NOOP_FIELDS,
+        [RECORD_DOOM] = RECORD_ITEMS_FIELDS,      [RECORD_FORGET] = RECORD_ITEMS_FIELDS,
+        [RECORD_SERIES] = RECORD_SERIES_FIELDS,   [RECORD_DROP] = RECORD_DROP_FIELDS,
+        [RECORD_CLEAR] = RECORD_CLEAR_FIELDS,     [RECORD_EPOCH] = RECORD_EPOCH_FIELDS,
+        [RECORD_DECIDED] = RECORD_DECIDED_FIELDS,
     };
     bool precise = second && out->what == RECORD_RULE;
-    if (fields != (precise ? RECORD_PRECISION_FIELDS : expected[out->what]))
+    uint32_t wanted = expected[out->what];
+    if (second && out->what == RECORD_POINTS)
+        wanted = RECORD_POINTS_FIELDS;
+    if (fields != (precise ? RECORD_PRECISION_FIELDS : wanted))
         return LT_EPARSE;
     switch (out->what) {
+    case RECORD_POINTS:
+    case RECORD_DECIDED:
+        return read_points(r, in, second, out);
+    case RECORD_EPOCH:
+        return read_epoch(in, out);
     case RECORD_RULE:
         return read_rule(in, precise, out);
     case RECORD_TEXT:
@@ -162,7 +179,6 @@ static int read_body(struct record_reader *r, struct unpack *in, bool second, ui
         return read_series(r, in, out->what == RECORD_DROP, out);
     case RECORD_NOOP:
     case RECORD_CLEAR:
-    case RECORD_POINTS:
         break;
     }
     return 0;
@@ -177,7 +193,10 @@ static bool is_known(uint32_t version, uint32_t what)
         return version == RECORD_VERSION || version == RECORD_RULE_VERSION;
     case RECORD_TEXT:
     case RECORD_NOOP:
+    case RECORD_EPOCH:
         return version == RECORD_VERSION;
+    case RECORD_DECIDED:
+        return version == RECORD_POINTS_VERSION;
     case RECORD_DOOM:
     case RECORD_FORGET:
         return version == RECORD_ITEMS_VERSION;

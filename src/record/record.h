@@ -21,14 +21,18 @@
  *            [2, 2, environment, append_ms, pattern, kind, precision]
  *   text     [1, 3, environment, append_ms, stem, text]
  *   noop     [1, 4, environment, append_ms] (READY's probe)
- *   clear    [2, 9, environment, append_ms] (FLUSHDB: all points before it are gone)
  *   doom     [2, 5, environment, append_ms, round, category, items]
  *   forget   [2, 6, environment, append_ms, round, category, items]
  *            what these two mean: docs/adr/0016-items-are-forgotten.md
  *   series   [2, 7, environment, append_ms, host, metric, way, settings]
  *   drop     [2, 8, environment, append_ms, host, metric]
+ *   clear    [2, 9, environment, append_ms] (FLUSHDB: all points before it are gone)
+ *   epoch    [1, 10, environment, append_ms, epoch]
+ *   decided  [2, 11, environment, append_ms, epoch, and from hosts on as points of version 2]
+ *            what these two mean: docs/adr/0022-decided-points.md
  *
- * A run is the consecutive points of one host and time that came in one way. */
+ * A run is the consecutive points of one host and time that came in one way. Of a decided record
+ * some runs are decided, and the others are as those of points. */
 enum record_what {
     RECORD_POINTS = 1,
     RECORD_RULE = 2,
@@ -39,6 +43,8 @@ enum record_what {
     RECORD_SERIES = 7,
     RECORD_DROP = 8,
     RECORD_CLEAR = 9,
+    RECORD_EPOCH = 10,
+    RECORD_DECIDED = 11,
 };
 
 /* ---- writing: the open batch ---- */
@@ -83,6 +89,13 @@ struct record_names_mark { /* names.h */
     size_t text_bytes;
 };
 
+/* Points that are added from now on are decided ones, of this epoch (1 … INT64_MAX), until it is
+ * called with 0. One record has one epoch: LT_EINVALID where it has another already. The record is
+ * then a decided one, even if those points are undone. */
+MUST_USE int record_builder_decide(struct record_builder *builder, uint64_t epoch);
+/* 0: none is decided. */
+uint64_t record_builder_epoch(const struct record_builder *builder);
+
 /* A command that fails half-way is undone: mark, then rollback to it. All 0: the empty batch. */
 struct record_mark {
     uint32_t points;
@@ -114,26 +127,13 @@ int64_t record_builder_time_ms(const struct record_builder *builder, uint32_t po
 MUST_USE int record_builder_finish(struct record_builder *builder, uint32_t environment,
                                    int64_t append_ms, struct slice *out);
 
-/* The others are appended to out. LT_EINVALID: no record may hold it. LT_ENOMEM, LT_ELIMIT: out's.
- */
-enum { RECORD_TEXT_BYTES_MAX = 64 * 1024 };
-struct buffer;
-MUST_USE int record_write_rule(struct buffer *out, uint32_t environment, int64_t append_ms,
-                               struct slice pattern, enum kind kind, uint32_t precision);
-MUST_USE int record_write_text(struct buffer *out, uint32_t environment, int64_t append_ms,
-                               struct slice stem, struct slice text);
-MUST_USE int record_write_noop(struct buffer *out, uint32_t environment, int64_t append_ms);
-MUST_USE int record_write_clear(struct buffer *out, uint32_t environment, int64_t append_ms);
-/* doom or forget. items: 1 … RECORD_ITEMS_MAX, ascending strictly. */
-enum { RECORD_ITEMS_MAX = 65536 };
-MUST_USE int record_write_items(struct buffer *out, enum record_what what, uint32_t environment,
-                                int64_t append_ms, uint64_t round, uint32_t category,
-                                const uint32_t *items, uint32_t count);
+enum { RECORD_TEXT_BYTES_MAX = 64 * 1024, RECORD_ITEMS_MAX = 65536 };
 
 /* ---- reading ---- */
 
 struct record_run {
     bool observed; /* by OBSERVE: leaves a heartbeat */
+    bool decided;  /* by the owner of record.epoch: counts only if that is still the highest */
     enum policy policy;
     uint32_t host; /* index into hosts */
     int64_t time_ms;
@@ -145,8 +145,9 @@ struct record {
     enum record_what what;
     uint32_t environment;
     int64_t append_ms;
+    uint64_t epoch; /* of epoch and decided; else 0 */
     union {
-        struct {
+        struct { /* points and decided */
             const struct slice *hosts;
             uint32_t hosts_count;
             const struct slice *metrics;

@@ -152,8 +152,9 @@ int flush_segment(struct partition *p, struct storage_session *session,
 {
     struct flush f = {.session = session, .segment = segment};
     int64_t now_ms = clock_wall_ms(); /* one moment decides the tables of the whole flush */
-    struct storage_flush begin = {p->number, epoch, segment->lo, atomic_load(&segment->hi),
-                                  segment->checksum};
+    struct storage_flush begin = {p->number,         epoch,
+                                  segment->lo,       atomic_load(&segment->hi),
+                                  segment->checksum, segment->log_epoch};
     int err = LT_EAGAIN;
     /* A job has closed a run between ensure and begin: nothing is wrong, and the next try finds
        another one. */

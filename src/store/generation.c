@@ -163,6 +163,10 @@ int generation_load(struct partition *p, struct storage_session *session, int (*
         for (uint32_t i = 0; i < g.environments_count; i++)
             if (g.environments[i].partition == p->number)
                 store_note_decides(p->store, g.catalogs[i]);
+        epochs_begin(&p->epochs, g.progress.next, g.progress.log_epoch);
+        if (g.progress.log_epoch.epoch > p->log_epoch_max)
+            p->log_epoch_max = g.progress.log_epoch.epoch;
+        newest_reset(&p->newest);
         atomic_store(&p->applied, g.progress.next);
     } else {
         err = LT_ENOMEM;

@@ -241,6 +241,7 @@ void partition_drop_head(struct partition *p)
     p->segments.n = 0;
     struct generation old = p->generation;
     p->generation = (struct generation){0};
+    newest_reset(&p->newest);
     pthread_mutex_unlock(&p->lock);
     generation_fini(&old);
 }

@@ -39,6 +39,7 @@ struct owner {
     bool owns;
     bool halted; /* the generation before this one ended so: not mended until the tail says so */
     uint64_t epoch;
+    uint64_t named_epoch;  /* whose owner's name the partition has */
     int64_t renew_mono_ms; /* next time */
     int64_t trim_mono_ms;
     int64_t bounds_mono_ms;
@@ -138,17 +139,38 @@ static int prepare(struct owner *o)
     return err;
 }
 
+/* Where the database was restored from a backup, the log may know higher epochs than it: decided
+ * records of a lower one would not count. */
+static int outbid_log(struct owner *o, uint64_t *epoch)
+{
+    struct partition *p = o->p;
+    pthread_mutex_lock(&p->lock);
+    uint64_t highest = p->log_epoch_max;
+    pthread_mutex_unlock(&p->lock);
+    if (*epoch > highest)
+        return 0;
+    int err = storage_lease_raise(o->session, p->number, *epoch, highest + 1);
+    if (err == 0)
+        *epoch = highest + 1;
+    return err;
+}
+
 static int take_lease(struct owner *o)
 {
-    const struct store_config *config = &o->p->store->config;
+    struct partition *p = o->p;
+    const struct store_config *config = &p->store->config;
     struct storage_progress progress;
-    int err = storage_lease_take(o->session, o->p->number, slice_str(config->node),
+    int64_t asked_ms = clock_mono_ms();
+    int err = storage_lease_take(o->session, p->number, slice_str(config->node),
                                  (int)config->lease_ms, &progress);
+    if (err == 0)
+        err = outbid_log(o, &progress.epoch);
     o->owns = err == 0;
     if (err == 0) {
-        pthread_mutex_lock(&o->p->lock);
-        o->p->epoch = o->epoch = progress.epoch;
-        pthread_mutex_unlock(&o->p->lock);
+        pthread_mutex_lock(&p->lock);
+        p->epoch = o->epoch = progress.epoch;
+        pthread_mutex_unlock(&p->lock);
+        atomic_store(&p->lease_mono_ms, asked_ms + config->lease_ms);
         o->renew_mono_ms = clock_mono_ms() + config->lease_ms / 3;
     }
     return err;
@@ -231,9 +253,12 @@ static int renew(struct owner *o, struct storage_session *session)
     const struct store_config *config = &o->p->store->config;
     if (clock_mono_ms() < o->renew_mono_ms)
         return 0;
+    int64_t asked_ms = clock_mono_ms();
     int err = storage_lease_renew(session, o->p->number, o->epoch, (int)config->lease_ms);
-    if (err == 0)
+    if (err == 0) {
+        atomic_store(&o->p->lease_mono_ms, asked_ms + config->lease_ms);
         o->renew_mono_ms = clock_mono_ms() + config->lease_ms / 3;
+    }
     return err;
 }
 
@@ -262,12 +287,33 @@ static int flush_sealed(struct owner *o)
     return err;
 }
 
+/* Who decides, for those who ask here. */
+static int note_owner(struct owner *o, uint64_t epoch)
+{
+    struct partition *p = o->p;
+    struct buffer name;
+    if (epoch == o->named_epoch)
+        return 0;
+    buffer_init(&name, sizeof(p->owner) - 1);
+    int err = storage_lease_owner(o->session, p->number, &name);
+    if (err == 0) {
+        pthread_mutex_lock(&p->lock);
+        snprintf(p->owner, sizeof(p->owner), "%.*s", (int)name.len, name.data);
+        pthread_mutex_unlock(&p->lock);
+        o->named_epoch = epoch;
+    }
+    buffer_fini(&name);
+    return err;
+}
+
 /* Somebody else flushes: lets go what is stored; takes over when the lease is free. */
 static int follow(struct owner *o)
 {
     struct partition *p = o->p;
     struct storage_progress now;
     int err = storage_progress_read(o->session, p->number, &now);
+    if (err == 0)
+        err = note_owner(o, now.epoch);
     if (err != 0)
         return err;
     struct segment *s;
@@ -378,6 +424,9 @@ static int generation(struct owner *o)
     struct partition *p = o->p;
     bool flushes = p->store->config.flushes;
     o->owns = false;
+    pthread_mutex_lock(&p->lock);
+    p->epoch = 0;
+    pthread_mutex_unlock(&p->lock);
     int err = prepare(o);
     if (err == 0 && flushes)
         err = take_lease(o);
@@ -387,6 +436,8 @@ static int generation(struct owner *o)
     }
     if (err == 0)
         err = generation_load(p, o->session, keep_lease, o);
+    if (err == 0 && o->owns && p->generation.progress.log_epoch.epoch >= o->epoch)
+        err = LT_EFENCED; /* the next one outbids it */
     if (err != 0)
         return err;
     err = tail_start(p);

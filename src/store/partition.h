@@ -4,6 +4,8 @@
 #include "base/attr.h"
 #include "base/vec.h"
 #include "record/record.h"
+#include "store/epochs.h"
+#include "store/newest.h"
 #include "store/novelty.h"
 #include "store/segment.h"
 #include "store/store.h"
@@ -34,7 +36,7 @@ struct generation {
 };
 
 struct partition_stats { /* atomics: written by tail and owner, read by STATUS */
-    _Atomic uint64_t records, points, quarantined, quarantined_offset, forgotten;
+    _Atomic uint64_t records, points, rejected, quarantined, quarantined_offset, forgotten;
     _Atomic uint64_t flushes, flushed_points, flush_retries;
     _Atomic int64_t flush_ms, flush_wall_ms;
     _Atomic uint64_t log_start, log_end;
@@ -52,8 +54,11 @@ struct partition {
     enum partition_state state;
     char why[256]; /* the last trouble, for STATUS */
     bool loaded;
-    uint64_t epoch;                 /* of the lease, while OWNING */
-    VEC(struct segment *) segments; /* oldest first; the last one is open */
+    uint64_t epoch;                   /* of the lease; 0: this generation has none */
+    struct epochs epochs;             /* of the log */
+    uint64_t log_epoch_max;           /* seen in the log by any generation */
+    char owner[STORE_NODE_BYTES_MAX]; /* who has the lease, while FOLLOWING; "": nobody knows */
+    VEC(struct segment *) segments;   /* oldest first; the last one is open */
     struct generation generation;
     bool stopping;
     int64_t stop_mono_ms;
@@ -61,16 +66,23 @@ struct partition {
     /* Any thread. */
     _Atomic uint64_t applied;
     _Atomic int64_t applied_ms;
-    /* Readers wait until all below it is applied: the log's end as the tail found it, as what stands
-     * there was acknowledged, by an earlier process perhaps. UINT64_MAX: not known yet; 0: the log
-     * does not answer, or does not go on where storage ends, and what is stored must do. */
+    /* Readers wait until all below it is applied: the log's end as the tail found it, as what
+     * stands there was acknowledged, by an earlier process perhaps. UINT64_MAX: not known yet; 0:
+     * the log does not answer, or does not go on where storage ends, and what is stored must do. */
     _Atomic uint64_t catch_up;
     _Atomic bool applies;     /* the tail runs, and the head has room */
     _Atomic uint64_t wake_at; /* the loop waits for this offset; UINT64_MAX: for none */
     _Atomic bool tail_stop;
     _Atomic bool seal_now;
-    _Atomic bool tail_verified; /* the log continues what is stored */
-    _Atomic int tail_error;     /* why the tail ended by itself, 0: it has not */
+    _Atomic bool tail_verified;    /* the log continues what is stored */
+    _Atomic int tail_error;        /* why the tail ended by itself, 0: it has not */
+    _Atomic int64_t lease_mono_ms; /* the lease has not run out before */
+    struct newest newest;
+
+    struct announcement *announcing; /* the loop's: an epoch on its way into the log */
+    uint64_t announced;              /* the loop's: the last epoch that is in the log, ... */
+    uint64_t announced_at;           /* ... at this offset */
+    int64_t announce_mono_ms;        /* the loop's: not again before */
     struct partition_stats stats;
 
     pthread_t owner_thread, tail_thread;
@@ -126,6 +138,9 @@ void tail_stop(struct partition *p);
  * storage says. */
 MUST_USE int flush_segment(struct partition *p, struct storage_session *session,
                            const struct segment *segment, uint64_t epoch);
+
+/* announce.c. The partition goes: a report that is still to come finds nothing. Loop. */
+void announcement_forget(struct partition *p);
 
 /* trim.c. Forgets records that are stored and old. */
 void trim_log(struct partition *p, uint64_t stored);

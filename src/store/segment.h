@@ -8,6 +8,7 @@
 #include "catalog/catalog.h"
 #include "model/block.h"
 #include "model/kind.h"
+#include "port/storage_types.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -60,8 +61,9 @@ struct segment {
     _Atomic uint32_t clears;
     _Atomic uint64_t hi; /* offsets below it are complete; final once sealed */
     int64_t opened_mono_ms;
-    uint64_t checksum; /* of record hi - 1 */
-    uint64_t points;   /* the writer's */
+    uint64_t checksum;                  /* of record hi - 1 */
+    struct storage_log_epoch log_epoch; /* the highest of its records. The writer's */
+    uint64_t points;                    /* the writer's */
     struct arena arena;
     struct segment_group *_Atomic groups;
     struct segment_group *last_group;

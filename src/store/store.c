@@ -90,7 +90,8 @@ static int partition_init(struct partition *p, struct store *store, uint32_t num
     if (pthread_mutex_init(&p->lock, NULL) != 0)
         return LT_ENOMEM;
     cond_init(&p->changed);
-    return record_reader_create(&p->decoder);
+    int err = newest_init(&p->newest);
+    return err != 0 ? err : record_reader_create(&p->decoder);
 }
 
 int store_create(const struct store_config *config, struct store **out)
@@ -185,7 +186,9 @@ void store_destroy(struct store **store)
         struct partition *p = &s->partitions[i];
         if (p->owner_running)
             pthread_join(p->owner_thread, NULL);
+        announcement_forget(p);
         VEC_FINI(&p->segments);
+        newest_fini(&p->newest);
         record_reader_destroy(&p->decoder);
         pthread_cond_destroy(&p->changed);
         pthread_mutex_destroy(&p->lock);
@@ -299,6 +302,7 @@ static void write_partition(void *arg, struct status_sink *sink)
     sink->number(sink, "complete_until_ms", atomic_load(&p->applied_ms));
     sink->number(sink, "records", (int64_t)atomic_load(&stats->records));
     sink->number(sink, "points", (int64_t)atomic_load(&stats->points));
+    sink->number(sink, "points_of_replaced_owners", (int64_t)atomic_load(&stats->rejected));
     sink->number(sink, "forgotten_items", (int64_t)atomic_load(&stats->forgotten));
     sink->number(sink, "quarantined_records", (int64_t)atomic_load(&stats->quarantined));
     if (atomic_load(&stats->quarantined) > 0)

@@ -6,7 +6,9 @@
 #include "port/head.h"
 #include "port/log.h"
 #include "port/status.h"
+#include "model/settings.h"
 #include "port/storage.h"
+#include "store/newest.h"
 #include "tenant/tenant.h"
 
 #include <stdbool.h>
@@ -40,7 +42,9 @@ struct store_config {
     int64_t retention_ms; /* of 1-second data: older points go to the catch-all table */
     uint64_t items_max;   /* of an environment; 0: no limit. Told by store_items_full, no more */
     int64_t log_keep_ms;  /* trim the log behind what is stored; 0: the log does it by itself */
+    bool appends;         /* may this process append to the log? Who may not decides nothing */
 };
+enum { STORE_NODE_BYTES_MAX = 256 }; /* of a node's name, with its end */
 
 extern const struct option_spec store_options[];
 extern const size_t store_options_count;
@@ -76,6 +80,43 @@ bool store_decides(const struct store *store, uint32_t environment);
 /* How far the log is applied here: all records below. False: nothing is being applied, because
  * nothing is loaded, or the head is full and waits for storage. Thread: any; two loads. */
 bool store_applied(const struct store *store, uint32_t partition, uint64_t *applied_out);
+
+/* ---- for who decides writes that depend on a series' state: docs/adr/0022-decided-points.md.
+ * Thread: loop. ---- */
+
+/* Announces the epochs of partitions that this process owns by now. To be called every 50 ms or so.
+ */
+void store_tick(struct store *store);
+
+struct store_look {
+    uint64_t epoch;             /* decided points carry it */
+    struct newest_point newest; /* with all records below `after`, and maybe later ones */
+    struct settings settings;   /* the series', as far as they decide about writes */
+};
+/* The newest point of a series. LT_EAGAIN: not yet, records below `after` or the own epoch are not
+ * applied yet, or the partition is being loaded. LT_ENOTFOUND: it has to be read: store_watch, then
+ * a read, then store_learn, then once more. LT_EFENCED: another process owns the partition, or the
+ * lease has run out. LT_EUNAVAILABLE: nobody here can decide, see STATUS. */
+MUST_USE int store_look(struct store *store, const struct tenant_environment *environment,
+                        struct slice host, struct slice metric, uint64_t after,
+                        struct store_look *out);
+/* LT_ENOTFOUND: there is no such series by now: look again. LT_ENOMEM. */
+MUST_USE int store_watch(struct store *store, const struct tenant_environment *environment,
+                         struct slice host, struct slice metric, struct newest_watch *out);
+/* What a read found that had applied exactly the records below `applied`. */
+void store_learn(struct store *store, const struct tenant_environment *environment,
+                 const struct newest_watch *watch, uint64_t applied,
+                 const struct newest_point *newest);
+
+/* What became of a point that was decided with that epoch, and appended at offset? 0: it counts.
+ * LT_EAGAIN: the record is not applied here yet. LT_EFENCED: it does not count. LT_EOUTCOME: not to
+ * be found out. */
+MUST_USE int store_outcome(struct store *store, uint32_t partition, uint64_t epoch,
+                           uint64_t offset);
+
+/* Who owns the partition, as far as this process knows: its own name, or that of another; "": not
+ * known. */
+void store_owner(struct store *store, uint32_t partition, char out[STORE_NODE_BYTES_MAX]);
 
 /* For STATUS: a section for each partition. */
 uint32_t store_providers(struct store *store, struct status_provider *out, uint32_t max);

@@ -47,7 +47,10 @@ struct tail { /* the thread's own */
     struct segment_group *group; /* of the open segment, or NULL */
     struct segment_group *beat;  /* the same, and its second: a run repeats it */
     uint32_t beat_second;
-    uint32_t forgets; /* records in the open segment */
+    uint32_t forgets;   /* records in the open segment */
+    uint64_t log_epoch; /* the highest that the log announced */
+    bool watched;       /* some series' newest point is */
+    bool fenced;        /* the log announced a higher epoch than ours */
 };
 
 /* ---- sealing ---- */
@@ -184,6 +187,21 @@ struct placed { /* a point on its way in */
     uint64_t series; /* for novelty */
 };
 
+/* A decided point that is new for sure brings its series in: such series are written again. */
+COLD static void note_newest(struct tail *t, uint64_t offset, const struct placed *p, double value,
+                             bool fresh)
+{
+    const struct record_run *run = p->run;
+    const struct catalog_series *s = &t->metrics.v[p->metric].series;
+    const struct newest_key key = {t->environment, p->host, s->category, s->item, s->dimension};
+    const struct newest_change change = {.offset = offset,
+                                         .time_ms = run->time_ms,
+                                         .value = value,
+                                         .policy = run->policy,
+                                         .enters = run->decided && fresh};
+    newest_apply(&t->p->newest, &key, p->series, &change);
+}
+
 static int apply_point(struct tail *t, uint64_t offset, const struct placed *p, double value)
 {
     const struct record_run *run = p->run;
@@ -199,6 +217,8 @@ static int apply_point(struct tail *t, uint64_t offset, const struct placed *p, 
                     : novelty_judge(&t->g->novelty, floor, p->series, run->time_ms);
     if (fresh < 0)
         return fresh;
+    if (UNLIKELY(run->decided || (t->watched && newest_wants(&t->p->newest, p->series))))
+        note_newest(t, offset, p, value, fresh == 1);
     struct segment_group *g =
         group_of(t, &t->group, s->category, s->dimension, p->host, hour_s, fresh == 1);
     if (g == NULL)
@@ -262,13 +282,26 @@ static int apply_turn(struct tail *t, uint64_t offset, const struct record *r,
     return err;
 }
 
+/* Follows docs/adr/0022-decided-points.md: an owner that was replaced decided it. */
+static bool is_rejected(const struct tail *t, const struct record *r, const struct record_run *run)
+{
+    return UNLIKELY(run->decided) && r->epoch < t->log_epoch;
+}
+
 static int apply_points(struct tail *t, uint64_t offset, const struct record *r)
 {
     struct placed points[POINTS_A_TURN];
-    uint32_t n = 0, at = 0;
+    uint32_t n = 0, at = 0, rejected = 0;
     int err = prepare_names(t, r);
     for (uint32_t i = 0; err == 0 && i < r->points.runs_count; i++) {
         const struct record_run *run = &r->points.runs[i];
+        if (is_rejected(t, r, run)) {
+            err = n > 0 ? apply_turn(t, offset, r, points, at - n, n) : 0;
+            n = 0;
+            at += run->count;
+            rejected += run->count;
+            continue;
+        }
         uint32_t *host = &t->hosts.v[run->host];
         if (*host == CATALOG_NONE)
             err = catalog_host(t->catalog, r->points.hosts[run->host], host);
@@ -283,8 +316,22 @@ static int apply_points(struct tail *t, uint64_t offset, const struct record *r)
     if (err == 0 && n > 0)
         err = apply_turn(t, offset, r, points, at - n, n);
     if (err == 0)
-        atomic_fetch_add(&t->p->stats.points, r->points.count);
+        atomic_fetch_add(&t->p->stats.points, r->points.count - rejected);
+    if (rejected > 0)
+        atomic_fetch_add(&t->p->stats.rejected, rejected);
     return err;
+}
+
+static void apply_epoch(struct tail *t, uint64_t offset, const struct record *r)
+{
+    struct partition *p = t->p;
+    pthread_mutex_lock(&p->lock);
+    if (epochs_note(&p->epochs, offset, r->epoch))
+        t->open->log_epoch = (struct storage_log_epoch){t->log_epoch = r->epoch, offset};
+    if (r->epoch > p->log_epoch_max)
+        p->log_epoch_max = r->epoch;
+    t->fenced = p->epoch != 0 && r->epoch > p->epoch;
+    pthread_mutex_unlock(&p->lock);
 }
 
 /* Follows docs/adr/0016-items-are-forgotten.md: nothing but the log decides who is forgotten. */
@@ -315,7 +362,7 @@ static int apply_series(struct tail *t, uint64_t offset, const struct record *r)
 
 /* The segment of a clear holds nothing else, so that its flush empties the environment and puts
  * nothing there. */
-static int apply_clear(struct tail *t)
+static int apply_clear(struct tail *t, uint64_t offset)
 {
     int err = atomic_load(&t->open->hi) != t->open->lo ? seal(t) : 0;
     if (err == 0)
@@ -323,6 +370,7 @@ static int apply_clear(struct tail *t)
     if (err != 0)
         return err;
     store_note_decides(t->p->store, t->catalog);
+    newest_clear(&t->p->newest, t->environment, offset);
     atomic_store(&t->open->clears, t->environment);
     return 0;
 }
@@ -333,6 +381,7 @@ static int apply_record(struct tail *t, uint64_t offset, const struct record *r)
     int err = 0;
     switch (r->what) {
     case RECORD_POINTS:
+    case RECORD_DECIDED:
         return apply_points(t, offset, r);
     case RECORD_RULE:
         err = catalog_add_rule(t->catalog, r->rule.pattern, r->rule.kind, r->rule.precision);
@@ -348,8 +397,9 @@ static int apply_record(struct tail *t, uint64_t offset, const struct record *r)
     case RECORD_DROP:
         return apply_series(t, offset, r);
     case RECORD_CLEAR:
-        return apply_clear(t);
+        return apply_clear(t, offset);
     case RECORD_NOOP:
+    case RECORD_EPOCH: /* the partition's, not an environment's */
         return 0;
     }
     return 0;
@@ -367,6 +417,7 @@ static void quarantine(struct tail *t, uint64_t offset, const char *why)
 static int apply(struct tail *t, const struct log_record *in)
 {
     struct record record;
+    t->watched = newest_begin(&t->p->newest, in->offset);
     int err = record_read(t->p->decoder, in->bytes, &record);
     /* A newer program wrote it, and reads it: who went on without it would give other ids than the
      * others (docs/adr/0004-ids-follow-the-log.md). */
@@ -376,6 +427,8 @@ static int apply(struct tail *t, const struct log_record *in)
         quarantine(t, in->offset, error_text(err));
         err = 0;
     } else {
+        if (record.what == RECORD_EPOCH)
+            apply_epoch(t, in->offset, &record);
         t->environment = record.environment;
         t->catalog = find_catalog(t, record.environment);
         if (t->catalog == NULL)
@@ -389,7 +442,7 @@ static int apply(struct tail *t, const struct log_record *in)
     atomic_fetch_add(&t->p->stats.records, 1);
     atomic_store(&t->p->applied_ms, in->append_ms);
     atomic_store(&t->p->applied, in->offset + 1);
-    return 0;
+    return t->fenced ? LT_EFENCED : 0;
 }
 
 /* An open segment that is empty is as old as its first record will be. */
@@ -510,6 +563,7 @@ static void *tail_main(void *arg)
     partition_name_thread(p, "tail");
     pthread_mutex_lock(&p->lock);
     t.open = p->segments.v[p->segments.n - 1];
+    t.log_epoch = epochs_highest(&p->epochs);
     pthread_mutex_unlock(&p->lock);
     int err;
     uint64_t end = 0;

@@ -84,7 +84,7 @@ def runs_of(data, hosts):
             host += 1 + unzigzag(next(rest))
         time_ms += unzigzag(next(rest))
         for _ in range(head >> 2):
-            yield bool(way & 16), way & 15, hosts[host], time_ms
+            yield bool(way & 16), way & 47, hosts[host], time_ms
 
 
 def sparse_indexes(data, points):
@@ -125,6 +125,18 @@ def decode_points_2(record):
         for (observed, policy, host, time_ms), at, number in zip(ways, indexes, numbers)
     ]
     return environment, append_ms, points
+
+
+def test_the_golden_decided_points_are_what_they_say():
+    record = golden("decided-2.bin")
+    epoch = record.pop(4)
+    assert (record[1], epoch) == (11, 300)
+    record[1] = 1
+    assert decode_points_2(record) == (1, T + 123, [
+        (True, 0, b"db1", b"app.logins", T, 1.0),
+        (False, 32 | 0, b"db1", b"app.logins", T, 2.0),
+        (False, 32 | 1, b"db1", b"app.seats", T + 1, 4.0)])
+    assert golden("epoch-1.bin") == [1, 10, 2, 1000, 1 << 40]
 
 
 def item_ids(data):

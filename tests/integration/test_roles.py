@@ -54,6 +54,7 @@ def test_a_query_process_sees_what_a_receipt_names(longtaild):
 def test_another_owner_takes_over_and_a_thawed_one_changes_nothing(longtaild):
     options = {"flush_interval": "100ms", "lease": "1s", "roles": "ingest,store,query"}
     first = longtaild(log="kafka", **options)
+    wait_for_state(first, "owning")
     begin = int(time.time())
     c = first.client()
     written = 0

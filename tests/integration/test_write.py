@@ -133,7 +133,6 @@ BAD_POINTS = [
     (("x", 1, 1, "LABELS", "a", ""), "TSDB: Couldn't parse LABELS"),
     (("x", 1, 1, "ON_DUPLICATE"), "ON_DUPLICATE"),
     (("x", 1, 1, "ON_DUPLICATE", "avg"), "expected BLOCK, LAST, FIRST, MIN, MAX or SUM"),
-    (("x", 1, 1, "ON_DUPLICATE", "BLOCK"), "BLOCK is not taken by this version"),
 ]
 
 

@@ -1,7 +1,7 @@
 /* Any bytes: refused, or a record that keeps its promises and survives being written again. */
 #include "base/buffer.h"
 #include "base/error.h"
-#include "record/record.h"
+#include "record/control.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,7 @@ static void build_again(const struct record *r, struct record_builder *b)
 {
     for (uint32_t i = 0; i < r->points.runs_count; i++) {
         const struct record_run *run = &r->points.runs[i];
+        check(record_builder_decide(b, run->decided ? r->epoch : 0) == 0);
         for (uint32_t j = run->first; j < run->first + run->count; j++)
             check(record_builder_point(b, run->observed, r->points.hosts[run->host],
                                        r->points.metrics[r->points.metric_index[j]], run->time_ms,
@@ -25,7 +26,12 @@ static void build_again(const struct record *r, struct record_builder *b)
 
 static void compare(const struct record *a, const struct record *b)
 {
+    bool decided = false;
+    for (uint32_t i = 0; i < a->points.runs_count; i++)
+        decided |= a->points.runs[i].decided;
     check(a->points.count == b->points.count);
+    check(b->what == (decided ? RECORD_DECIDED : RECORD_POINTS));
+    check(b->epoch == (decided ? a->epoch : 0));
     check(memcmp(a->points.values, b->points.values, a->points.count * sizeof(double)) == 0);
     for (uint32_t i = 0; i < a->points.count; i++)
         check(slice_eq(a->points.metrics[a->points.metric_index[i]],
@@ -44,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(record_builder_create(16 << 20, &builder) == 0);
     int err = record_read(reader, slice_make(data, size), &record);
     check(err == 0 || err == LT_EPARSE || err == LT_EVERSION);
-    if (err == 0 && record.what == RECORD_POINTS) {
+    if (err == 0 && (record.what == RECORD_POINTS || record.what == RECORD_DECIDED)) {
         build_again(&record, builder);
         check(record_builder_finish(builder, record.environment, record.append_ms, &bytes) == 0);
         check(record_read(again, bytes, &second) == 0);

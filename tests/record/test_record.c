@@ -8,7 +8,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "model/name.h"
-#include "record/record.h"
+#include "record/control.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -25,6 +25,7 @@ enum { RECORD_MAX = 1000 * 1000, POINTS_MAX = 600 };
 
 struct point {
     bool observed;
+    bool decided;
     char host[8], metric[16];
     size_t host_n, metric_n;
     int64_t time_ms;
@@ -35,6 +36,7 @@ struct point {
 struct fixture {
     struct record_builder *builder;
     struct record_reader *reader;
+    uint64_t epoch; /* of decided points; 0: there are none */
     struct point points[POINTS_MAX];
     uint32_t count;
     unsigned random;
@@ -71,6 +73,7 @@ static struct point random_point(struct fixture *f)
     static const double values[] = {0, -0.0, 1.5, -1e308, 5e-324, NAN};
     struct point p = {
         .observed = below(f, 2) == 0,
+        .decided = f->epoch != 0 && below(f, 2) == 0,
         .time_ms = times[below(f, 6)],
         .value = values[below(f, 6)],
         .policy = (enum policy)below(f, POLICY_STORED_COUNT),
@@ -85,16 +88,20 @@ static struct point random_point(struct fixture *f)
     return p;
 }
 
-static int add(struct record_builder *builder, const struct point *p)
+static int add(const struct fixture *f, struct record_builder *builder, const struct point *p)
 {
+    int err = record_builder_decide(builder, p->decided ? f->epoch : 0);
+    if (err != 0)
+        return err;
     return record_builder_point(builder, p->observed, slice_make(p->host, p->host_n),
                                 slice_make(p->metric, p->metric_n), p->time_ms, p->value,
                                 p->policy);
 }
 
-static void assert_same_points(const struct record *r, const struct point *points, uint32_t count)
+static void assert_same_points(const struct fixture *f, const struct record *r,
+                               const struct point *points, uint32_t count)
 {
-    assert_int_equal(r->what, RECORD_POINTS);
+    bool decided = false;
     assert_int_equal(r->points.count, count);
     uint32_t i = 0;
     for (uint32_t j = 0; j < r->points.runs_count; j++) {
@@ -107,10 +114,14 @@ static void assert_same_points(const struct record *r, const struct point *point
             assert_true(slice_eq(metric, slice_make(p->metric, p->metric_n)));
             assert_true(run->time_ms == p->time_ms && run->observed == p->observed);
             assert_int_equal(run->policy, p->policy);
+            assert_int_equal(run->decided, p->decided);
+            decided |= p->decided;
             assert_memory_equal(&r->points.values[i], &p->value, sizeof(p->value));
         }
     }
     assert_int_equal(i, count);
+    assert_true(r->what == RECORD_DECIDED || (r->what == RECORD_POINTS && !decided));
+    assert_true(r->epoch == (r->what == RECORD_DECIDED ? f->epoch : 0));
 }
 
 static void assert_decodes_to_points(struct fixture *f, struct record_builder *builder,
@@ -130,7 +141,7 @@ static void assert_decodes_to_points(struct fixture *f, struct record_builder *b
     assert_int_equal(record_read(f->reader, bytes, &record), 0);
     assert_int_equal(record.environment, 5);
     assert_true(record.append_ms == 1424444400123);
-    assert_same_points(&record, points, count);
+    assert_same_points(f, &record, points, count);
 }
 
 /* Commands of random points; some are undone. What stays is what the record holds. */
@@ -138,6 +149,7 @@ static void test_random_commands_with_rollbacks(void **state)
 {
     struct fixture *f = *state;
     for (int round = 0; round < 300; round++) {
+        f->epoch = round % 3 == 0 ? 0 : round % 3 == 1 ? 7 : INT64_MAX;
         f->count = 0;
         record_builder_reset(f->builder);
         unsigned commands = 1 + below(f, 12);
@@ -146,7 +158,7 @@ static void test_random_commands_with_rollbacks(void **state)
             uint32_t before = f->count;
             for (unsigned n = below(f, 40); n > 0; n--) {
                 struct point p = random_point(f);
-                assert_int_equal(add(f->builder, &p), 0);
+                assert_int_equal(add(f, f->builder, &p), 0);
                 f->points[f->count++] = p;
             }
             if (below(f, 3) == 0) {
@@ -168,13 +180,14 @@ static void test_moving_a_tail_to_another_batch(void **state)
         record_builder_reset(f->builder);
         record_builder_reset(to);
         f->count = 0;
+        f->epoch = (uint64_t)round % 4;
         uint32_t keep = 1 + below(f, 50), all = keep + 1 + below(f, 50);
         struct record_mark mark = {0};
         for (; f->count < all; f->count++) {
             if (f->count == keep)
                 mark = record_builder_mark(f->builder);
             f->points[f->count] = random_point(f);
-            assert_int_equal(add(f->builder, &f->points[f->count]), 0);
+            assert_int_equal(add(f, f->builder, &f->points[f->count]), 0);
         }
         assert_int_equal(record_builder_move(f->builder, mark, to), 0);
         assert_decodes_to_points(f, f->builder, f->points, keep);
@@ -191,7 +204,7 @@ static void test_a_move_that_does_not_fit_changes_nothing(void **state)
     struct record_mark mark = record_builder_mark(f->builder);
     for (; f->count < 100; f->count++) {
         f->points[f->count] = random_point(f);
-        assert_int_equal(add(f->builder, &f->points[f->count]), 0);
+        assert_int_equal(add(f, f->builder, &f->points[f->count]), 0);
     }
     assert_int_equal(record_builder_move(f->builder, mark, to), LT_ELIMIT);
     assert_int_equal(record_builder_points(to), 0);
@@ -208,7 +221,7 @@ static void test_the_limit_is_kept(void **state)
     int err;
     do {
         f->points[f->count] = random_point(f);
-        err = add(small, &f->points[f->count]);
+        err = add(f, small, &f->points[f->count]);
         f->count += err == 0;
     } while (err == 0);
     assert_int_equal(err, LT_ELIMIT);
@@ -261,6 +274,22 @@ static void golden_points(struct record_builder *b, struct slice *out)
     assert_int_equal(record_builder_finish(b, 1, t + 123, out), 0);
 }
 
+/* Behind a point that is nobody's decision. */
+static void golden_decided(struct record_builder *b, struct slice *out)
+{
+    struct slice db1 = SLICE_LIT("db1"), logins = SLICE_LIT("app.logins");
+    const int64_t t = 1424444400000;
+    record_builder_reset(b);
+    int err = record_builder_point(b, true, db1, logins, t, 1, POLICY_LAST);
+    err |= record_builder_decide(b, 300);
+    err |= record_builder_point(b, false, db1, logins, t, 2, POLICY_LAST);
+    err |= record_builder_point(b, false, db1, SLICE_LIT("app.seats"), t + 1, 4, POLICY_FIRST);
+    assert_int_equal(err, 0);
+    assert_int_equal(record_builder_decide(b, 301), LT_EINVALID);
+    assert_int_equal(record_builder_decide(b, UINT64_MAX), LT_EINVALID);
+    assert_int_equal(record_builder_finish(b, 1, t + 123, out), 0);
+}
+
 static size_t read_golden(const char *path, char *out, size_t room)
 {
     FILE *file = fopen(path, "rb");
@@ -296,6 +325,11 @@ static void test_golden_files(void **state)
     buffer_init(&out, 65536);
     golden_points(f->builder, &points);
     expect_golden(f, GOLDEN "points-2.bin", points);
+    golden_decided(f->builder, &points);
+    expect_golden(f, GOLDEN "decided-2.bin", points);
+    assert_int_equal(record_write_epoch(&out, 2, 1000, UINT64_C(1) << 40), 0);
+    expect_golden(f, GOLDEN "epoch-1.bin", buffer_slice(&out));
+    buffer_reset(&out, 65536);
     assert_int_equal(
         record_write_rule(&out, 2, 1000, SLICE_LIT("host.procs.*"), KIND_DELTA, PRECISION_KEEP), 0);
     expect_golden(f, GOLDEN "rule-1.bin", buffer_slice(&out));
@@ -427,7 +461,8 @@ static int read_copy(struct fixture *f, const char *bytes, size_t n, struct reco
     return err;
 }
 
-static const char *const points_files[] = {GOLDEN "points-1.bin", GOLDEN "points-2.bin"};
+static const char *const points_files[] = {GOLDEN "points-1.bin", GOLDEN "points-2.bin",
+                                           GOLDEN "decided-2.bin"};
 
 static void test_every_truncation_and_any_extra_byte_is_refused(void **state)
 {
@@ -450,6 +485,7 @@ static void assert_promises_hold(const struct record *r)
         const struct record_run *run = &r->points.runs[i];
         assert_true(run->host < r->points.hosts_count && run->time_ms >= 0);
         assert_true((unsigned)run->policy < POLICY_STORED_COUNT);
+        assert_true(!run->decided || (r->what == RECORD_DECIDED && r->epoch > 0));
         assert_int_equal(run->first, points);
         points += run->count;
     }
@@ -475,7 +511,8 @@ static void test_flipped_bits_never_break_a_promise(void **state)
             struct record r;
             char *block = malloc(n);
             memcpy(block, copy, n);
-            if (record_read(f->reader, slice_make(block, n), &r) == 0 && r.what == RECORD_POINTS)
+            if (record_read(f->reader, slice_make(block, n), &r) == 0 &&
+                (r.what == RECORD_POINTS || r.what == RECORD_DECIDED))
                 assert_promises_hold(&r);
             free(block);
         }
@@ -566,6 +603,12 @@ static void test_broken_promises_are_refused(void **state)
         CASE(0, "\x97\x02\x05\x01\x05\x01\x02\xc4\x06\xff\xff\xff\xff\x0f\x00"),
         CASE(0, "\x97\x02\x05\x01\x05\x01\x02\xc4\x04\x00\xff\xff\x03"), /* 65,536 items */
         CASE(LT_EPARSE, "\x97\x02\x05\x01\x05\x01\x02\xc4\x04\x00\x80\x80\x04"),
+        CASE(0, "\x95\x01\x0a\x01\x05\x01"), /* epochs begin with 1 */
+        CASE(LT_EPARSE, "\x95\x01\x0a\x01\x05\x00"),
+        CASE(LT_EPARSE, "\x95\x01\x0a\x01\x05\xff"),
+        CASE(LT_EPARSE, "\x94\x01\x0a\x01\x05"),
+        CASE(LT_EPARSE, "\x96\x01\x0a\x01\x05\x01\x01"),
+        CASE(LT_EVERSION, "\x95\x02\x0a\x01\x05\x01"),
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct record record;
@@ -580,6 +623,7 @@ static void test_broken_promises_of_version_2_are_refused(void **state)
     struct fixture *f = *state;
     /* One host "h", one template "m" + 4 digits, one name, one run, one point. */
 #define HEAD2  "\x9b\x02\x01\x01\x05"
+#define HEAD11 "\x9c\x02\x0b\x01\x05"
 #define HOST   "\x91\xc4\x01h"
 #define SHAPED "\x91\x94\x00\xc4\x01m\x04\xc4\x00"
 #define SHAPE  "\xc4\x01\x00"
@@ -645,6 +689,18 @@ static void test_broken_promises_of_version_2_are_refused(void **state)
         CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS RUN2 NONE NONE),
         CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS RUN2 NONE "\xc4\x02\x04\x04"),
         CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS RUN2 NONE "\xc4\x01\x0f"),
+        /* decided: what differs, an epoch that is none, a run that no other record may have */
+        CASE(0, HEAD11 "\x01" HOST SHAPED SHAPE DIGITS RUN2 NONE VALUE2),
+        CASE(0, HEAD11 "\x01" HOST SHAPED SHAPE DIGITS "\xc4\x03\x05\x25\x0e" NONE VALUE2),
+        CASE(0, HEAD11 "\x01" HOST SHAPED SHAPE DIGITS "\xc4\x03\x05\x35\x0e" NONE VALUE2),
+        CASE(LT_EPARSE, HEAD11 "\x01" HOST SHAPED SHAPE DIGITS "\xc4\x03\x05\x45\x0e" NONE VALUE2),
+        CASE(LT_EPARSE, HEAD11 "\x01" HOST SHAPED SHAPE DIGITS "\xc4\x03\x05\x26\x0e" NONE VALUE2),
+        CASE(LT_EPARSE, HEAD11 "\x00" HOST SHAPED SHAPE DIGITS RUN2 NONE VALUE2),
+        CASE(LT_EPARSE, HEAD11 "\xff" HOST SHAPED SHAPE DIGITS RUN2 NONE VALUE2),
+        CASE(LT_EPARSE, HEAD11 HOST SHAPED SHAPE DIGITS RUN2 NONE VALUE2),
+        CASE(LT_EPARSE, "\x9b\x02\x0b\x01\x05\x01" HOST SHAPED SHAPE DIGITS RUN2 NONE),
+        CASE(LT_EVERSION, "\x9c\x01\x0b\x01\x05\x01" HOST SHAPED SHAPE DIGITS RUN2 NONE VALUE2),
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS "\xc4\x03\x05\x25\x0e" NONE VALUE2),
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct record record;
@@ -676,6 +732,8 @@ static void test_control_records_check_their_input(void **state)
 {
     struct buffer out;
     buffer_init(&out, 16);
+    assert_int_equal(record_write_epoch(&out, 1, 1, 0), LT_EINVALID);
+    assert_int_equal(record_write_epoch(&out, 1, 1, UINT64_MAX), LT_EINVALID);
     assert_int_equal(record_write_rule(&out, 1, 1, SLICE_LIT("a..b"), KIND_GAUGE, PRECISION_KEEP),
                      LT_EINVALID);
     assert_int_equal(record_write_rule(&out, 1, 1, SLICE_LIT("a.*"), KIND_GAUGE, PRECISION_MAX + 1),

@@ -8,7 +8,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "model/name.h"
-#include "record/record.h"
+#include "record/control.h"
 
 #include <math.h>
 #include <stdio.h>

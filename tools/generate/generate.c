@@ -438,8 +438,8 @@ static int flush_hour(struct generate *g, uint32_t hour, bool late)
     g->fresh = !late;
     if (!g->write)
         return put_hour(g, hour, late);
-    struct storage_flush flush = {PARTITION, g->progress.epoch, g->progress.next, g->progress.next,
-                                  g->progress.checksum};
+    struct storage_flush flush = {PARTITION,        g->progress.epoch,    g->progress.next,
+                                  g->progress.next, g->progress.checksum, {0, 0}};
     int err = storage_lease_renew(g->session, PARTITION, g->progress.epoch, LEASE_MS);
     if (err == 0)
         err = storage_tables_ensure(g->session, ENVIRONMENT, &g->range, 1);
