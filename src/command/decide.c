@@ -62,6 +62,7 @@ static int op_look(void *arg, const struct decider_series *s, uint64_t after,
     *out = (struct decider_look){
         .epoch = look.epoch,
         .rules = {.policy = way.policy,
+                  .said = settings->duplicate != DUPLICATE_DEFAULT,
                   .blocks = way.blocks,
                   .ignores = settings->ignore_ms > 0 || settings->ignore_value > 0,
                   .ignore_ms = settings->ignore_ms,

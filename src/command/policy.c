@@ -21,8 +21,10 @@ struct policy_way policy_way_of(const struct settings *settings, enum duplicate 
     bool given = on_duplicate != DUPLICATE_DEFAULT;
     enum duplicate duplicate = given || settings == NULL ? on_duplicate : settings->duplicate;
     bool blocks = duplicate == DUPLICATE_BLOCK;
-    bool state = settings != NULL && (settings->retention_ms > 0 || settings->ignore_ms > 0 ||
-                                      settings->ignore_value > 0);
+    /* IGNORE works where LAST is said, as in the reference, where nobody's word is BLOCK. */
+    bool ignores = settings != NULL && duplicate == DUPLICATE_LAST &&
+                   (settings->ignore_ms > 0 || settings->ignore_value > 0);
+    bool state = ignores || (settings != NULL && settings->retention_ms > 0);
     return (struct policy_way){policies[duplicate], blocks, given, blocks || state};
 }
 
@@ -42,7 +44,7 @@ struct decide_ask policy_ask(struct policy_way way, const struct record_point *p
                                .metric = point->metric,
                                .command = {.what = VERDICT_ADD,
                                            .relative = relative,
-                                           .has_policy = way.given || !way.decides,
+                                           .has_policy = way.given,
                                            .blocks = way.blocks,
                                            .policy = way.policy,
                                            .time_ms = point->time_ms,

@@ -24,7 +24,8 @@ static struct verdict add(const struct verdict_rules *rules, const struct verdic
     bool late = newest->any && c->time_ms < newest->time_ms;
     if (late && rules->retention_ms > 0 && newest->time_ms - c->time_ms > rules->retention_ms)
         return refuse(VERDICT_OLD, c->time_ms);
-    if (!blocks && policy == POLICY_LAST && is_small_change(rules, newest, c->time_ms, c->value))
+    bool last = !blocks && policy == POLICY_LAST && (c->has_policy || rules->said);
+    if (last && is_small_change(rules, newest, c->time_ms, c->value))
         return refuse(VERDICT_IGNORE, newest->time_ms);
     if (blocks && newest->any && c->time_ms == newest->time_ms)
         has = VERDICT_HAS;

@@ -13,6 +13,7 @@
 
 struct verdict_rules {    /* of the series; all zero: none, and duplicates are folded by LAST */
     enum policy policy;   /* for a time that the series has */
+    bool said;            /* the declaration says so: IGNORE works where it says LAST */
     bool blocks;          /* such a point is refused instead */
     bool ignores;         /* a newer point that differs little is dropped: */
     int64_t ignore_ms;    /* ... by at most this, */

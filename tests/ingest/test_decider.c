@@ -520,7 +520,8 @@ static struct world *world_create(unsigned seed)
     for (uint32_t s = 0; s < SERIES; s++)
         snprintf(w->names[s], sizeof(w->names[s]), "k%u", s);
     w->rules[1] = (struct verdict_rules){.blocks = true};
-    w->rules[2] = (struct verdict_rules){.ignores = true, .ignore_ms = 2, .ignore_value = 2};
+    w->rules[2] =
+        (struct verdict_rules){.said = true, .ignores = true, .ignore_ms = 2, .ignore_value = 2};
     w->rules[3] = (struct verdict_rules){.policy = POLICY_MAX, .retention_ms = 4};
     change_owner(w);
     const struct decider_config config = {

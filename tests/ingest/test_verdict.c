@@ -49,7 +49,8 @@ static void test_counts(void **state)
     /* A count overwrites, whatever the series' policy, and blocks nothing. */
     const struct verdict_rules strict = {.policy = POLICY_MIN, .blocks = true, .retention_ms = 1};
     assert_stores(count(&strict, at_100, false, 100, 2), 100, 7, POLICY_LAST);
-    const struct verdict_rules dull = {.ignores = true, .ignore_ms = 10, .ignore_value = 1};
+    const struct verdict_rules dull = {
+        .said = true, .ignores = true, .ignore_ms = 10, .ignore_value = 1};
     assert_int_equal(count(&dull, at_100, false, 110, 1).kind, VERDICT_IGNORE);
     assert_stores(count(&dull, at_100, false, 110, 1.5), 110, 6.5, POLICY_LAST);
 }
@@ -77,7 +78,8 @@ static void test_blocks(void **state)
 static void test_ignores(void **state)
 {
     (void)state;
-    const struct verdict_rules dull = {.ignores = true, .ignore_ms = 10, .ignore_value = 0.5};
+    const struct verdict_rules dull = {
+        .said = true, .ignores = true, .ignore_ms = 10, .ignore_value = 0.5};
     struct verdict v = add(&dull, at_100, 110, 5.5, VERDICT_UNKNOWN);
     assert_int_equal(v.kind, VERDICT_IGNORE);
     assert_true(v.time_ms == 100);
@@ -90,11 +92,13 @@ static void test_ignores(void **state)
     const struct verdict_rules others = {
         .policy = POLICY_MAX, .ignores = true, .ignore_ms = 10, .ignore_value = 9};
     assert_stores(add(&others, at_100, 101, 5, VERDICT_UNKNOWN), 101, 5, POLICY_MAX);
+    const struct verdict_rules unsaid = {.ignores = true, .ignore_ms = 10, .ignore_value = 9};
+    assert_stores(add(&unsaid, at_100, 101, 5, VERDICT_UNKNOWN), 101, 5, POLICY_LAST);
     const struct verdict_rules both = {
         .blocks = true, .ignores = true, .ignore_ms = 10, .ignore_value = 9};
     assert_stores(add(&both, at_100, 101, 5, VERDICT_UNKNOWN), 101, 5, POLICY_FIRST);
     const struct verdict_rules widest = {
-        .ignores = true, .ignore_ms = INT64_MAX, .ignore_value = INFINITY};
+        .said = true, .ignores = true, .ignore_ms = INT64_MAX, .ignore_value = INFINITY};
     assert_int_equal(add(&widest, at_100, INT64_MAX, -1e308, VERDICT_UNKNOWN).kind, VERDICT_IGNORE);
 }
 

@@ -472,6 +472,9 @@ def test_ignore_drops_what_differs_little(longtaild):
     assert points(c, "i")[-2:] == [(1020, 300), (1025, 306)]
     c.execute_command("TS.CREATE", "m", "DUPLICATE_POLICY", "MAX", "IGNORE", 10, 5)
     assert [c.execute_command("TS.ADD", "m", t, 1) for t in (1, 2)] == [1, 2]
+    c.execute_command("TS.CREATE", "unsaid", "IGNORE", 10, 5)
+    assert [c.execute_command("TS.ADD", "unsaid", t, 1) for t in (1, 2)] == [1, 2]
+    assert c.execute_command("TS.ADD", "unsaid", 3, 1, "ON_DUPLICATE", "LAST") == 2
 
 
 def test_a_point_behind_the_retention_is_refused(longtaild):
@@ -499,7 +502,7 @@ def test_counts_that_declare(longtaild):
     assert points(c, "d") == [(10, 5), (11, 10)] and points(c, "p") == [(1, 1), (2, 6)]
 
 
-@pytest.mark.parametrize("options", [("DUPLICATE_POLICY", "BLOCK"), ("IGNORE", 1, 1)])
+@pytest.mark.parametrize("options", [("DUPLICATE_POLICY", "BLOCK"), ("DUPLICATE_POLICY", "LAST", "IGNORE", 1, 1)])
 def test_a_loop_of_adds_to_a_declared_series_is_quick(longtaild, options):
     c = longtaild().client()
     c.execute_command("TS.CREATE", "k", *options)
