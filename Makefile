@@ -132,13 +132,13 @@ FUZZERS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*/fuzz_*.c))
 FUZZ_SECONDS ?= 20
 
 fuzz: ## Run each tests/*/fuzz_*.c for FUZZ_SECONDS=20
-	@deps/install build lint
+	@deps/install build test lint
 	@$(MAKE) --no-print-directory $(JOBS) BUILD=build-fuzz CC=clang SANITIZE=fuzzer-no-link,address fuzz-build
 	@tools/fuzz build-fuzz $(FUZZ_SECONDS)
 
 fuzz-build: $(FUZZERS)
 $(BUILD)/tests/%: LINK_WITH = -lcmocka
-$(FUZZERS): LINK_WITH = -fsanitize=fuzzer
+$(FUZZERS): LINK_WITH = -fsanitize=fuzzer -lcmocka
 
 coverage: ## Which lines of src/ the unit tests run, folder by folder
 	@deps/install build test
