@@ -2,26 +2,25 @@
 
 #include <math.h>
 
-void tally_add(struct tally *t, int64_t time_ms, double value)
+void tally_join(struct tally *t, const struct tally *other)
 {
-    if (isnan(value)) {
-        t->nan = true;
+    t->nan |= other->nan;
+    if (other->count == 0)
         return;
+    if (t->count == 0 || other->min < t->min)
+        t->min = other->min;
+    if (t->count == 0 || other->max > t->max)
+        t->max = other->max;
+    if (t->count == 0 || other->first_ms < t->first_ms) {
+        t->first_ms = other->first_ms;
+        t->first = other->first;
     }
-    if (t->count == 0 || value < t->min)
-        t->min = value;
-    if (t->count == 0 || value > t->max)
-        t->max = value;
-    if (t->count == 0 || time_ms < t->first_ms) {
-        t->first_ms = time_ms;
-        t->first = value;
+    if (t->count == 0 || other->last_ms >= t->last_ms) {
+        t->last_ms = other->last_ms;
+        t->last = other->last;
     }
-    if (t->count == 0 || time_ms >= t->last_ms) {
-        t->last_ms = time_ms;
-        t->last = value;
-    }
-    sum_add(&t->sum, value);
-    t->count++;
+    sum_merge(&t->sum, &other->sum);
+    t->count += other->count;
 }
 
 void tally_merge(struct tally *t, int64_t start_ms, const struct summary *summary)

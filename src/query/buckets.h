@@ -10,17 +10,53 @@
 /* What a bucket knows of its points. */
 struct tally {
     struct sum sum; /* of the values; of the increases where a counter's rate is asked for */
+    uint64_t count; /* points that are numbers */
+    uint32_t beats; /* seconds in which the collector reported */
+    bool nan;       /* it has a point that is no number */
     double min, max;
     double first, last;
     int64_t first_ms, last_ms;
-    uint64_t count;     /* points that are numbers */
-    uint32_t beats;     /* seconds in which the collector reported */
-    bool nan;           /* it has a point that is no number */
     int64_t covered_ms; /* counter rate: the time that the increases are of */
 };
 
 /* Any order of points. */
-void tally_add(struct tally *t, int64_t time_ms, double value);
+static inline void tally_add(struct tally *t, int64_t time_ms, double value)
+{
+    if (isnan(value)) {
+        t->nan = true;
+        return;
+    }
+    if (t->count == 0) {
+        t->min = t->max = t->first = t->last = value;
+        t->first_ms = t->last_ms = time_ms;
+    }
+    t->min = value < t->min ? value : t->min;
+    t->max = value > t->max ? value : t->max;
+    if (time_ms < t->first_ms) {
+        t->first_ms = time_ms;
+        t->first = value;
+    }
+    if (time_ms >= t->last_ms) {
+        t->last_ms = time_ms;
+        t->last = value;
+    }
+    sum_add(&t->sum, value);
+    t->count++;
+}
+
+/* The same where nobody asks for more than sum and count. */
+static inline void tally_add_sum(struct tally *t, double value)
+{
+    if (isnan(value)) {
+        t->nan = true;
+        return;
+    }
+    sum_add(&t->sum, value);
+    t->count++;
+}
+
+/* What another tally knows of other points of the same bucket. Not of heartbeats or increases. */
+void tally_join(struct tally *t, const struct tally *other);
 
 /* The points of one bucket of a coarser run, which begins at start_ms. Any order, but not mixed
  * with points of the same bucket. */

@@ -36,8 +36,8 @@ struct fold_sink {
      * NULL: the sink cannot. */
     int (*retract)(void *arg, const struct fold_series *series, int64_t time_ms, double value);
     /* As add, for all points of a block that no other point writes again: by several members at
-     * once, none of which does add or retract meanwhile. NULL: add is called. Not together with
-     * wants and add_many. */
+     * once, none of which does add or retract meanwhile. NULL: add is called. It looks at the items
+     * itself, and is called in place of add_many, and also where only others are wanted. */
     int (*take)(void *arg, const struct crew_member *member, const struct block *block);
     struct read *read; /* with take: the read whose source this is, and whose workers help */
     void *arg;

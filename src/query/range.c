@@ -2,6 +2,7 @@
 
 #include "catalog/catalog.h"
 #include "model/name.h"
+#include "query/range_share.h"
 
 #include <stdlib.h>
 
@@ -301,6 +302,7 @@ void range_fini(struct range *r)
 {
     rollup_codec_destroy(&r->rollup);
     minutes_codec_destroy(&r->minutes);
+    range_share_destroy(&r->share);
     SCRATCH_FREE(r->read->guard, &r->dirty);
 }
 

@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 /* RANGE, between its files: plan and finish (range.c), which resolution serves which hours
- * (range_cover.c), points and buckets into tallies (range_scan.c), heartbeats (range_beats.c). One
- * thread. */
+ * (range_cover.c), points and buckets into tallies (range_scan.c; of many series: range_share.h),
+ * heartbeats (range_beats.c). One thread. */
 
 /* The increase of a counter's first bucket needs the point before it: look back this far, at least.
  */
@@ -68,7 +68,8 @@ struct range {
     uint32_t group, group_end; /* targets of the block or row selected last */
     uint32_t *items;           /* of these, ascending, each once */
     uint32_t items_count;
-    unsigned columns; /* of buckets: what the targets need (enum pack_columns) */
+    unsigned columns;          /* of buckets: what the targets need (enum pack_columns) */
+    struct range_share *share; /* NULL: points come one by one (range_share.h) */
     void *scan; /* whose scan range_each_family runs, where that is not this one's (samples.h) */
 };
 
@@ -91,6 +92,16 @@ bool range_wants_item(void *arg, uint32_t item);
 /* The first known target that is not before series. */
 uint32_t range_find(const struct range *r, const struct fold_series *series);
 int range_compare_series(const struct fold_series *a, const struct fold_series *b);
+
+/* Must its points come in ascending time? */
+static inline bool range_is_ordered(const struct range_target *t)
+{
+    return t->kind == KIND_COUNTER && t->aggregate == AGGREGATE_RATE;
+}
+
+/* Points of one series, in any order, into its targets' tallies: a fold_sink's add_many. */
+MUST_USE int range_add_many(void *arg, const struct fold_series *series, const int64_t *times_ms,
+                            const double *values, uint32_t count);
 
 /* What scan and cover made. */
 void range_fini(struct range *r);

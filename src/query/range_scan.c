@@ -1,5 +1,6 @@
 #include "port/storage_reads.h"
 #include "query/range.h"
+#include "query/range_share.h"
 
 #include <math.h>
 
@@ -57,8 +58,8 @@ static void add_many_to_target(struct range *r, struct range_target *t, const in
     }
 }
 
-static int add_many(void *arg, const struct fold_series *series, const int64_t *times_ms,
-                    const double *values, uint32_t count)
+int range_add_many(void *arg, const struct fold_series *series, const int64_t *times_ms,
+                   const double *values, uint32_t count)
 {
     struct range *r = arg;
     for (uint32_t k = range_find(r, series);
@@ -71,11 +72,6 @@ static int add_many(void *arg, const struct fold_series *series, const int64_t *
                 add_to_target(r, t, times_ms[i], values[i]);
     }
     return 0;
-}
-
-static bool is_ordered(const struct range_target *t)
-{
-    return t->kind == KIND_COUNTER && t->aggregate == AGGREGATE_RATE;
 }
 
 static int64_t look_back_ms(const struct range *r)
@@ -105,7 +101,7 @@ static bool has_ordered(const struct range *r, const struct range_family *f)
 {
     bool ordered = false;
     for (uint32_t i = 0; i < f->count; i++)
-        ordered |= is_ordered(&r->targets[f->targets[i]]);
+        ordered |= range_is_ordered(&r->targets[f->targets[i]]);
     return ordered;
 }
 
@@ -117,7 +113,9 @@ static int scan_seconds(struct range *r, const struct range_family *f)
     struct fold_sink sink = {.select = range_select_block,
                              .wants = range_wants_item,
                              .add = add_point,
-                             .add_many = add_many,
+                             .add_many = range_add_many,
+                             .take = r->share != NULL ? range_share_take : NULL,
+                             .read = r->read,
                              .arg = r,
                              .ordered = has_ordered(r, f)};
     int err = range_filter(r, f, r->part->from_ms, r->part->to_ms, &filter);
@@ -229,7 +227,7 @@ static int add_columns(void *arg, uint32_t item, const struct rollup_columns *co
     const struct stretch s = cut_stretch(r, columns);
     for (uint32_t i = range_find(r, &series);
          i < r->known && range_compare_series(&r->targets[i].series, &series) == 0; i++) {
-        if (is_ordered(&r->targets[i]))
+        if (range_is_ordered(&r->targets[i]))
             add_counters(r, &r->targets[i], &s);
         else
             add_stretch(r, &r->targets[i], &s);
@@ -358,6 +356,8 @@ static int scan_begin(struct range *r)
 int range_scan(struct range *r)
 {
     int err = scan_begin(r);
+    if (err == 0)
+        err = range_share_create(r, &r->share);
     if (err == 0 && r->cover.count > 0 && r->cover.parts[0].minutes)
         err = range_each_family(r, scan_before);
     for (uint32_t i = 0, end; i < r->cover.count && err == 0; i = end) {
@@ -371,5 +371,7 @@ int range_scan(struct range *r)
         r->part = &r->cover.parts[i];
         err = range_each_family(r, scan_seconds);
     }
+    if (err == 0 && r->share != NULL)
+        range_share_join(r);
     return err;
 }

@@ -53,6 +53,8 @@ static unsigned columns_of(uint32_t set)
         columns |= PACK_MIN;
     if ((set & (1U << AGGREGATOR_MAX | 1U << AGGREGATOR_RANGE)) != 0)
         columns |= PACK_MAX;
+    if ((set & (1U << AGGREGATOR_FIRST | 1U << AGGREGATOR_LAST)) != 0)
+        columns |= PACK_ENDS;
     return columns;
 }
 

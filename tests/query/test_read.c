@@ -22,6 +22,7 @@ enum {
     BASE_S = 1424444400,
     SPAN_S = 7200,
     DENSE_CASES = 6,
+    KEYS_MAX = 14,
 };
 
 static const char *const hosts[] = {"db1", "db2", "db3", ""};
@@ -301,6 +302,12 @@ static bool about(double a, double b)
     return same_double(a, b) || fabs(a - b) <= 1e-9 * (fabs(a) + 1);
 }
 
+/* A few, or so many that several workers take their points. */
+static uint32_t random_keys_count(struct model *m)
+{
+    return 1 + world_random(&m->world, world_random(&m->world, 2) == 0 ? 4 : KEYS_MAX);
+}
+
 static void check_samples(struct model *m)
 {
     static const int64_t buckets_ms[] = {1000, 7000, 60000, 120000, 600000, 3600000, 5400000};
@@ -320,19 +327,20 @@ static void check_samples(struct model *m)
     assert_int_equal(aggregator_list_parse(slice_str(lists[world_random(&m->world, 7)]), &list), 0);
     samples.aggregators = &list;
     samples.aggregators_count = 1;
-    char text[3][64];
-    struct slice keys[3];
-    int host[3], metric[3];
-    for (int k = 0; k < 3; k++) {
+    char text[KEYS_MAX][64];
+    struct slice keys[KEYS_MAX];
+    int host[KEYS_MAX], metric[KEYS_MAX];
+    uint32_t count = random_keys_count(m);
+    for (uint32_t k = 0; k < count; k++) {
         int pick = (int)world_random(&m->world, ARRAY_LEN(dense));
         host[k] = m->dense ? pick % 2 : (int)world_random(&m->world, HOSTS);
         metric[k] = m->dense ? dense[pick] : (int)world_random(&m->world, METRICS);
         keys[k] = slice_make(text[k], (size_t)make_key(text[k], host[k], metric[k]));
     }
     struct query_spec spec = {
-        .what = QUERY_SAMPLES, .keys = keys, .keys_count = 3, .samples = &samples};
+        .what = QUERY_SAMPLES, .keys = keys, .keys_count = count, .samples = &samples};
     union query_result *result = ask(m, &spec);
-    for (int k = 0; k < 3; k++) {
+    for (uint32_t k = 0; k < count; k++) {
         const struct result_sample_series *got = &result->samples.series[k];
         struct sample_rows want = {.columns = 0};
         assert_int_equal(got->known, m->series[host[k]][metric[k]].n > 0);
@@ -472,12 +480,12 @@ static void check_series(const struct model *m, const struct query_spec *spec, i
 
 static void check_range(struct model *m)
 {
-    char text[4][64];
-    struct slice keys[4];
-    int host[4], metric[4];
+    char text[KEYS_MAX][64];
+    struct slice keys[KEYS_MAX];
+    int host[KEYS_MAX], metric[KEYS_MAX];
     struct query_spec spec = {.what = QUERY_RANGE, .keys = keys};
     random_range(m, &spec.from_ms, &spec.to_ms);
-    spec.keys_count = 1 + world_random(&m->world, 4);
+    spec.keys_count = random_keys_count(m);
     spec.step_ms = 1000 * (1 + world_random(&m->world, 40)) *
                    (spec.to_ms > (BASE_S + 60) * INT64_C(1000) ? 60 : 1);
     /* By minute: a minute counts where it starts. Not at the range's own bounds. */
@@ -822,6 +830,10 @@ static void test_any_budget_gives_an_answer_or_the_limit(void **state)
     const struct slice with[] = {SLICE_LIT("tput"), SLICE_LIT("errors")};
     struct slice keys[] = {SLICE_LIT("db1/host.net.eth0.bytes"), SLICE_LIT("db2/host.cpu.user"),
                            SLICE_LIT("db1/host.queries.c.00000001.time_us")};
+    char text[HOSTS * 3][64];
+    struct slice many[HOSTS * 3]; /* so many that they are shared among workers */
+    for (int i = 0; i < HOSTS * 3; i++)
+        many[i] = slice_make(text[i], (size_t)make_key(text[i], i % HOSTS, i / HOSTS));
     struct aggregator_list avg, twa;
     assert_int_equal(aggregator_list_parse(SLICE_LIT("avg"), &avg), 0);
     assert_int_equal(aggregator_list_parse(SLICE_LIT("twa,max"), &twa), 0);
@@ -848,6 +860,7 @@ static void test_any_budget_gives_an_answer_or_the_limit(void **state)
         {.what = QUERY_LAST, .keys = keys, .keys_count = 1},
         {.what = QUERY_SAMPLES, .keys = keys, .keys_count = 3, .samples = &tallied},
         {.what = QUERY_SAMPLES, .keys = keys, .keys_count = 3, .samples = &joined},
+        {.what = QUERY_SAMPLES, .keys = many, .keys_count = HOSTS * 3, .samples = &tallied},
     };
     model_init(m, 99);
     query_destroy(&m->query);
