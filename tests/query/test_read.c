@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/sum.h"
 #include "model/name.h"
-#include "support_runs.h"
+#include "support_model.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -17,194 +17,7 @@
 
 /* Random points, cuts and flushes; every kind of read against sums over plain arrays. */
 
-enum {
-    CASES = 3000,
-    BASE_S = 1424444400,
-    SPAN_S = 7200,
-    DENSE_CASES = 6,
-    KEYS_MAX = 14,
-};
-
-static const char *const hosts[] = {"db1", "db2", "db3", ""};
-static const char *const metrics[] = {
-    "host.queries.c.00000001.time_us",
-    "host.queries.c.00000001.tput",
-    "host.queries.c.00000002.time_us",
-    "host.queries.c.00000002.tput",
-    "host.queries.c.00000003.time_us",
-    "host.queries.q.00000001.time_us",
-    "host.queries.q.0000000a.time_us",
-    "host.queries.q.0000000b.errors",
-    "host.cpu.user",
-    "host.cpu.sys.time_us",
-    "host.net.eth0.bytes",
-    "host.net.eth1.bytes",
-    "plain",
-    "host.net.eth0.tput",
-};
-enum { HOSTS = ARRAY_LEN(hosts), METRICS = ARRAY_LEN(metrics) };
-
-/* A series' points after all writes, in time order: the model. */
-struct model_point {
-    int64_t time_ms;
-    double value;
-};
-struct model {
-    struct world world;
-    struct inline_executor executor;
-    struct query *query;
-    struct query_answer answer;
-    bool dense;  /* only a few series have points: these are asked for */
-    bool narrow; /* few series, times and values: much is written twice, and ranks the same */
-    VEC(struct model_point) series[HOSTS][METRICS];
-    bool reported[HOSTS][3][SPAN_S]; /* by collector: queries, cpu, net */
-};
-
-static const int dense[] = {0, 8, 10}; /* delta, gauge, counter; on host 0, 1, 0 */
-
-static const char *const collectors[] = {"queries", "cpu", "net"};
-
-static void model_write(struct model *m, int host, int metric, int64_t time_ms, double value,
-                        uint8_t policy)
-{
-    world_point(&m->world, hosts[host], metrics[metric], time_ms, value, policy);
-    uint32_t at = 0, n = m->series[host][metric].n;
-    struct model_point *points = m->series[host][metric].v;
-    while (at < n && points[at].time_ms < time_ms)
-        at++;
-    bool present = at < n && points[at].time_ms == time_ms;
-    if (policy == POLICY_ERASE) {
-        if (present) {
-            memmove(&points[at], &points[at + 1], (n - at - 1) * sizeof(*points));
-            m->series[host][metric].n--;
-        }
-        return;
-    }
-    if (present) {
-        points[at].value = policy_fold(policy, points[at].value, value);
-        return;
-    }
-    assert_true(VEC_PUSH(&m->series[host][metric], ((struct model_point){0})));
-    points = m->series[host][metric].v;
-    memmove(&points[at + 1], &points[at], (n - at) * sizeof(*points));
-    points[at] = (struct model_point){time_ms, value};
-}
-
-static void keep_answer(void *arg, const struct query_answer *answer)
-{
-    struct model *m = arg;
-    m->answer = *answer;
-}
-
-static union query_result *ask(struct model *m, struct query_spec *spec)
-{
-    uint64_t id;
-    spec->environment = &m->world.environment;
-    spec->command = "TEST";
-    m->answer.status = 1;
-    assert_int_equal(query_submit(m->query, spec, keep_answer, m, &id), 0);
-    while (inline_run(&m->executor, true))
-        ;
-    if (m->answer.status != 0)
-        print_error("%d %s\n", m->answer.status, m->answer.why);
-    assert_int_equal(m->answer.status, 0);
-    return m->answer.result;
-}
-
-static double random_value(struct model *m)
-{
-    if (world_random(&m->world, 12) == 0)
-        return NAN;
-    if (m->narrow)
-        return world_random(&m->world, 3); /* ties */
-    return (double)world_random(&m->world, 2000000) - 100000;
-}
-
-static void model_fill(struct model *m)
-{
-    struct world *w = &m->world;
-    assert_int_equal(
-        catalog_add_rule(w->catalog, SLICE_LIT("host.net.*"), KIND_COUNTER, PRECISION_KEEP), 0);
-    uint32_t writes = 1 + world_random(w, 250);
-    uint32_t seconds = 1 + world_random(w, SPAN_S);
-    m->narrow = world_random(w, 2) == 0;
-    if (m->narrow || world_random(w, 2) == 0)
-        seconds = 1 + world_random(w, m->narrow ? 3 : 20);
-    for (uint32_t i = 0; i < writes; i++) {
-        int host = (int)world_random(w, HOSTS), metric = (int)world_random(w, METRICS);
-        if (m->narrow && world_random(w, 4) > 0)
-            host = 0, metric = 2 * (metric % 3);
-        int64_t time_ms = (int64_t)(BASE_S + world_random(w, seconds)) * 1000;
-        if (world_random(w, 10) == 0)
-            time_ms += world_random(w, 1000);
-        model_write(m, host, metric, time_ms, random_value(m),
-                    (uint8_t)world_random(w, POLICY_STORED_COUNT));
-        uint32_t collector = world_random(w, 3);
-        if (world_random(w, 2) == 0 &&
-            catalog_find_collector(w->catalog, slice_str(collectors[collector])) != CATALOG_NONE) {
-            uint32_t second = world_random(w, seconds);
-            m->reported[host][collector][second] = true;
-            world_beat(w, hosts[host], collectors[collector], BASE_S + second);
-        }
-    }
-    world_seal(w, world_random(w, (uint32_t)w->applied + 1));
-    /* What stands in runs is read as what stands in arrival rows. */
-    const struct compact_style style = {
-        .rank_items_min = 1 + world_random(w, 3), .top_max = 100, .row_items_max = 1};
-    for (int64_t hour = 0; hour < SPAN_S / 3600; hour++)
-        if (world_random(w, 3) == 0)
-            world_compact(w, BASE_S + hour * 3600, BASE_S + (hour + 1) * 3600,
-                          world_random(w, (uint32_t)w->next + 1), &style);
-}
-
-static void model_open(struct model *m, uint32_t seed)
-{
-    memset(m, 0, sizeof(*m));
-    world_init(&m->world, seed);
-    inline_init(&m->executor, &m->world.session);
-    struct query_config config = {.head = &m->world.head,
-                                  .executor = &m->executor.executor,
-                                  .deadline_ms = 60000,
-                                  .memory_bytes_max = 64 << 20,
-                                  .requests_max = 4};
-    assert_int_equal(query_create(&config, &m->query), 0);
-}
-
-static void model_init(struct model *m, uint32_t seed)
-{
-    model_open(m, seed);
-    model_fill(m);
-}
-
-static void model_fini(struct model *m)
-{
-    query_destroy(&m->query);
-    for (int h = 0; h < HOSTS; h++)
-        for (int k = 0; k < METRICS; k++)
-            VEC_FINI(&m->series[h][k]);
-    world_fini(&m->world);
-}
-
-static void random_range(struct model *m, int64_t *from_ms, int64_t *to_ms)
-{
-    uint32_t a = world_random(&m->world, SPAN_S), b = world_random(&m->world, SPAN_S);
-    if (world_random(&m->world, 2) == 0) {
-        a %= 20;
-        b %= 20;
-    }
-    *from_ms = (int64_t)(BASE_S + (a < b ? a : b)) * 1000;
-    *to_ms = (int64_t)(BASE_S + (a < b ? b : a) + 1) * 1000;
-}
-
-static int make_key(char *out, int host, int metric)
-{
-    return sprintf(out, "%s%s%s", hosts[host], hosts[host][0] != '\0' ? "/" : "", metrics[metric]);
-}
-
-static bool same_double(double a, double b)
-{
-    return a == b || (isnan(a) && isnan(b));
-}
+enum { CASES = 3000, DENSE_CASES = 6, KEYS_MAX = 14 };
 
 /* ---- POINTS and LAST ---- */
 
@@ -212,14 +25,14 @@ static void check_points(struct model *m)
 {
     char key[64];
     int host = (int)world_random(&m->world, HOSTS), metric = (int)world_random(&m->world, METRICS);
-    struct slice keys[] = {slice_make(key, (size_t)make_key(key, host, metric))};
+    struct slice keys[] = {slice_make(key, (size_t)model_key(key, host, metric))};
     struct query_spec spec = {.what = QUERY_POINTS, .keys = keys, .keys_count = 1};
-    random_range(m, &spec.from_ms, &spec.to_ms);
+    model_random_range(m, &spec.from_ms, &spec.to_ms);
     spec.limit = world_random(&m->world, 2) == 0 ? 0 : 1 + world_random(&m->world, 5);
     const struct model_point *points = m->series[host][metric].v;
     uint32_t n = m->series[host][metric].n, seen = 0;
 
-    union query_result *result = ask(m, &spec);
+    union query_result *result = model_ask(m, &spec);
     assert_true(result->points.source.complete || m->world.next < m->world.lo);
     assert_int_equal(result->points.known, n > 0);
     for (uint32_t i = 0; i < n && (spec.limit == 0 || seen < spec.limit); i++) {
@@ -235,7 +48,7 @@ static void check_points(struct model *m)
 
     spec =
         (struct query_spec){.what = QUERY_LAST, .keys = keys, .keys_count = 1, .to_ms = INT64_MAX};
-    result = ask(m, &spec);
+    result = model_ask(m, &spec);
     assert_int_equal(result->points.known, n > 0);
     assert_int_equal(result->points.count, n > 0 ? 1 : 0);
     if (n > 0) {
@@ -318,7 +131,7 @@ static void check_samples(struct model *m)
                                    .empty = world_random(&m->world, 2) == 0,
                                    .reverse = world_random(&m->world, 2) == 0};
     struct aggregator_list list;
-    random_range(m, &samples.from_ms, &samples.last_ms);
+    model_random_range(m, &samples.from_ms, &samples.last_ms);
     if (world_random(&m->world, 2) == 0)
         samples.from_ms -= samples.from_ms % 60000;
     samples.last_ms -= world_random(&m->world, 3) == 0;
@@ -335,11 +148,11 @@ static void check_samples(struct model *m)
         int pick = (int)world_random(&m->world, ARRAY_LEN(dense));
         host[k] = m->dense ? pick % 2 : (int)world_random(&m->world, HOSTS);
         metric[k] = m->dense ? dense[pick] : (int)world_random(&m->world, METRICS);
-        keys[k] = slice_make(text[k], (size_t)make_key(text[k], host[k], metric[k]));
+        keys[k] = slice_make(text[k], (size_t)model_key(text[k], host[k], metric[k]));
     }
     struct query_spec spec = {
         .what = QUERY_SAMPLES, .keys = keys, .keys_count = count, .samples = &samples};
-    union query_result *result = ask(m, &spec);
+    union query_result *result = model_ask(m, &spec);
     for (uint32_t k = 0; k < count; k++) {
         const struct result_sample_series *got = &result->samples.series[k];
         struct sample_rows want = {.columns = 0};
@@ -484,7 +297,7 @@ static void check_range(struct model *m)
     struct slice keys[KEYS_MAX];
     int host[KEYS_MAX], metric[KEYS_MAX];
     struct query_spec spec = {.what = QUERY_RANGE, .keys = keys};
-    random_range(m, &spec.from_ms, &spec.to_ms);
+    model_random_range(m, &spec.from_ms, &spec.to_ms);
     spec.keys_count = random_keys_count(m);
     spec.step_ms = 1000 * (1 + world_random(&m->world, 40)) *
                    (spec.to_ms > (BASE_S + 60) * INT64_C(1000) ? 60 : 1);
@@ -510,9 +323,9 @@ static void check_range(struct model *m)
         }
         if (spec.aggregate == AGGREGATE_RATE && kind_of(metric[i]) == KIND_GAUGE)
             spec.aggregate_given = false;
-        keys[i] = slice_make(text[i], (size_t)make_key(text[i], host[i], metric[i]));
+        keys[i] = slice_make(text[i], (size_t)model_key(text[i], host[i], metric[i]));
     }
-    union query_result *result = ask(m, &spec);
+    union query_result *result = model_ask(m, &spec);
     assert_int_equal(result->range.series_count, spec.keys_count);
     for (uint32_t i = 0; i < spec.keys_count; i++) {
         assert_true(slice_eq(result->range.series[i].key, keys[i]));
@@ -739,7 +552,7 @@ static void check_topq(struct model *m)
                               .with_count = world_random(&m->world, 4),
                               .hosts = names,
                               .sparkline = world_random(&m->world, 5)};
-    random_range(m, &spec.from_ms, &spec.to_ms);
+    model_random_range(m, &spec.from_ms, &spec.to_ms);
     for (int h = 0; h < HOSTS; h++)
         if ((c.host_mask >> h & 1) != 0)
             names[spec.hosts_count++] = slice_str(hosts[h]);
@@ -748,7 +561,7 @@ static void check_topq(struct model *m)
     if (spec.hosts_count == 0)
         c.host_mask = 15;
 
-    union query_result *result = ask(m, &spec);
+    union query_result *result = model_ask(m, &spec);
     const struct result_topq *topq = &result->topq;
     assert_int_equal(topq->rows_count,
                      spec.limit < topq->total_items ? spec.limit : topq->total_items);
@@ -779,32 +592,6 @@ static void test_reads_agree_with_the_model(void **state)
     free(m);
 }
 
-/* Many points a minute and series, compact but for what the head has of the last hour: RANGE goes
- * by the minutes of rows, stored ones and others, beside seconds. */
-static void model_init_dense(struct model *m, uint32_t seed)
-{
-    model_open(m, seed);
-    struct world *w = &m->world;
-    assert_int_equal(
-        catalog_add_rule(w->catalog, SLICE_LIT("host.net.*"), KIND_COUNTER, PRECISION_KEEP), 0);
-    m->dense = true;
-    uint32_t hole = 60 * world_random(w, 100);
-    uint64_t first_hour = 0;
-    for (uint32_t s = 0; s < SPAN_S; s += 4) {
-        for (size_t i = 0; i < ARRAY_LEN(dense) && (s < hole || s >= hole + 1500); i++)
-            model_write(m, (int)(i % 2), dense[i], (BASE_S + s) * INT64_C(1000), random_value(m),
-                        POLICY_LAST);
-        if (s == 3596)
-            first_hour = w->applied;
-    }
-    world_seal(w, (uint32_t)w->applied);
-    const struct compact_style style = {
-        .rank_items_min = 3, .top_max = 100, .row_items_max = 1 + world_random(w, 3)};
-    world_compact(w, BASE_S, BASE_S + 3600, first_hour, &style);
-    if (world_random(w, 2) == 0)
-        world_compact(w, BASE_S + 3600, BASE_S + 7200, w->next, &style);
-}
-
 static void test_minutes_agree_with_the_model(void **state)
 {
     (void)state;
@@ -833,7 +620,7 @@ static void test_any_budget_gives_an_answer_or_the_limit(void **state)
     char text[HOSTS * 3][64];
     struct slice many[HOSTS * 3]; /* so many that they are shared among workers */
     for (int i = 0; i < HOSTS * 3; i++)
-        many[i] = slice_make(text[i], (size_t)make_key(text[i], i % HOSTS, i / HOSTS));
+        many[i] = slice_make(text[i], (size_t)model_key(text[i], i % HOSTS, i / HOSTS));
     struct aggregator_list avg, twa;
     assert_int_equal(aggregator_list_parse(SLICE_LIT("avg"), &avg), 0);
     assert_int_equal(aggregator_list_parse(SLICE_LIT("twa,max"), &twa), 0);
@@ -879,7 +666,7 @@ static void test_any_budget_gives_an_answer_or_the_limit(void **state)
                                           .requests_max = 1};
             uint64_t id;
             assert_int_equal(query_create(&config, &m->query), 0);
-            assert_int_equal(query_submit(m->query, &specs[i], keep_answer, m, &id), 0);
+            assert_int_equal(query_submit(m->query, &specs[i], model_keep_answer, m, &id), 0);
             assert_true(inline_run(&m->executor, true));
             status = m->answer.status;
             limits += status == LT_ELIMIT;
