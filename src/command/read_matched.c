@@ -134,7 +134,7 @@ static void read_matched(struct command_call *call, const char *command, bool re
 {
     struct sample_options options;
     sample_options_init(&options);
-    if (sample_options_parse(&options, call->spec, call->argv, call->argc, 1, call->reply) &&
+    if (sample_options_parse_range(&options, call->spec, call->argv, call->argc, 1, call->reply) &&
         series_filter_check(call, options.filters, options.filters_count)) {
         options.samples.reverse = reverse;
         options.samples.matched = true;

@@ -119,7 +119,7 @@ static void read_range_of(struct command_call *call, const struct slice *keys, u
     buffer_init(&error, ERROR_BYTES_MAX);
     options.keys_count = count;
     struct resp_writer to_error = {&error, call->reply.version};
-    if (sample_options_parse(&options, call->spec, call->argv, call->argc, at, to_error)) {
+    if (sample_options_parse_range(&options, call->spec, call->argv, call->argc, at, to_error)) {
         options.samples.reverse = way->reverse;
         options.samples.joined = way->joined;
         struct query_spec spec = {.what = QUERY_SAMPLES,

@@ -33,6 +33,7 @@ struct parse {
     uint32_t argc;
     uint32_t at; /* the first option can stand here */
     struct resp_writer reply;
+    bool aggregates, groups;   /* the command takes AGGREGATION, GROUPBY */
     bool open_start, open_end; /* the range is from -, to + */
     uint32_t bucket_at;        /* of AGGREGATION's bucketDuration, 0: there is none */
 };
@@ -67,16 +68,16 @@ static bool is_word(const struct parse *p, uint32_t at, const char *word)
 /* How many arguments after `at` belong to the word there, whatever they are. */
 static uint32_t operands_of(const struct parse *p, uint32_t at, bool *aggregates)
 {
-    if (is_word(p, at, "AGGREGATION") && !*aggregates) {
-        *aggregates = true;
+    if (*aggregates && is_word(p, at, "AGGREGATION")) {
+        *aggregates = false;
         return p->out->keys_count;
     }
-    return is_word(p, at, "GROUPBY") || is_word(p, at, "REDUCE") ? 1 : 0;
+    return p->groups && (is_word(p, at, "GROUPBY") || is_word(p, at, "REDUCE")) ? 1 : 0;
 }
 
 static uint32_t find(const struct parse *p, const char *token)
 {
-    bool aggregates = false;
+    bool aggregates = p->aggregates;
     for (uint32_t i = p->at; i < p->argc; i += 1 + operands_of(p, i, &aggregates))
         if (is_word(p, i, token))
             return i;
@@ -290,7 +291,7 @@ static bool take_selected(struct parse *p, uint32_t at)
     uint32_t end = at + 1;
     for (bool is_name = true; is_name && end < p->argc; end += is_name)
         for (size_t i = 0; i < ARRAY_LEN(ends); i++)
-            is_name &= !is_word(p, end, ends[i]);
+            is_name &= !is_word(p, end, ends[i]) || !sample_options_takes(p->spec, ends[i]);
     if (p->out->with_labels)
         return fail(p, "cannot accept WITHLABELS and SELECT_LABELS together, expected one of them");
     if (end == at + 1)
@@ -312,7 +313,7 @@ static bool take_exclude_empty(struct parse *p, uint32_t at)
 static bool take_filter(struct parse *p, uint32_t at)
 {
     uint32_t end = at + 1;
-    while (end < p->argc && !is_word(p, end, "GROUPBY"))
+    while (end < p->argc && !(p->groups && is_word(p, end, "GROUPBY")))
         end++;
     if (end == at + 1)
         return fail(p,
@@ -389,27 +390,42 @@ void sample_options_fini(struct sample_options *o)
     arena_fini(&o->arena);
 }
 
-bool sample_options_parse(struct sample_options *out, const struct command_spec *spec,
-                          const struct slice *argv, uint32_t argc, uint32_t at,
-                          struct resp_writer reply)
+static bool parse_options(struct parse *p)
 {
-    struct parse p = {.out = out, .spec = spec, .argv = argv, .argc = argc, .reply = reply};
+    p->aggregates = sample_options_takes(p->spec, "AGGREGATION");
+    p->groups = sample_options_takes(p->spec, "GROUPBY");
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        if (!sample_options_takes(p->spec, options[i].token))
+            continue;
+        uint32_t found = find(p, options[i].token);
+        if (found != NOWHERE && !options[i].take(p, found))
+            return false;
+    }
+    if (sample_options_takes(p->spec, "FILTER") && p->out->filters_count == 0)
+        return fail(p, "missing FILTER argument: expected FILTER name=value, and more of them");
+    return true;
+}
+
+bool sample_options_parse_range(struct sample_options *out, const struct command_spec *spec,
+                                const struct slice *argv, uint32_t argc, uint32_t at,
+                                struct resp_writer reply)
+{
+    struct parse p = {
+        .out = out, .spec = spec, .argv = argv, .argc = argc, .at = at + 2, .reply = reply};
     if (argc - at < 2)
         return fail_arity(&p);
     p.open_start = slice_eq_str(argv[at], "-");
     p.open_end = slice_eq_str(argv[at + 1], "+");
-    if (!take_bound(&p, at, "fromTimestamp", "-", 0, &out->samples.from_ms) ||
-        !take_bound(&p, at + 1, "toTimestamp", "+", INT64_MAX, &out->samples.last_ms))
-        return false;
-    p.at = at + 2;
-    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
-        if (!sample_options_takes(spec, options[i].token))
-            continue;
-        uint32_t found = find(&p, options[i].token);
-        if (found != NOWHERE && !options[i].take(&p, found))
-            return false;
-    }
-    if (sample_options_takes(spec, "FILTER") && out->filters_count == 0)
-        return fail(&p, "missing FILTER argument: expected FILTER expression ... after the range");
-    return true;
+    return take_bound(&p, at, "fromTimestamp", "-", 0, &out->samples.from_ms) &&
+           take_bound(&p, at + 1, "toTimestamp", "+", INT64_MAX, &out->samples.last_ms) &&
+           parse_options(&p);
+}
+
+bool sample_options_parse(struct sample_options *out, const struct command_spec *spec,
+                          const struct slice *argv, uint32_t argc, uint32_t at,
+                          struct resp_writer reply)
+{
+    struct parse p = {
+        .out = out, .spec = spec, .argv = argv, .argc = argc, .at = at, .reply = reply};
+    return parse_options(&p);
 }

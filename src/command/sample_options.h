@@ -29,11 +29,16 @@ enum { SAMPLE_TIMES_MAX = 128, SAMPLE_SELECTED_MAX = 50, SAMPLE_KEYS_MAX = 1000 
 void sample_options_init(struct sample_options *options);
 void sample_options_fini(struct sample_options *options);
 
-/* Arguments from position `at` on: fromTimestamp toTimestamp [options]. False: an error is
- * composed into reply, in the reference's first words. Slices are argv's. */
+/* The options, from position `at` on. False: an error is composed into reply, in the reference's
+ * first words. Slices are argv's. */
 MUST_USE bool sample_options_parse(struct sample_options *options, const struct command_spec *spec,
                                    const struct slice *argv, uint32_t argc, uint32_t at,
                                    struct resp_writer reply);
+
+/* fromTimestamp toTimestamp [options]. */
+MUST_USE bool sample_options_parse_range(struct sample_options *options,
+                                         const struct command_spec *spec, const struct slice *argv,
+                                         uint32_t argc, uint32_t at, struct resp_writer reply);
 
 /* Does the command's specification have this token? */
 bool sample_options_takes(const struct command_spec *spec, const char *token);

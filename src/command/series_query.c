@@ -1,14 +1,11 @@
 #include "base/arena.h"
 #include "command/read_request.h"
+#include "command/sample_options.h"
 #include "command/series_filter.h"
 #include "command_table.h"
 #include "model/filter.h"
 
-#include <inttypes.h>
-
 /* TS.QUERYINDEX, TS.QUERYLABELS, TS.MGET: series by their labels. */
-
-enum { SELECTED_MAX = 50 };
 
 bool series_filter_check(struct command_call *call, const struct slice *filters, uint32_t count)
 {
@@ -133,51 +130,20 @@ static void render_mget(struct resp_writer w, const union query_result *result,
     }
 }
 
-/* Labels up to FILTER. */
-static bool take_selected(struct read_args *args, struct query_spec *spec)
-{
-    struct command_call *call = args->call;
-    uint32_t first = args->at;
-    while (read_args_left(args) && !slice_ieq_str(call->argv[args->at], "FILTER"))
-        args->at++;
-    spec->selected = call->argv + first;
-    spec->selected_count = args->at - first;
-    if (spec->selected_count > 0 && spec->selected_count <= SELECTED_MAX)
-        return true;
-    resp_error_printf(call->reply,
-                      "ERR TSDB: SELECTED_LABELS should have at least 1 and at most %d labels, got "
-                      "%" PRIu32,
-                      SELECTED_MAX, spec->selected_count);
-    return false;
-}
-
-static bool take_shown(struct read_args *args, struct query_spec *spec)
-{
-    if (read_take_keyword(args, "WITHLABELS"))
-        spec->with_labels = true;
-    else if (!read_take_keyword(args, "SELECTED_LABELS"))
-        args->at++; /* LATEST has no effect without rules; unknown words have none either */
-    else if (!take_selected(args, spec))
-        return false;
-    if (!spec->with_labels || spec->selected_count == 0)
-        return true;
-    resp_error(args->call->reply, SLICE_LIT("ERR TSDB: cannot accept WITHLABELS and "
-                                            "SELECTED_LABELS together: expected one of them"));
-    return false;
-}
-
 void series_mget(struct command_call *call)
 {
-    struct read_args args = {.call = call, .at = 1};
-    struct query_spec spec = {.what = QUERY_MGET, .command = "TS.MGET"};
-    while (read_args_left(&args) && !slice_ieq_str(call->argv[args.at], "FILTER"))
-        if (!take_shown(&args, &spec))
-            return;
-    if (args.at + 1 >= call->argc) {
-        resp_error(call->reply, SLICE_LIT("ERR TSDB: missing FILTER argument: expected TS.MGET "
-                                          "[WITHLABELS] FILTER label=value [filter ...]"));
-        return;
-    }
-    if (take_filters(&args, &spec))
+    struct sample_options options;
+    sample_options_init(&options);
+    if (sample_options_parse(&options, call->spec, call->argv, call->argc, 1, call->reply) &&
+        series_filter_check(call, options.filters, options.filters_count)) {
+        struct query_spec spec = {.what = QUERY_MGET,
+                                  .command = "TS.MGET",
+                                  .filters = options.filters,
+                                  .filters_count = options.filters_count,
+                                  .with_labels = options.with_labels,
+                                  .selected = options.selected,
+                                  .selected_count = options.selected_count};
         read_submit(call, &spec, render_mget, RENDER_NESTED);
+    }
+    sample_options_fini(&options);
 }

@@ -25,6 +25,25 @@ static void check(const struct sample_options *o)
         abort();
 }
 
+typedef bool parser(struct sample_options *options, const struct command_spec *spec,
+                    const struct slice *argv, uint32_t argc, uint32_t at, struct resp_writer reply);
+
+static void run(parser *parse, const struct command_spec *spec, uint32_t keys,
+                const struct slice *argv, uint32_t argc)
+{
+    struct sample_options options;
+    struct buffer reply;
+    sample_options_init(&options);
+    buffer_init(&reply, 1024);
+    options.keys_count = keys;
+    if (parse(&options, spec, argv, argc, 1, (struct resp_writer){&reply, 2}))
+        check(&options);
+    else if (reply.len < 6 || memcmp(reply.data, "-ERR ", 5) != 0)
+        abort();
+    buffer_fini(&reply);
+    sample_options_fini(&options);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     enum { ARGS_MAX = 300 };
@@ -39,17 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         argv[argc++] = slice_upto(rest, end);
         rest = slice_from(rest, end < rest.n ? end + 1 : end);
     }
-    struct sample_options options;
-    struct buffer reply;
-    sample_options_init(&options);
-    buffer_init(&reply, 1024);
-    options.keys_count = 1 + data[0] / 3 % 4;
-    if (sample_options_parse(&options, specs[data[0] % 3], argv, argc, 1,
-                             (struct resp_writer){&reply, 2}))
-        check(&options);
-    else if (reply.len < 6 || memcmp(reply.data, "-ERR ", 5) != 0)
-        abort();
-    buffer_fini(&reply);
-    sample_options_fini(&options);
+    run(sample_options_parse_range, specs[data[0] % 3], 1 + data[0] / 3 % 4, argv, argc);
+    run(sample_options_parse, &spec_of_mget, 1, argv, argc);
     return 0;
 }

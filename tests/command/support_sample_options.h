@@ -3,7 +3,7 @@
 
 #include "command/table.h"
 
-/* Commands that take every option, and none. */
+/* Commands that take every option, some, and none. */
 
 static const struct command_argument all_inner[] = {
     {.name = "align", .type = "integer", .token = "ALIGN"},
@@ -27,6 +27,15 @@ static const struct command_spec spec_of_all = {
     .name = "ts.all", .syntax = "TS.ALL ...", .arguments = all_arguments, .arguments_count = 10};
 static const struct command_spec spec_of_range = {
     .name = "ts.range", .syntax = "TS.RANGE ...", .arguments = all_arguments, .arguments_count = 5};
+/* No range, and none of a range's options. */
+static const struct command_argument mget_arguments[] = {
+    {.name = "latest", .type = "pure-token", .token = "LATEST"},
+    {.name = "with", .type = "pure-token", .token = "WITHLABELS"},
+    {.name = "selected", .type = "string", .token = "SELECTED_LABELS"},
+    {.name = "filter", .type = "string", .token = "FILTER"},
+};
+static const struct command_spec spec_of_mget = {
+    .name = "ts.mget", .syntax = "TS.MGET ...", .arguments = mget_arguments, .arguments_count = 4};
 static const struct command_spec spec_of_none = {.name = "ts.none", .syntax = "TS.NONE"};
 
 #endif

@@ -172,7 +172,8 @@ static bool parse(struct sample_options *o, const struct command_spec *spec,
                   const struct line *line, struct buffer *reply)
 {
     buffer_reset(reply, TEXT_MAX);
-    return sample_options_parse(o, spec, line->argv, line->argc, 1, (struct resp_writer){reply, 2});
+    return sample_options_parse_range(o, spec, line->argv, line->argc, 1,
+                                      (struct resp_writer){reply, 2});
 }
 
 static void check_samples(const struct samples_spec *s, const struct wish *w)
@@ -229,16 +230,23 @@ static void what_is_asked_for_is_read_back(void **state)
     buffer_fini(&reply);
 }
 
+/* Splits words, which the slices then point into. */
+static void split(char *words, struct line *line)
+{
+    line->argc = 0;
+    line->argv[line->argc++] = slice_str("TS.X");
+    for (char *at = strtok(words, " "); at != NULL; at = strtok(NULL, " "))
+        line->argv[line->argc++] = slice_str(at);
+}
+
 static bool fails(const struct command_spec *spec, const char *words, const char *error)
 {
-    struct line line = {.argc = 0};
+    struct line line;
     struct sample_options o;
     struct buffer reply;
     char copy[512];
     strcpy(copy, words);
-    line.argv[line.argc++] = slice_str("TS.X");
-    for (char *at = strtok(copy, " "); at != NULL; at = strtok(NULL, " "))
-        line.argv[line.argc++] = slice_str(at);
+    split(copy, &line);
     sample_options_init(&o);
     buffer_init(&reply, TEXT_MAX);
     bool failed = !parse(&o, spec, &line, &reply);
@@ -297,12 +305,57 @@ static void errors(void **state)
     assert_true(fails(&spec_of_all, many, "TSDB: reached max size for SELECT_LABELS"));
 }
 
+/* What a command does not take is a word like any other: a label's name, part of a filter. */
+static void without_a_range(void **state)
+{
+    static const struct {
+        const char *words;
+        bool with, good;
+        uint32_t selected, filters;
+    } cases[] = {
+        {"FILTER a=b", false, true, 0, 1},
+        {"FILTER a=b c!=d", false, true, 0, 2},
+        {"LATEST WITHLABELS FILTER a=b", true, true, 0, 1},
+        {"noise withlabels filter a=b", true, true, 0, 1},
+        {"SELECTED_LABELS a COUNT aggregation GROUPBY FILTER a=b", false, true, 4, 1},
+        {"AGGREGATION FILTER a=b", false, true, 0, 1},
+        {"GROUPBY FILTER a=b GROUPBY REDUCE", false, true, 0, 3},
+        {"", false, false, 0, 0},
+        {"WITHLABELS a=b", false, false, 0, 0},
+        {"FILTER", false, false, 0, 0},
+        {"SELECTED_LABELS FILTER a=b", false, false, 0, 0},
+        {"SELECTED_LABELS a WITHLABELS FILTER a=b", false, false, 0, 0},
+    };
+    struct buffer reply;
+    (void)state;
+    buffer_init(&reply, TEXT_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct line line;
+        struct sample_options o;
+        char copy[128];
+        strcpy(copy, cases[i].words);
+        split(copy, &line);
+        sample_options_init(&o);
+        bool good = sample_options_parse(&o, &spec_of_mget, line.argv, line.argc, 1,
+                                         (struct resp_writer){&reply, 2});
+        assert_int_equal(good, cases[i].good);
+        if (good) {
+            assert_int_equal(o.with_labels, cases[i].with);
+            assert_int_equal(o.selected_count, cases[i].selected);
+            assert_int_equal(o.filters_count, cases[i].filters);
+        }
+        sample_options_fini(&o);
+    }
+    buffer_fini(&reply);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_asked_for_is_read_back),
         cmocka_unit_test(a_command_takes_what_its_specification_says),
         cmocka_unit_test(errors),
+        cmocka_unit_test(without_a_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -186,10 +186,11 @@ def test_mget(client):
     assert mget(client, "FILTER", "metric=b") == {"h1/b": ({}, (T, 9)), "h3/b": ({}, last["h3/b"])}
     assert mget(client, "FILTER", "l=none") == {}
     for words, expected in [
-            (("WITHLABELS", "l=1"), "TSDB: missing FILTER argument"), (("LATEST", "FILTER"), "TSDB: missing FILTER argument"),
-            (("SELECTED_LABELS", "FILTER", "l=1"), "TSDB: SELECTED_LABELS"),
-            (("SELECTED_LABELS", *["l"] * 51, "FILTER", "l=1"), "TSDB: SELECTED_LABELS"),
-            (("WITHLABELS", "SELECTED_LABELS", "l", "FILTER", "l=1"), "TSDB: cannot accept WITHLABELS and SELECTED_LABELS")]:
+            (("WITHLABELS", "l=1"), "TSDB: missing FILTER argument"), (("LATEST", "FILTER"), "TSDB: missing labels for filter argument"),
+            (("SELECTED_LABELS", "FILTER", "l=1"), "TSDB: SELECT_LABELS should have at least 1 parameter"),
+            (("SELECTED_LABELS", *["l"] * 51, "FILTER", "l=1"), "TSDB: reached max size for SELECT_LABELS"),
+            (("WITHLABELS", "SELECTED_LABELS", "l", "FILTER", "l=1"), "TSDB: cannot accept WITHLABELS and SELECT_LABELS together"),
+            (("FILTER", "l=1", "GROUPBY", "l", "REDUCE", "max"), "")]:
         assert error(client, "TS.MGET", *words).startswith(expected)
 
 
