@@ -30,6 +30,7 @@ class Longtaild:
         self.log_path = os.path.join(folder, "longtaild.log")
         self.options = {"listen": f"127.0.0.1:{self.port}", **options}
         self.process = None
+        self.clients = []
 
     # ---- life ----
 
@@ -85,6 +86,8 @@ class Longtaild:
         if not self.running():
             return
         self.thaw()
+        for client in self.clients:  # else it gives each of them 2 s to read its last answer and to hang up
+            client.connection_pool.disconnect()
         try:
             status = self.terminate(END_S)
         except subprocess.TimeoutExpired:
@@ -105,8 +108,9 @@ class Longtaild:
     def client(self, protocol=2, **options):
         """A redis-py client that never sends a command twice by itself."""
         options = {"decode_responses": True, "socket_timeout": 30, **options}
-        return redis.Redis(host="127.0.0.1", port=self.port, protocol=protocol,
-                           retry=Retry(NoBackoff(), 0), **options)
+        client = redis.Redis(host="127.0.0.1", port=self.port, protocol=protocol, retry=Retry(NoBackoff(), 0), **options)
+        self.clients.append(client)
+        return client
 
     def talk(self, request, size):
         """What `size` bytes of answers a request gets; fewer where the server hangs up."""

@@ -463,10 +463,9 @@ def test_a_kill_in_a_flush_loses_and_doubles_nothing(longtaild, failpoint):
         for words in STORY:
             client.execute_command(*words)
             done += 1
-        time.sleep(5)
     except redis.ConnectionError:
         pass
-    server.process.wait(10)
+    server.process.wait(15)
     server.start()
     client = server.client()
     for words in STORY[done:]:
