@@ -15,24 +15,8 @@ struct shape {
     struct aggregator_list aggregators; /* n 0: none */
 };
 
-static void put_text(struct resp_writer w, struct slice text)
-{
-    if (text.p == NULL)
-        resp_null(w);
-    else
-        resp_bulk(w, text);
-}
-
-static void put_pair(struct resp_writer w, struct slice name, struct slice value)
-{
-    if (w.version == 2)
-        resp_array(w, 2);
-    resp_bulk(w, name);
-    put_text(w, value);
-}
-
 /* "key,key ...", in memory that grows; the reply's own buffer says when that is too much. */
-static void put_source_pair(struct resp_writer w, const struct result_sample_series *series)
+static void put_source(struct resp_writer w, const struct result_sample_series *series)
 {
     struct buffer keys;
     buffer_init(&keys, w.out->max);
@@ -40,7 +24,8 @@ static void put_source_pair(struct resp_writer w, const struct result_sample_ser
         buffer_append_str(&keys, i > 0 ? "," : "");
         buffer_append_slice(&keys, series->sources[i]);
     }
-    put_pair(w, SLICE_LIT("__source__"), buffer_slice(&keys));
+    resp_entry(w, SLICE_LIT("__source__"), 1);
+    resp_bulk(w, buffer_slice(&keys));
     if (keys.error != 0)
         w.out->error = keys.error;
     buffer_fini(&keys);
@@ -50,16 +35,12 @@ static void put_labels(struct resp_writer w, const struct shape *shape,
                        const struct result_sample_series *series)
 {
     bool how = w.version == 2 && shape->grouped && shape->with_labels;
-    if (w.version == 2)
-        resp_array(w, series->labels_count + 2 * how);
-    else
-        resp_map(w, series->labels_count);
-    for (uint32_t i = 0; i < series->labels_count; i++)
-        put_pair(w, series->labels[i].name, series->labels[i].value);
+    render_labels(w, series->labels, series->labels_count, how ? 2 : 0);
     if (!how)
         return;
-    put_pair(w, SLICE_LIT("__reducer__"), slice_str(aggregator_text(shape->reducer)));
-    put_source_pair(w, series);
+    resp_entry(w, SLICE_LIT("__reducer__"), 1);
+    resp_bulk_str(w, aggregator_text(shape->reducer));
+    put_source(w, series);
 }
 
 /* What RESP3 tells between labels and rows. */
@@ -89,17 +70,10 @@ static void render_matched(struct resp_writer w, const union query_result *resul
 {
     const struct result_samples *samples = &result->samples;
     const struct shape *shape = context;
-    if (w.version == 2)
-        resp_array(w, samples->series_count);
-    else
-        resp_map(w, samples->series_count);
+    resp_entries(w, samples->series_count);
     for (uint32_t i = 0; i < samples->series_count; i++) {
         const struct result_sample_series *series = &samples->series[i];
-        if (w.version == 2)
-            resp_array(w, 3);
-        resp_bulk(w, series->key);
-        if (w.version != 2)
-            resp_array(w, shape->grouped ? 4 : 3);
+        resp_entry(w, series->key, w.version == 2 ? 2 : shape->grouped ? 4 : 3);
         put_labels(w, shape, series);
         if (w.version != 2)
             put_how(w, shape, series);

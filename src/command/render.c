@@ -259,3 +259,15 @@ void render_topq(struct resp_writer w, const struct result_topq *topq, enum rend
         break;
     }
 }
+
+void render_labels(struct resp_writer w, const struct label *labels, uint32_t count, uint32_t more)
+{
+    resp_entries(w, count + more);
+    for (uint32_t i = 0; i < count; i++) {
+        resp_entry(w, labels[i].name, 1);
+        if (labels[i].value.p == NULL)
+            resp_null(w);
+        else
+            resp_bulk(w, labels[i].value);
+    }
+}

@@ -16,6 +16,9 @@ void render_range(struct resp_writer w, const struct result_range *range,
                   enum render_format format);
 void render_topq(struct resp_writer w, const struct result_topq *topq, enum render_format format);
 
+/* As entries (resp_entry), null where there is no value; `more` entries follow, by the caller. */
+void render_labels(struct resp_writer w, const struct label *labels, uint32_t count, uint32_t more);
+
 /* The lines of RENDER_TABLE. */
 void render_range_table(struct resp_writer w, const struct result_range *range);
 void render_topq_table(struct resp_writer w, const struct result_topq *topq);

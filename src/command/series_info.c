@@ -37,21 +37,6 @@ static int64_t memory_bytes(const struct result_info *info)
            POINT_MEMORY_BYTES * (int64_t)info->key.points_in_memory;
 }
 
-static void put_labels(struct resp_writer w, const struct result_info *info)
-{
-    resp_bulk_str(w, "labels");
-    if (w.version == 2)
-        resp_array(w, info->labels_count);
-    else
-        resp_map(w, info->labels_count);
-    for (uint32_t i = 0; i < info->labels_count; i++) {
-        if (w.version == 2)
-            resp_array(w, 2);
-        resp_bulk(w, info->labels[i].name);
-        resp_bulk(w, info->labels[i].value);
-    }
-}
-
 static void put_simple(struct resp_writer w, const char *name, const char *text)
 {
     resp_bulk_str(w, name);
@@ -59,15 +44,6 @@ static void put_simple(struct resp_writer w, const char *name, const char *text)
         resp_simple(w, slice_str(text));
     else
         resp_null(w);
-}
-
-static void put_rules(struct resp_writer w)
-{
-    resp_bulk_str(w, "rules");
-    if (w.version == 2)
-        resp_array(w, 0);
-    else
-        resp_map(w, 0);
 }
 
 static void put_info(struct resp_writer w, const struct result_info *info)
@@ -82,9 +58,11 @@ static void put_info(struct resp_writer w, const struct result_info *info)
     resp_pair_integer(w, "chunkSize", s->chunk_bytes);
     put_simple(w, "chunkType", encoding_text(s->encoding));
     put_simple(w, "duplicatePolicy", duplicate_text(s->duplicate));
-    put_labels(w, info);
+    resp_bulk_str(w, "labels");
+    render_labels(w, info->labels, info->labels_count, 0);
     put_simple(w, "sourceKey", NULL);
-    put_rules(w);
+    resp_bulk_str(w, "rules");
+    resp_entries(w, 0);
     resp_pair_integer(w, "ignoreMaxTimeDiff", s->ignore_ms);
     resp_bulk_str(w, "ignoreMaxValDiff");
     resp_double(w, s->ignore_value);

@@ -89,39 +89,15 @@ void series_querylabels(struct command_call *call)
 
 /* ---- TS.MGET [LATEST] [WITHLABELS | SELECTED_LABELS label ...] FILTER filter ... ---- */
 
-static void put_pairs(struct resp_writer w, const struct result_mget_row *row)
-{
-    if (w.version == 2)
-        resp_array(w, row->labels_count);
-    else
-        resp_map(w, row->labels_count);
-    for (uint32_t i = 0; i < row->labels_count; i++) {
-        if (w.version == 2)
-            resp_array(w, 2);
-        resp_bulk(w, row->labels[i].name);
-        if (row->labels[i].value.p == NULL)
-            resp_null(w);
-        else
-            resp_bulk(w, row->labels[i].value);
-    }
-}
-
 static void render_mget(struct resp_writer w, const union query_result *result,
                         enum render_format format)
 {
     const struct result_mget *mget = &result->mget;
-    if (w.version == 2)
-        resp_array(w, mget->count);
-    else
-        resp_map(w, mget->count);
+    resp_entries(w, mget->count);
     for (uint32_t i = 0; i < mget->count; i++) {
         const struct result_mget_row *row = &mget->rows[i];
-        if (w.version == 2)
-            resp_array(w, 3);
-        resp_bulk(w, row->key);
-        if (w.version != 2)
-            resp_array(w, 2);
-        put_pairs(w, row);
+        resp_entry(w, row->key, 2);
+        render_labels(w, row->labels, row->labels_count, 0);
         resp_array(w, row->found ? 2 : 0);
         if (!row->found)
             continue;

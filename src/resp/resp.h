@@ -90,6 +90,10 @@ void resp_map(struct resp_writer w, uint32_t pairs); /* RESP2: array of 2 x pair
 void resp_pair_integer(struct resp_writer w, const char *key, int64_t x);
 void resp_pair_text(struct resp_writer w, const char *key, const char *text);
 void resp_pair_bulk(struct resp_writer w, const char *key, struct slice bytes);
+/* What names stand for. RESP2: an array of [name, value ...]; RESP3: a map of name to its value, or
+ * to an array of several. The values, at least one, follow their resp_entry. */
+void resp_entries(struct resp_writer w, uint32_t count);
+void resp_entry(struct resp_writer w, struct slice name, uint32_t values);
 void resp_set(struct resp_writer w, uint32_t count);         /* RESP2: array */
 void resp_verbatim(struct resp_writer w, struct slice text); /* RESP2: bulk string; RESP3: =txt: */
 

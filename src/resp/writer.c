@@ -172,6 +172,20 @@ void resp_pair_bulk(struct resp_writer w, const char *key, struct slice bytes)
     resp_bulk(w, bytes);
 }
 
+void resp_entries(struct resp_writer w, uint32_t count)
+{
+    put_header(w, w.version >= 3 ? '%' : '*', count);
+}
+
+void resp_entry(struct resp_writer w, struct slice name, uint32_t values)
+{
+    if (w.version < 3)
+        resp_array(w, 1 + values);
+    resp_bulk(w, name);
+    if (w.version >= 3 && values > 1)
+        resp_array(w, values);
+}
+
 void resp_set(struct resp_writer w, uint32_t count)
 {
     put_header(w, w.version >= 3 ? '~' : '*', count);

@@ -43,6 +43,11 @@ static void write_all(struct resp_writer w)
     resp_map(w, UINT32_MAX);
     resp_set(w, 3);
     resp_verbatim(w, SLICE_LIT("a\r\nb"));
+    resp_entries(w, 2);
+    resp_entry(w, SLICE_LIT("a"), 1);
+    resp_integer(w, 1);
+    resp_entry(w, SLICE_LIT("b"), 2);
+    resp_integers(w, 2, 2);
 }
 
 #define SAME_IN_BOTH                                                                               \
@@ -51,12 +56,14 @@ static void write_all(struct resp_writer w)
 
 static const char golden_2[] = SAME_IN_BOTH
     "$-1\r\n*-1\r\n:1\r\n:0\r\n$3\r\n1.5\r\n$1\r\n3\r\n$3\r\nnan\r\n$3\r\ninf\r\n$4\r\n-inf\r\n"
-    "+1.5\r\n+0.1\r\n+NaN\r\n*0\r\n*4294967295\r\n*4\r\n*8589934590\r\n*3\r\n$4\r\na\r\nb\r\n";
+    "+1.5\r\n+0.1\r\n+NaN\r\n*0\r\n*4294967295\r\n*4\r\n*8589934590\r\n*3\r\n$4\r\na\r\nb\r\n"
+    "*2\r\n*2\r\n$1\r\na\r\n:1\r\n*3\r\n$1\r\nb\r\n:2\r\n:2\r\n";
 
 static const char golden_3[] =
     SAME_IN_BOTH "_\r\n_\r\n#t\r\n#f\r\n,1.5\r\n,3\r\n,nan\r\n,inf\r\n,-inf\r\n"
                  ",1.5\r\n,0.1\r\n,nan\r\n*0\r\n*4294967295\r\n%2\r\n%4294967295\r\n~3\r\n"
-                 "=8\r\ntxt:a\r\nb\r\n";
+                 "=8\r\ntxt:a\r\nb\r\n"
+                 "%2\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n*2\r\n:2\r\n:2\r\n";
 
 static void expect_golden(uint8_t version, const char *golden, size_t n)
 {
