@@ -47,31 +47,21 @@ static void query_failed(struct declare *d, const struct query_answer *answer)
     declare_end(d);
 }
 
-static void looked(void *arg, const struct query_answer *answer)
+static void answered(void *arg, const struct query_answer *answer)
 {
     struct declare *d = arg;
     union query_result *result = answer->result;
     d->reading = false;
     if (answer->status != 0)
         query_failed(d, answer);
+    else if (d->stored)
+        d->steps->settled(d, d->offset, &result->keys.keys[0]);
     else
         d->steps->looked(d, &result->keys.keys[0]);
     query_result_free(&result);
 }
 
-static void settled(void *arg, const struct query_answer *answer)
-{
-    struct declare *d = arg;
-    union query_result *result = answer->result;
-    d->reading = false;
-    if (answer->status != 0)
-        query_failed(d, answer);
-    else
-        d->steps->settled(d, d->offset, &result->keys.keys[0]);
-    query_result_free(&result);
-}
-
-static void ask(struct declare *d, enum query_what what, uint64_t after, query_done *done)
+static void ask(struct declare *d, enum query_what what, uint64_t after)
 {
     struct slice key = buffer_slice(&d->key);
     struct query_spec spec = {.what = what,
@@ -83,10 +73,10 @@ static void ask(struct declare *d, enum query_what what, uint64_t after, query_d
                               .keys_count = 1,
                               .to_ms = INT64_MAX};
     d->reading = true;
-    int err = query_submit(d->deps->query, &spec, done, d, &d->query_id);
+    int err = query_submit(d->deps->query, &spec, answered, d, &d->query_id);
     if (err != 0) {
         struct query_answer answer = {.status = err, .why = error_text(err)};
-        done(d, &answer);
+        answered(d, &answer);
     }
 }
 
@@ -100,11 +90,12 @@ static void stored(void *arg, const struct ingest_written *written)
         declare_end(d);
         return;
     }
+    d->stored = true;
     d->offset = written->report->offset;
     if (d->steps->settled == NULL)
         d->steps->stored(d);
     else
-        ask(d, QUERY_DECLARED, d->offset + 1, settled);
+        ask(d, QUERY_DECLARED, d->offset + 1);
 }
 
 void declare_append(struct declare *d, enum record_series_way way, const struct settings *settings)
@@ -200,6 +191,6 @@ bool declare_begin(struct command_call *call, const struct declare_steps *steps,
     }
     d->arg = arg;
     slot_on_gone(d->slot, gone, d);
-    ask(d, QUERY_EXISTS, after, looked);
+    ask(d, QUERY_EXISTS, after);
     return true;
 }

@@ -43,7 +43,8 @@ struct declare {
     void *arg;              /* the command's; freed with it, by free() */
     /* internal */
     uint64_t query_id;
-    uint64_t offset;
+    bool stored;     /* the log has the record, */
+    uint64_t offset; /* ... there */
     bool reading;
     bool gone;
 };

@@ -378,6 +378,19 @@ void write_item_text(struct command_call *call)
         write_refused(call, slot, err);
 }
 
+typedef int send_control(struct ingest *ingest, const struct tenant_environment *environment,
+                         ingest_done *done, void *arg);
+
+static void control(struct command_call *call, send_control *send, ingest_done *done)
+{
+    struct slot *slot = call_defer(call);
+    if (slot == NULL)
+        return;
+    int err = send(call->deps->ingest, call->environment, done, slot);
+    if (err != 0)
+        write_refused(call, slot, err);
+}
+
 /* A process that takes no writes is ready when it can read. */
 static void ready_to_read(struct command_call *call)
 {
@@ -396,16 +409,10 @@ static void ready_to_read(struct command_call *call)
 
 void write_ready(struct command_call *call)
 {
-    if (call->deps->ingest == NULL) {
+    if (call->deps->ingest == NULL)
         ready_to_read(call);
-        return;
-    }
-    struct slot *slot = call_defer(call);
-    if (slot == NULL)
-        return;
-    int err = ingest_probe(call->deps->ingest, call->environment, ready_done, slot);
-    if (err != 0)
-        write_refused(call, slot, err);
+    else
+        control(call, ingest_probe, ready_done);
 }
 
 /* ---- FLUSHDB, FLUSHALL ---- */
@@ -420,10 +427,5 @@ void write_flush(struct command_call *call)
                           call->spec->syntax);
         return;
     }
-    struct slot *slot = call_defer(call);
-    if (slot == NULL)
-        return;
-    int err = ingest_clear(call->deps->ingest, call->environment, clear_done, slot);
-    if (err != 0)
-        write_refused(call, slot, err);
+    control(call, ingest_clear, clear_done);
 }
