@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "catalog/catalog.h"
 #include "catalog/forget.h"
+#include "support_resident.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -38,16 +39,6 @@ static void name_init(struct name *name)
 {
     name->n =
         (size_t)snprintf(name->text, sizeof(name->text), "%s0123456789abcdef%s", prefix, suffix);
-}
-
-static size_t resident_bytes(void)
-{
-    unsigned long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (f == NULL || fscanf(f, "%*u %lu", &pages) != 1)
-        abort();
-    fclose(f);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 static void add_all(struct catalog *c, struct name *name, uint32_t items)

@@ -7,22 +7,12 @@
 #include "catalog/catalog.h"
 #include "catalog/declared.h"
 #include "catalog/match.h"
+#include "support_resident.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { HOSTS = 1000, LABELS = 5, ROUNDS = 20 };
-
-static size_t resident_bytes(void)
-{
-    unsigned long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (f == NULL || fscanf(f, "%*u %lu", &pages) != 1)
-        abort();
-    fclose(f);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
 
 /* Regions, data centres, applications, owners, and a label that 10 series have. */
 static const struct {

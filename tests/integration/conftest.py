@@ -102,6 +102,34 @@ def longtaild(request, tmp_path):
     assert not faults, "\n".join(faults)
 
 
+@pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])
+def protocol(request):
+    return request.param
+
+
+@pytest.fixture(params=["10m", "50ms"], ids=["head", "flushed"])
+def server(request, longtaild):
+    """With points in the head alone, or nearly all in MariaDB."""
+    return longtaild(flush_interval=request.param)
+
+
+@pytest.fixture
+def client(server, protocol):
+    """Of server, in both protocols; a file may say which server that is by a fixture of its own."""
+    return server.client(protocol)
+
+
+@pytest.fixture
+def lone(longtaild):
+    """A server as it is without options."""
+    return longtaild()
+
+
+@pytest.fixture
+def lone_client(lone):
+    return lone.client()
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """A failed test's report ends with its servers' logs."""

@@ -67,8 +67,14 @@ class Longtaild:
     def restart(self, **start_options):
         """Ends it if it runs, cleanly, and starts it again with the same options and data."""
         if self.running():
+            self.hang_up()
             self.terminate()
         return self.start(**start_options)
+
+    def hang_up(self):
+        """Its clients do, and connect again when they are used. A server that ends gives those that do not 2 s."""
+        for client in self.clients:
+            client.connection_pool.disconnect()
 
     def freeze(self):
         self.process.send_signal(signal.SIGSTOP)
@@ -86,8 +92,7 @@ class Longtaild:
         if not self.running():
             return
         self.thaw()
-        for client in self.clients:  # else it gives each of them 2 s to read its last answer and to hang up
-            client.connection_pool.disconnect()
+        self.hang_up()
         try:
             status = self.terminate(END_S)
         except subprocess.TimeoutExpired:

@@ -10,18 +10,13 @@ import redis
 
 
 @pytest.fixture
-def server(longtaild):
-    return longtaild()
+def server(lone):
+    return lone
 
 
 @pytest.fixture
 def guarded(longtaild):
     return longtaild(password="secret", client_auth_timeout="1s", start=False).start(ready_s=None)
-
-
-@pytest.fixture(params=[2, 3])
-def client(server, request):
-    return server.client(request.param)
 
 
 def cli(server, *words, stdin=None, options=()):

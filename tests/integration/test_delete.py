@@ -7,9 +7,9 @@ T = 1700000000000
 KEY = "db1/host.cpu.user"
 
 
-@pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
-def client(request, longtaild):
-    return longtaild().client(request.param)
+@pytest.fixture
+def server(lone):
+    return lone
 
 
 def points(client, key=KEY):

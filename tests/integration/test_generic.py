@@ -11,22 +11,6 @@ from check.inspect import inspect
 NOW_MS = int(time.time()) * 1000
 
 
-@pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])
-def protocol(request):
-    return request.param
-
-
-@pytest.fixture(params=["10m", "50ms"], ids=["head", "flushed"])
-def server(request, longtaild):
-    """With points in the head alone, or nearly all in MariaDB."""
-    return longtaild(flush_interval=request.param)
-
-
-@pytest.fixture
-def lone(longtaild):
-    return longtaild()
-
-
 def add(client, key, time_ms=NOW_MS, value=1):
     return client.execute_command("TS.ADD", key, time_ms, value)
 
@@ -90,9 +74,9 @@ def test_asking_follows_the_clients_own_writes(server, protocol):
 # ---- transactions ----
 
 
-@pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])
-def client(lone, request):
-    return lone.client(request.param)
+@pytest.fixture
+def client(lone, protocol):
+    return lone.client(protocol)
 
 
 def test_a_transaction_is_one_array_in_order(lone, protocol):

@@ -8,21 +8,6 @@ import redis
 T = 1700000000000
 
 
-@pytest.fixture(params=["10m", "50ms"], ids=["head", "flushed"])
-def server(request, longtaild):
-    return longtaild(flush_interval=request.param)
-
-
-@pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])
-def client(request, server):
-    return server.client(request.param)
-
-
-@pytest.fixture
-def lone(longtaild):
-    return longtaild().client()
-
-
 def query(client, *filters):
     reply = client.execute_command("TS.QUERYINDEX", *filters)
     keys = list(reply)
@@ -76,9 +61,9 @@ def test_the_language(client):
     (("l!=1",), "TSDB: please provide at least one matcher"), (("l=",), "TSDB: please provide at least one matcher"),
     (("l!=",), "TSDB: please provide at least one matcher"), (("l!=(1,2)",), "TSDB: please provide at least one matcher"),
 ])
-def test_errors_of_filters(lone, filters, expected):
+def test_errors_of_filters(lone_client, filters, expected):
     for words in (("TS.QUERYINDEX",), ("TS.MGET", "FILTER"), ("TS.QUERYLABELS", "LABELS", "FILTER")):
-        text = error(lone, *words, *filters)
+        text = error(lone_client, *words, *filters)
         assert text.startswith(expected) and "expected" in text
 
 
@@ -194,12 +179,12 @@ def test_mget(client):
         assert error(client, "TS.MGET", *words).startswith(expected)
 
 
-def test_the_bytes_of_mget(lone):
+def test_the_bytes_of_mget(lone_client):
     """Grafana's plug-in takes keys and labels as bulk strings, values as simple ones."""
     import socket
-    create(lone, "a", l="1")
-    lone.execute_command("TS.ADD", "a", T, "1.5")
-    port = lone.connection_pool.connection_kwargs["port"]
+    create(lone_client, "a", l="1")
+    lone_client.execute_command("TS.ADD", "a", T, "1.5")
+    port = lone_client.connection_pool.connection_kwargs["port"]
     expected = b"*1\r\n*3\r\n$1\r\na\r\n*1\r\n*2\r\n$1\r\nl\r\n$1\r\n1\r\n*2\r\n:1700000000000\r\n+1.5\r\n"
     with socket.create_connection(("127.0.0.1", port), 10) as s:
         s.sendall(b"TS.MGET WITHLABELS FILTER l=1\r\n")

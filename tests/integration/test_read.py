@@ -13,19 +13,6 @@ NOW = 1424448000  # well in the past: rows go to an hour's table of their own or
 QUERIES = ["1374c6821ead6f47", "00c0ffee00c0ffee", "aaaaaaaa00000001", "bbbbbbbb00000002"]
 
 
-@pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])
-def protocol(request):
-    return request.param
-
-
-@pytest.fixture(params=["10m", "50ms"], ids=["head", "flushed"])
-def server(request, longtaild):
-    """With points in the head alone, or nearly all in MariaDB."""
-    server = longtaild(flush_interval=request.param)
-    server.flushed = request.param == "50ms"
-    return server
-
-
 def connect(server, protocol=2):
     return redis.Redis(port=server.port, protocol=protocol, decode_responses=True)
 
@@ -41,7 +28,7 @@ def number(x):
 
 def settle(server):
     """Time for a flush, where there are to be some."""
-    if getattr(server, "flushed", False):
+    if server.options.get("flush_interval") == "50ms":
         time.sleep(0.4)
 
 

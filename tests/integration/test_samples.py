@@ -16,22 +16,6 @@ AGGREGATORS = ["avg", "sum", "min", "max", "range", "count", "first", "last", "s
 NAN = float("nan")
 
 
-@pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])
-def protocol(request):
-    return request.param
-
-
-@pytest.fixture(params=["10m", "50ms"], ids=["head", "flushed"])
-def server(request, longtaild):
-    """With points in the head alone, or nearly all in MariaDB."""
-    return longtaild(flush_interval=request.param)
-
-
-@pytest.fixture
-def lone(longtaild):
-    return longtaild()
-
-
 @pytest.fixture
 def peer(tmp_path):
     """RedisTimeSeries 1.12 beside us."""

@@ -11,21 +11,6 @@ KEY = "db1/host.cpu.user"
 MISSING = "TSDB: the key does not exist"
 
 
-@pytest.fixture(params=["10m", "50ms"], ids=["head", "flushed"])
-def server(request, longtaild):
-    return longtaild(flush_interval=request.param)
-
-
-@pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])
-def client(request, server):
-    return server.client(request.param)
-
-
-@pytest.fixture
-def lone(longtaild):
-    return longtaild().client()
-
-
 def info(client, key, *words):
     """As a dict in both protocols, its labels too."""
     reply = client.execute_command("TS.INFO", key, *words)
@@ -115,24 +100,24 @@ def test_a_key_exists_once(client):
     (("IGNORE", "1", "-1"), "TSDB: Couldn't parse IGNORE"),
     (("IGNORE", "1", "nan"), "TSDB: Couldn't parse IGNORE"),
 ])
-def test_errors_say_what_was_expected(lone, words, expected):
-    text = error(lone, "TS.CREATE", KEY, *words)
+def test_errors_say_what_was_expected(lone_client, words, expected):
+    text = error(lone_client, "TS.CREATE", KEY, *words)
     assert text.startswith(expected) and "expected" in text
-    assert lone.exists(KEY) == 0
+    assert lone_client.exists(KEY) == 0
     if words[0] != "ENCODING":
-        lone.execute_command("TS.CREATE", KEY)
-        assert error(lone, "TS.ALTER", KEY, *words).startswith(expected)
-        assert settings(lone, KEY) == DEFAULTS
+        lone_client.execute_command("TS.CREATE", KEY)
+        assert error(lone_client, "TS.ALTER", KEY, *words).startswith(expected)
+        assert settings(lone_client, KEY) == DEFAULTS
 
 
-def test_limits_are_taken(lone):
+def test_limits_are_taken(lone_client):
     labels = [word for i in range(128) for word in (f"{i:04}" + "n" * 1020, f"{i:04}" + "v" * 1020)]
     key = "h" * 512 + "/" + "m" * 512
-    lone.execute_command("TS.CREATE", key, "CHUNK_SIZE", 48, "LABELS", *labels)
-    assert info(lone, key)["labels"] == dict(zip(labels[::2], labels[1::2]))
-    lone.execute_command("TS.CREATE", "k2", "CHUNK_SIZE", 1048576)
-    assert "expected host/metric" in error(lone, "TS.CREATE", "m" * 513)
-    assert "expected host/metric" in error(lone, "TS.CREATE", "h/")
+    lone_client.execute_command("TS.CREATE", key, "CHUNK_SIZE", 48, "LABELS", *labels)
+    assert info(lone_client, key)["labels"] == dict(zip(labels[::2], labels[1::2]))
+    lone_client.execute_command("TS.CREATE", "k2", "CHUNK_SIZE", 1048576)
+    assert "expected host/metric" in error(lone_client, "TS.CREATE", "m" * 513)
+    assert "expected host/metric" in error(lone_client, "TS.CREATE", "h/")
 
 
 def test_info_counts_what_is_stored(client):
@@ -208,26 +193,26 @@ def test_del_removes_points_and_declaration(client, word):
     assert info(client, KEY)["labels"] == {"c": "d"} and client.execute_command("TS.RANGE", KEY, "-", "+") == []
 
 
-def test_del_takes_what_retention_hides(lone):
+def test_del_takes_what_retention_hides(lone_client):
     for i in range(3):
-        lone.execute_command("TS.ADD", KEY, T + i * 1000, i)
-    lone.execute_command("TS.ALTER", KEY, "RETENTION", 10)
-    assert lone.execute_command("DEL", KEY) == 1
-    assert lone.exists(KEY) == 0
-    lone.execute_command("TS.CREATE", KEY)
-    assert lone.execute_command("TS.RANGE", KEY, "-", "+") == []
+        lone_client.execute_command("TS.ADD", KEY, T + i * 1000, i)
+    lone_client.execute_command("TS.ALTER", KEY, "RETENTION", 10)
+    assert lone_client.execute_command("DEL", KEY) == 1
+    assert lone_client.exists(KEY) == 0
+    lone_client.execute_command("TS.CREATE", KEY)
+    assert lone_client.execute_command("TS.RANGE", KEY, "-", "+") == []
 
 
-def test_del_of_more_points_than_a_record_takes(lone):
+def test_del_of_more_points_than_a_record_takes(lone_client):
     for at in range(0, 45000, 5000):
-        lone.execute_command("TS.MADD", *(word for i in range(at, at + 5000) for word in (KEY, T + i, 1)))
-    assert lone.execute_command("DEL", KEY) == 1
-    assert lone.exists(KEY) == 0
+        lone_client.execute_command("TS.MADD", *(word for i in range(at, at + 5000) for word in (KEY, T + i, 1)))
+    assert lone_client.execute_command("DEL", KEY) == 1
+    assert lone_client.exists(KEY) == 0
 
 
-def test_limits_of_del(lone):
-    assert "expected at most 1000" in error(lone, "DEL", *["k"] * 1001)
-    assert "expected host/metric" in error(lone, "DEL", "k", "h/")
+def test_limits_of_del(lone_client):
+    assert "expected at most 1000" in error(lone_client, "DEL", *["k"] * 1001)
+    assert "expected host/metric" in error(lone_client, "DEL", "k", "h/")
 
 
 # ---- TS.ADD with options, and what a declaration says about writes ----
@@ -292,10 +277,10 @@ def test_the_policy_holds_after_a_restart(longtaild):
     assert points(client, KEY) == [(T, 3)]
 
 
-def test_errors_of_add_store_nothing(lone):
+def test_errors_of_add_store_nothing(lone_client):
     for words in (("CHUNK_SIZE", 7), ("LABELS", "a", ""), ("RETENTION", "x"), ("ON_DUPLICATE", "x"), ("DUPLICATE_POLICY", "x")):
-        assert error(lone, "TS.ADD", KEY, T, 1, *words).startswith("TSDB: ")
-        assert lone.exists(KEY) == 0
+        assert error(lone_client, "TS.ADD", KEY, T, 1, *words).startswith("TSDB: ")
+        assert lone_client.exists(KEY) == 0
 
 
 def test_what_telegraf_sends(client):
@@ -351,10 +336,10 @@ def test_a_time_to_live_is_a_retention(client):
 @pytest.mark.parametrize("before, condition, seconds, answer", [
     (0, "NX", 10, 1), (50, "NX", 10, 0), (0, "XX", 10, 0), (50, "XX", 10, 1), (50, "GT", 60, 1), (50, "GT", 50, 0),
     (0, "GT", 60, 0), (50, "LT", 40, 1), (50, "LT", 60, 0), (0, "LT", 60, 1), (50, "nx", 10, 0)])
-def test_conditions_of_expire(lone, before, condition, seconds, answer):
-    lone.execute_command("TS.CREATE", KEY, "RETENTION", before * 1000)
-    assert lone.execute_command("EXPIRE", KEY, seconds, condition) == answer
-    assert lone.ttl(KEY) == (seconds if answer else before or -1)
+def test_conditions_of_expire(lone_client, before, condition, seconds, answer):
+    lone_client.execute_command("TS.CREATE", KEY, "RETENTION", before * 1000)
+    assert lone_client.execute_command("EXPIRE", KEY, seconds, condition) == answer
+    assert lone_client.ttl(KEY) == (seconds if answer else before or -1)
 
 
 def test_a_time_that_has_passed_deletes(client):
@@ -368,10 +353,10 @@ def test_a_time_that_has_passed_deletes(client):
     (("EXPIRE", KEY, "soon"), "value is not an integer"), (("EXPIRE", KEY, 1 << 62), "invalid expire time in 'expire'"),
     (("EXPIRE", KEY, 1, "YY"), "Unsupported option YY: expected NX"), (("EXPIRE", KEY, 1, "NX", "XX"), "Unsupported option"),
     (("EXPIRE", "h/", 1), "bad key 'h/': expected host/metric"), (("PERSIST", "h/"), "bad key 'h/'")])
-def test_errors_of_expire(lone, words, expected):
-    lone.execute_command("TS.CREATE", KEY)
-    assert expected in error(lone, *words)
-    assert lone.ttl(KEY) == -1
+def test_errors_of_expire(lone_client, words, expected):
+    lone_client.execute_command("TS.CREATE", KEY)
+    assert expected in error(lone_client, *words)
+    assert lone_client.ttl(KEY) == -1
 
 
 # ---- order and durability ----

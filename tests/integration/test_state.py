@@ -106,28 +106,37 @@ def test_one_clients_pipeline_is_in_order(longtaild):
         assert points(c, key)[-1] == (1 + 199 // 3, 5000 + 49)
 
 
+def at_once(threads, work):
+    """work(0), work(1) ... each in a thread of its own; none may raise."""
+    errors = []
+
+    def run(number):
+        try:
+            work(number)
+        except Exception as error:
+            errors.append(error)
+
+    running = [threading.Thread(target=run, args=(n,)) for n in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    assert errors == []
+
+
 @pytest.mark.parametrize("log", ["local", "kafka"])
 def test_concurrent_counts_add_up(longtaild, log):
     server = longtaild(log=log, flush_interval="100ms")
     clients, each, keys = 12, 150, 5
-    errors = []
 
     def work(number):
         c = server.client()
-        try:
-            for n in range(each):
-                incrby(c, f"n.{n % keys}", 1 + number)
-                if n % 10 == number % 10:
-                    c.execute_command("OBSERVE", "elsewhere", 1000 + n, f"app.{n:08x}.n", 1)
-        except Exception as error:
-            errors.append(error)
+        for n in range(each):
+            incrby(c, f"n.{n % keys}", 1 + number)
+            if n % 10 == number % 10:
+                c.execute_command("OBSERVE", "elsewhere", 1000 + n, f"app.{n:08x}.n", 1)
 
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    at_once(clients, work)
     wanted = each // keys * sum(1 + n for n in range(clients))
     c = server.client()
     for key in range(keys):
@@ -211,7 +220,6 @@ def test_of_concurrent_duplicates_one_is_stored(longtaild, log):
     server = longtaild(log=log, flush_interval="100ms")
     clients, times = 8, 120
     stored = [[] for _ in range(clients)]
-    errors = []
 
     def work(number):
         c = server.client()
@@ -221,14 +229,9 @@ def test_of_concurrent_duplicates_one_is_stored(longtaild, log):
                 stored[number].append(1000 + (t * 7) % times)
             except redis.ResponseError as error:
                 if BLOCKED not in str(error):
-                    errors.append(error)
+                    raise
 
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    at_once(clients, work)
     wanted = sorted((t, number) for number in range(clients) for t in stored[number])
     assert [t for t, _ in wanted] == list(range(1000, 1000 + times)), "each time by exactly one"
     assert points(server.client(), "k.n") == wanted

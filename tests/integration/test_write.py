@@ -11,9 +11,9 @@ import redis
 T = 1700000000
 
 
-@pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
-def client(request, longtaild):
-    return longtaild().client(request.param)
+@pytest.fixture
+def server(lone):
+    return lone
 
 
 def refused(client, *command):
