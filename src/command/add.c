@@ -79,7 +79,7 @@ static void write_point(struct declare *d, const struct result_key *key)
     struct policy_way way = policy_way_of(key->declared ? &key->settings : NULL, a->on_duplicate);
     declare_names(d, &point.host, &point.metric);
     bool counts = a->command.what == VERDICT_COUNT;
-    a->harmless = !a->command.relative && !counts && way.policy != POLICY_SUM;
+    a->harmless = !a->command.relative && !counts && policy_is_harmless(way.policy);
     if (counts || way.decides) {
         struct decide_ask ask = policy_ask(way, &point, a->command.relative);
         if (counts)

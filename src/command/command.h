@@ -7,6 +7,7 @@
 #include "catalog/catalog.h"
 #include "ingest/ingest.h"
 #include "jobs/jobs.h"
+#include "model/declares.h"
 #include "port/head.h"
 #include "port/status.h"
 #include "query/query.h"
@@ -42,10 +43,9 @@ struct command_deps {
     struct query *query;   /* role query */
     struct head *head;     /* role query or store */
     struct jobs *jobs;     /* role jobs */
-    /* What is declared, as far as this process has applied the log. decides: has the environment
-     * series whose settings decide about writes? A load. catalog: with a reference, or NULL while
-     * it is not loaded. Both NULL: nobody here knows. */
-    bool (*decides)(void *arg, uint32_t environment);
+    /* What is declared, as far as this process has applied the log. declares: a load, mostly.
+     * catalog: with a reference, or NULL while it is not loaded. Both NULL: nobody here knows. */
+    enum declares (*declares)(void *arg, uint32_t environment);
     struct catalog *(*catalog)(void *arg, uint32_t environment);
     void *catalog_arg;
     bool madd_needs_keys; /* option madd-creates is no */
@@ -108,5 +108,7 @@ bool session_in_transaction(const struct session *session);
  * call_again_after_writes, then returns at once without replying. */
 bool session_writes_pending(const struct session *session);
 void call_again_after_writes(struct command_call *call);
+/* The same for a write that finds DECLARES_SOON: it runs again when that is over. */
+void call_again_when_declared(struct command_call *call);
 
 #endif

@@ -36,7 +36,7 @@ struct madd {
     uint32_t written;
     uint32_t decided;
     bool relative;
-    struct catalog *declared;       /* policy_begin */
+    struct policy_known known;      /* policy_begin */
     const struct result_key *there; /* of each point; NULL: all may be written */
 };
 
@@ -200,8 +200,8 @@ static uint32_t same_policy(const struct madd *madd, const struct madd_chunk *ch
                             enum policy *out)
 {
     uint32_t end = first + 1;
-    *out = POLICY_LAST;
-    if (LIKELY(madd->declared == NULL))
+    *out = UNLIKELY(madd->known.unknown) ? POLICY_DECLARED : POLICY_LAST;
+    if (LIKELY(madd->known.catalog == NULL))
         return chunk->n - first;
     *out = chunk->policies[first];
     while (end < chunk->n && chunk->policies[end] == *out)
@@ -235,10 +235,10 @@ static int leave_for_decision(struct command_call *call, struct madd *madd, uint
 {
     const struct record_point *point = &chunk->points[chunk->n];
     *left_out = false;
-    if (UNLIKELY(madd->declared != NULL)) {
-        struct policy_way way = policy_way(madd->declared, point, DUPLICATE_DEFAULT);
+    if (UNLIKELY(madd->known.catalog != NULL || madd->known.unknown)) {
+        struct policy_way way = policy_way(&madd->known, point, DUPLICATE_DEFAULT);
         chunk->policies[chunk->n] = way.policy;
-        madd->relative |= way.policy == POLICY_SUM;
+        madd->relative |= !policy_is_harmless(way.policy);
         *left_out = way.decides;
     }
     if (LIKELY(!*left_out && !decide_holds(call, point->host, point->metric)))
@@ -295,7 +295,7 @@ static void submit_points(struct command_call *call, struct madd *madd, int64_t 
             write_parse_point(call->argv + 1 + (size_t)i * 3, now_ms, &point, &relative);
         int err = wrong != NULL ? LT_EINVALID : 0;
         if (err == 0) {
-            struct policy_way way = policy_way(madd->declared, &point, DUPLICATE_DEFAULT);
+            struct policy_way way = policy_way(&madd->known, &point, DUPLICATE_DEFAULT);
             const struct decide_ask ask = policy_ask(way, &point, relative);
             err = decide_submit(call->deps, call->environment, &ask, m->slot, part_decided, p);
         }
@@ -352,12 +352,14 @@ void madd_write(struct command_call *call, const struct result_key *there, struc
 {
     struct madd madd = {.there = there};
     int64_t now_ms = clock_wall_ms();
+    if (!policy_begin(call, slot == NULL, &madd.known))
+        return;
     int err = ingest_begin(call->deps->ingest, call->environment);
     if (err != 0) {
         reply_at_once(call, &madd, slot, err);
+        policy_end(&madd.known);
         return;
     }
-    madd.declared = policy_begin(call);
     if (slot != NULL && mixed_of(call, &madd) == NULL)
         err = LT_ENOMEM;
     if (err == 0)
@@ -370,7 +372,7 @@ void madd_write(struct command_call *call, const struct result_key *there, struc
         ingest_abort(call->deps->ingest);
         reply_at_once(call, &madd, slot, err);
     }
-    catalog_unref(&madd.declared);
+    policy_end(&madd.known);
 }
 
 void write_ts_madd(struct command_call *call)

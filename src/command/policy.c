@@ -2,22 +2,32 @@
 
 #include "catalog/declared.h"
 
-struct catalog *policy_begin(const struct command_call *call)
+bool policy_begin(struct command_call *call, bool may_wait, struct policy_known *out)
 {
     const struct command_deps *deps = call->deps;
-    if (deps->decides == NULL || LIKELY(!deps->decides(deps->catalog_arg, call->environment->id)))
-        return NULL;
-    return deps->catalog(deps->catalog_arg, call->environment->id);
+    enum declares says = deps->declares == NULL
+                             ? DECLARES_UNKNOWN
+                             : deps->declares(deps->catalog_arg, call->environment->id);
+    *out = (struct policy_known){0};
+    if (LIKELY(says == DECLARES_NOTHING))
+        return true;
+    if (says == DECLARES_SOON && may_wait) {
+        call_again_when_declared(call);
+        return false;
+    }
+    if (says == DECLARES_SOME)
+        out->catalog = deps->catalog(deps->catalog_arg, call->environment->id);
+    out->unknown = out->catalog == NULL;
+    return true;
+}
+
+void policy_end(struct policy_known *known)
+{
+    catalog_unref(&known->catalog);
 }
 
 struct policy_way policy_way_of(const struct settings *settings, enum duplicate on_duplicate)
 {
-    static const enum policy policies[] = {
-        [DUPLICATE_DEFAULT] = POLICY_LAST, [DUPLICATE_BLOCK] = POLICY_FIRST,
-        [DUPLICATE_LAST] = POLICY_LAST,    [DUPLICATE_FIRST] = POLICY_FIRST,
-        [DUPLICATE_MIN] = POLICY_MIN,      [DUPLICATE_MAX] = POLICY_MAX,
-        [DUPLICATE_SUM] = POLICY_SUM,
-    };
     bool given = on_duplicate != DUPLICATE_DEFAULT;
     enum duplicate duplicate = given || settings == NULL ? on_duplicate : settings->duplicate;
     bool blocks = duplicate == DUPLICATE_BLOCK;
@@ -25,16 +35,23 @@ struct policy_way policy_way_of(const struct settings *settings, enum duplicate 
     bool ignores = settings != NULL && duplicate == DUPLICATE_LAST &&
                    (settings->ignore_ms > 0 || settings->ignore_value > 0);
     bool state = ignores || (settings != NULL && settings->retention_ms > 0);
-    return (struct policy_way){policies[duplicate], blocks, given, blocks || state};
+    return (struct policy_way){settings_policy(duplicate), blocks, given, blocks || state};
 }
 
-struct policy_way policy_way(struct catalog *catalog, const struct record_point *point,
+struct policy_way policy_way(const struct policy_known *known, const struct record_point *point,
                              enum duplicate on_duplicate)
 {
     struct settings settings;
-    bool declared =
-        catalog != NULL && catalog_deciding(catalog, point->host, point->metric, &settings);
+    if (UNLIKELY(known->unknown && on_duplicate == DUPLICATE_DEFAULT))
+        return (struct policy_way){.policy = POLICY_DECLARED};
+    bool declared = known->catalog != NULL &&
+                    catalog_deciding(known->catalog, point->host, point->metric, &settings);
     return policy_way_of(declared ? &settings : NULL, on_duplicate);
+}
+
+bool policy_is_harmless(enum policy policy)
+{
+    return policy != POLICY_SUM && policy != POLICY_DECLARED;
 }
 
 struct decide_ask policy_ask(struct policy_way way, const struct record_point *point, bool relative)

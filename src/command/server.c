@@ -144,6 +144,8 @@ static void on_turn_end(void *arg)
     struct ingest *ingest = server->sessions.deps->ingest;
     if (ingest == NULL)
         return;
+    if (UNLIKELY(server->sessions.wait_declared > 0))
+        sessions_look(&server->sessions);
     if (server->sessions.deps->decide != NULL)
         decider_turn(decide_decider(server->sessions.deps->decide));
     ingest_turn_end(ingest);

@@ -10,19 +10,23 @@
 static void set_state(struct session *session, enum session_state to)
 {
     enum {
-        WAITS = 1 << SESSION_WAITS_REPLY | 1 << SESSION_WAITS_WRITES | 1 << SESSION_WAITS_ROOM,
+        WAITS = 1 << SESSION_WAITS_REPLY | 1 << SESSION_WAITS_WRITES | 1 << SESSION_WAITS_DECLARED |
+                1 << SESSION_WAITS_ROOM,
         ENDS = 1 << SESSION_DRAINING | 1 << SESSION_CLOSING | 1 << SESSION_GONE,
     };
     static const unsigned allowed[] = {
         [SESSION_OPEN] = WAITS | ENDS,
         [SESSION_WAITS_REPLY] = 1 << SESSION_OPEN | ENDS,
         [SESSION_WAITS_WRITES] = 1 << SESSION_OPEN | ENDS,
+        [SESSION_WAITS_DECLARED] = 1 << SESSION_OPEN | ENDS,
         [SESSION_WAITS_ROOM] = 1 << SESSION_OPEN | ENDS,
         [SESSION_DRAINING] = 1 << SESSION_CLOSING | 1 << SESSION_GONE,
         [SESSION_CLOSING] = 1 << SESSION_GONE,
         [SESSION_GONE] = 0,
     };
     assert((allowed[session->state] & 1u << to) != 0);
+    session->all->wait_declared -= session->state == SESSION_WAITS_DECLARED;
+    session->all->wait_declared += to == SESSION_WAITS_DECLARED;
     session->state = to;
 }
 
@@ -150,6 +154,12 @@ void session_drain(struct session *session, const char *why)
     steer(session);
 }
 
+/* Has the command that just ran not run, and will again? */
+static bool runs_again(const struct session *session)
+{
+    return session->state == SESSION_WAITS_WRITES || session->state == SESSION_WAITS_DECLARED;
+}
+
 /* Runs what EXEC still has to run, up to a command that has to wait. */
 static void execute(struct session *session)
 {
@@ -161,7 +171,7 @@ static void execute(struct session *session)
         }
         struct transaction_command *command = &transaction->commands.v[transaction->next++];
         dispatch_run(session, command->spec, command->argv, command->argc);
-        if (session->state == SESSION_WAITS_WRITES)
+        if (runs_again(session))
             transaction->next--;
     }
 }
@@ -203,7 +213,7 @@ static size_t run_input(struct session *session, struct slice input)
             return input.n;
         }
         dispatch(session, command.argv, command.argc);
-        if (session->state == SESSION_WAITS_WRITES && session->executing == NULL)
+        if (runs_again(session) && session->executing == NULL)
             return used; /* the command stays, to be run again */
         used += command.bytes;
         after_command(session);
@@ -297,11 +307,14 @@ struct resp_writer slot_reply(struct slot *slot)
 /* Is what the session waits for there? */
 static bool may_go_on(const struct session *session)
 {
+    const struct command_deps *deps = session->all->deps;
     switch (session->state) {
     case SESSION_WAITS_REPLY:
         return session->blocking == NULL;
     case SESSION_WAITS_WRITES:
         return session->writes_pending == 0;
+    case SESSION_WAITS_DECLARED:
+        return deps->declares(deps->catalog_arg, session->environment->id) != DECLARES_SOON;
     case SESSION_WAITS_ROOM:
         return session->replies.open <= SESSION_SLOTS_MAX / 2;
     default:
@@ -322,6 +335,23 @@ void slot_send(struct slot *slot)
         return;
     resume(session);
     release(session);
+}
+
+void sessions_look(struct sessions *all)
+{
+    struct session *next;
+    for (struct session *s = all->first; s != NULL && all->wait_declared > 0; s = next) {
+        next = s->next;
+        if (s->state != SESSION_WAITS_DECLARED || s->running || !may_go_on(s))
+            continue;
+        set_state(s, SESSION_OPEN);
+        if (s->executing == NULL) {
+            steer(s); /* its input is looked at in the next turn */
+            continue;
+        }
+        resume(s);
+        next = all->first; /* what EXEC runs may end other sessions */
+    }
 }
 
 uint64_t call_after(const struct command_call *call)
@@ -349,4 +379,9 @@ void call_again_after_writes(struct command_call *call)
 {
     assert(call->session->writes_pending > 0);
     set_state(call->session, SESSION_WAITS_WRITES);
+}
+
+void call_again_when_declared(struct command_call *call)
+{
+    set_state(call->session, SESSION_WAITS_DECLARED);
 }

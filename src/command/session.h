@@ -19,13 +19,14 @@ enum {
 };
 
 enum session_state {
-    SESSION_OPEN,         /* runs what comes in */
-    SESSION_WAITS_REPLY,  /* a blocking slot is open */
-    SESSION_WAITS_WRITES, /* a read will run again when earlier writes are answered */
-    SESSION_WAITS_ROOM,   /* too many slots are open */
-    SESSION_DRAINING,     /* closes when the open slots are answered; runs nothing more */
-    SESSION_CLOSING,      /* told the connection to close */
-    SESSION_GONE,         /* the connection is gone; lives on until its slots are answered */
+    SESSION_OPEN,           /* runs what comes in */
+    SESSION_WAITS_REPLY,    /* a blocking slot is open */
+    SESSION_WAITS_WRITES,   /* a read will run again when earlier writes are answered */
+    SESSION_WAITS_DECLARED, /* a write will run again when it is known what is declared */
+    SESSION_WAITS_ROOM,     /* too many slots are open */
+    SESSION_DRAINING,       /* closes when the open slots are answered; runs nothing more */
+    SESSION_CLOSING,        /* told the connection to close */
+    SESSION_GONE,           /* the connection is gone; lives on until its slots are answered */
 };
 
 /* What the sessions of a server share. Made by server.c. */
@@ -39,6 +40,7 @@ struct sessions {
     struct session *first, *last;
     int port; /* see server_port */
     uint32_t count;
+    uint32_t wait_declared; /* sessions in that state */
     uint64_t next_id;
     uint64_t connections; /* since the start */
     uint64_t commands;    /* that ran */
@@ -82,6 +84,9 @@ void session_gone(struct session *session);
 void session_drain(struct session *session, const char *why);
 /* Closes at once. */
 void session_close(struct session *session, const char *why);
+
+/* At the end of each loop turn: sessions that wait for what is declared go on when they may. */
+void sessions_look(struct sessions *all);
 
 /* Back to how it was opened: RESP2, nameless, authenticated only where no password is needed. */
 void session_reset(struct session *session);

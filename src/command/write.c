@@ -316,12 +316,12 @@ static void add_point(struct command_call *call, const struct record_point *poin
     if (err != 0)
         write_reply_refused(call->reply, call->deps->options, err);
     else
-        write_end(call, relative || way.policy == POLICY_SUM ? add_relative_done : add_done);
+        write_end(call, relative || !policy_is_harmless(way.policy) ? add_relative_done : add_done);
 }
 
 /* Options that declare are for a series that is new; for another they say nothing. */
 static void add_with_options(struct command_call *call, const struct record_point *point,
-                             struct catalog *declared, bool relative)
+                             const struct policy_known *known, bool relative)
 {
     struct series_options options;
     if (!series_options_parse(call, 4, SERIES_OPTIONS_ENCODING | SERIES_OPTIONS_ON_DUPLICATE,
@@ -334,7 +334,7 @@ static void add_with_options(struct command_call *call, const struct record_poin
                                                 .value = point->value};
         add_declaring(call, "TS.ADD", &options, &command);
     } else {
-        add_point(call, point, policy_way(declared, point, options.on_duplicate), relative);
+        add_point(call, point, policy_way(known, point, options.on_duplicate), relative);
     }
 }
 
@@ -347,12 +347,14 @@ void write_ts_add(struct command_call *call)
         resp_error(call->reply, slice_str(wrong));
         return;
     }
-    struct catalog *catalog = policy_begin(call);
+    struct policy_known known;
+    if (!policy_begin(call, true, &known))
+        return;
     if (LIKELY(call->argc == 4))
-        add_point(call, &point, policy_way(catalog, &point, DUPLICATE_DEFAULT), relative);
+        add_point(call, &point, policy_way(&known, &point, DUPLICATE_DEFAULT), relative);
     else
-        add_with_options(call, &point, catalog, relative);
-    catalog_unref(&catalog);
+        add_with_options(call, &point, &known, relative);
+    policy_end(&known);
 }
 
 /* ---- ITEM TEXT stem text, READY ---- */

@@ -384,9 +384,9 @@ static struct catalog *items_of(void *arg, uint32_t environment)
     return store_catalog(p->store, environment);
 }
 
-static bool decides(void *arg, uint32_t environment)
+static enum declares declares(void *arg, uint32_t environment)
 {
-    return store_decides(((const struct process *)arg)->store, environment);
+    return store_declares(((const struct process *)arg)->store, environment);
 }
 
 static uint64_t applied_by(void *arg, uint32_t partition)
@@ -441,7 +441,7 @@ static int build_server(struct process *p)
         .query = p->query,
         .head = p->store == NULL ? NULL : store_head(p->store),
         .jobs = p->jobs,
-        .decides = p->store == NULL ? NULL : decides,
+        .declares = p->store == NULL ? NULL : declares,
         .catalog = p->store == NULL ? NULL : items_of,
         .catalog_arg = p,
         .madd_needs_keys = !option_bool(p->options, "madd-creates"),

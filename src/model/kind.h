@@ -24,6 +24,7 @@ enum policy {
     POLICY_MAX = 3,
     POLICY_SUM = 4,
     POLICY_ERASE = 5, /* a deletion: what was there before it is gone; its value means nothing */
+    POLICY_DECLARED = 15, /* in records alone: what the series declares where the record stands */
 };
 enum { POLICY_COUNT = 5, POLICY_STORED_COUNT = 6 }; /* ERASE is no client's to ask for */
 

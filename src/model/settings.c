@@ -51,6 +51,17 @@ int duplicate_parse(struct slice text, enum duplicate *out)
     return LT_EINVALID;
 }
 
+enum policy settings_policy(enum duplicate duplicate)
+{
+    static const enum policy policies[] = {
+        [DUPLICATE_DEFAULT] = POLICY_LAST, [DUPLICATE_BLOCK] = POLICY_FIRST,
+        [DUPLICATE_LAST] = POLICY_LAST,    [DUPLICATE_FIRST] = POLICY_FIRST,
+        [DUPLICATE_MIN] = POLICY_MIN,      [DUPLICATE_MAX] = POLICY_MAX,
+        [DUPLICATE_SUM] = POLICY_SUM,
+    };
+    return policies[duplicate];
+}
+
 bool settings_decide(const struct settings *s)
 {
     return s->retention_ms > 0 || s->ignore_ms > 0 || s->ignore_value > 0 ||

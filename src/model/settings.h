@@ -4,6 +4,7 @@
 #include "base/attr.h"
 #include "base/buffer.h"
 #include "base/slice.h"
+#include "model/kind.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -72,6 +73,9 @@ const char *duplicate_text(enum duplicate duplicate); /* "block"; NULL: the defa
 /* Case-insensitive. 0 or LT_EINVALID. */
 MUST_USE int encoding_parse(struct slice text, enum encoding *out);
 MUST_USE int duplicate_parse(struct slice text, enum duplicate *out);
+
+/* How such points are merged: the default is LAST; BLOCK keeps the first. */
+enum policy settings_policy(enum duplicate duplicate);
 
 /* Does a write have to look at them? Not where they only say labels, or what holds anyway. */
 bool settings_decide(const struct settings *settings);

@@ -33,6 +33,7 @@ struct record_builder {
     uint32_t ready; /* as many points have room in runs, index and values */
     uint64_t epoch; /* 0: no run is decided */
     bool decides;   /* points that are added now are */
+    bool undecided; /* some points have the policy that their series declare */
     struct buffer record;
 };
 
@@ -75,6 +76,7 @@ void record_builder_reset(struct record_builder *b)
     record_builder_rollback(b, (struct record_mark){0});
     b->epoch = 0;
     b->decides = false;
+    b->undecided = false;
 }
 
 int record_builder_decide(struct record_builder *b, uint64_t epoch)
@@ -312,7 +314,9 @@ int record_builder_add(struct record_builder *b, bool observed, enum policy poli
                        const struct record_point *points, uint32_t count, uint32_t *added_out)
 {
     struct record_run run = {.observed = observed, .decided = b->decides, .policy = policy};
-    int err = (unsigned)policy < POLICY_STORED_COUNT ? 0 : LT_EINVALID;
+    bool declared = policy == POLICY_DECLARED && !b->decides;
+    int err = (unsigned)policy < POLICY_STORED_COUNT || declared ? 0 : LT_EINVALID;
+    b->undecided |= declared;
     uint32_t added = 0, taken;
     while (err == 0 && added < count) {
         err = add_group(b, run, points + added, count - added, &taken);
@@ -444,13 +448,15 @@ int record_builder_finish(struct record_builder *b, uint32_t environment, int64_
     assert(b->index.n > 0);
     struct buffer *record = &b->record;
     buffer_reset(record, b->bytes_max);
-    bool decided = b->epoch != 0;
-    pack_array(record, decided ? RECORD_DECIDED_FIELDS : RECORD_POINTS_FIELDS);
+    bool has_epoch = b->undecided || b->epoch != 0;
+    pack_array(record, has_epoch ? RECORD_DECIDED_FIELDS : RECORD_POINTS_FIELDS);
     pack_uint(record, RECORD_POINTS_VERSION);
-    pack_uint(record, decided ? RECORD_DECIDED : RECORD_POINTS);
+    pack_uint(record, b->undecided    ? RECORD_UNDECIDED
+                      : b->epoch != 0 ? RECORD_DECIDED
+                                      : RECORD_POINTS);
     pack_uint(record, environment);
     pack_int(record, append_ms);
-    if (decided)
+    if (has_epoch)
         pack_uint(record, b->epoch);
     pack_array(record, b->hosts.starts.n);
     buffer_append_slice(record, buffer_slice(&b->hosts.bytes));

@@ -38,8 +38,9 @@
  *
  *   settings         bin: model/settings.h
  *
- *   way: policy | 16 if observed | 32 if decided (in a decided record, which is as points of
- *   version 2 with the epoch before hosts).  Before the first run: way 0, host 0, time 0. */
+ *   way: policy | 16 if observed | 32 if decided (in a decided or an undecided record, which are as
+ *   points of version 2 with the epoch before hosts). Policy 15, as declared, in an undecided
+ * record alone.  Before the first run: way 0, host 0, time 0. */
 
 enum {
     RECORD_VERSION = 1, /* of what holds no points */

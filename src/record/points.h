@@ -49,15 +49,16 @@ struct record_reader {
 
 /* LT_EPARSE, LT_ENOMEM. */
 MUST_USE int points1_read(struct record_reader *r, struct unpack *in, uint64_t *points_out);
-/* decided: runs may be. */
-MUST_USE int points2_read(struct record_reader *r, struct unpack *in, bool decided,
+/* what: points, decided or undecided. */
+MUST_USE int points2_read(struct record_reader *r, struct unpack *in, enum record_what what,
                           uint64_t *points_out);
 
 /* An array of bin. LT_EPARSE, LT_ENOMEM. */
 MUST_USE int points_read_names(struct unpack *in, bool hosts, struct points_names *out);
 
 struct points_run_fields {
-    uint64_t way; /* as it may be in this kind of record, the policy aside */
+    uint64_t way;  /* as it may be in this kind of record, the policy aside */
+    bool declared; /* POLICY_DECLARED may be */
     uint64_t host, count;
     int64_t delta_ms;
 };

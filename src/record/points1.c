@@ -37,15 +37,17 @@ bool points_make_run(struct points_run_fields fields, uint32_t hosts, int64_t be
                      uint64_t *points, struct record_run *out)
 {
     int64_t time_ms;
-    if ((fields.way & RUN_POLICY_MASK) >= POLICY_STORED_COUNT || fields.host >= hosts ||
-        fields.count == 0 || fields.count > UINT32_MAX - *points)
+    uint64_t policy = fields.way & RUN_POLICY_MASK;
+    bool declared = fields.declared && (fields.way & RUN_DECIDED) == 0 && policy == POLICY_DECLARED;
+    if ((policy >= POLICY_STORED_COUNT && !declared) || fields.host >= hosts || fields.count == 0 ||
+        fields.count > UINT32_MAX - *points)
         return false;
     if (__builtin_add_overflow(before_ms, fields.delta_ms, &time_ms) || time_ms < 0)
         return false;
     *out = (struct record_run){
         .observed = (fields.way & RUN_OBSERVED) != 0,
         .decided = (fields.way & RUN_DECIDED) != 0,
-        .policy = (enum policy)(fields.way & RUN_POLICY_MASK),
+        .policy = (enum policy)policy,
         .host = (uint32_t)fields.host,
         .time_ms = time_ms,
         .first = (uint32_t)*points,
@@ -63,8 +65,8 @@ static bool read_run(struct unpack *in, uint32_t hosts, int64_t before_ms, uint6
     if (!unpack_u32(in, &way) || way > (RUN_OBSERVED | RUN_POLICY_MASK) || !unpack_u32(in, &host) ||
         !unpack_int(in, &delta_ms) || !unpack_u32(in, &count))
         return false;
-    return points_make_run((struct points_run_fields){way, host, count, delta_ms}, hosts, before_ms,
-                           points, out);
+    return points_make_run((struct points_run_fields){way, false, host, count, delta_ms}, hosts,
+                           before_ms, points, out);
 }
 
 static int read_runs(struct record_reader *r, struct unpack *in, uint64_t *points_out)

@@ -158,11 +158,12 @@ static int make_names(struct record_reader *r, struct slice digits, size_t text_
 
 /* ---- points ---- */
 
-static int read_runs(struct record_reader *r, struct slice bytes, bool decided,
+static int read_runs(struct record_reader *r, struct slice bytes, enum record_what what,
                      uint64_t *points_out)
 {
     enum { RUN_BYTES_MIN = 2 };
-    const uint64_t way_max = RUN_POLICY_MASK | RUN_OBSERVED | (decided ? RUN_DECIDED : 0);
+    const uint64_t way_max =
+        RUN_POLICY_MASK | RUN_OBSERVED | (what != RECORD_POINTS ? RUN_DECIDED : 0);
     r->runs.n = 0;
     if (!VEC_RESERVE(&r->runs, bytes.n / RUN_BYTES_MIN))
         return LT_ENOMEM;
@@ -183,7 +184,8 @@ static int read_runs(struct record_reader *r, struct slice bytes, bool decided,
         }
         if (!varint_read(&in, &delta))
             return LT_EPARSE;
-        struct points_run_fields fields = {way, host, head >> RUN_COUNT_SHIFT, unzigzag(delta)};
+        struct points_run_fields fields = {way, what == RECORD_UNDECIDED, host,
+                                           head >> RUN_COUNT_SHIFT, unzigzag(delta)};
         struct record_run *run = &r->runs.v[r->runs.n++];
         if (!points_make_run(fields, r->hosts.n, time_ms, &points, run))
             return LT_EPARSE;
@@ -239,7 +241,8 @@ static int read_values(struct record_reader *r, struct slice bytes, uint64_t poi
     return in.at == in.end ? 0 : LT_EPARSE;
 }
 
-int points2_read(struct record_reader *r, struct unpack *in, bool decided, uint64_t *points_out)
+int points2_read(struct record_reader *r, struct unpack *in, enum record_what what,
+                 uint64_t *points_out)
 {
     struct slice shapes, digits, runs, index, values;
     size_t text_bytes = 0;
@@ -256,7 +259,7 @@ int points2_read(struct record_reader *r, struct unpack *in, bool decided, uint6
     if (err == 0)
         err = make_names(r, digits, text_bytes);
     if (err == 0)
-        err = read_runs(r, runs, decided, &points);
+        err = read_runs(r, runs, what, &points);
     if (err == 0 && points > values.n) /* a value has a byte at least */
         err = LT_EPARSE;
     if (err == 0)

@@ -121,14 +121,25 @@ static int read_epoch(struct unpack *in, struct record *out)
     return 0;
 }
 
+/* Of an undecided record, whose decided runs it is of, if there are any. */
+static int read_epoch_or_none(struct unpack *in, struct record *out)
+{
+    int64_t epoch;
+    if (!unpack_int(in, &epoch) || epoch < 0)
+        return LT_EPARSE;
+    out->epoch = (uint64_t)epoch;
+    return 0;
+}
+
 /* The points behind the head, or behind a decided record's epoch, of either version. */
 static int read_points(struct record_reader *r, struct unpack *in, bool second, struct record *out)
 {
     uint64_t count = 0;
-    bool decided = out->what == RECORD_DECIDED;
-    int err = decided ? read_epoch(in, out) : 0;
+    int err = out->what == RECORD_DECIDED     ? read_epoch(in, out)
+              : out->what == RECORD_UNDECIDED ? read_epoch_or_none(in, out)
+                                              : 0;
     if (err == 0)
-        err = second ? points2_read(r, in, decided, &count) : points1_read(r, in, &count);
+        err = second ? points2_read(r, in, out->what, &count) : points1_read(r, in, &count);
     if (err != 0)
         return err;
     out->points.hosts = r->hosts.v;
@@ -153,7 +164,7 @@ static int read_body(struct record_reader *r, struct unpack *in, bool second, ui
         [RECORD_DOOM] = RECORD_ITEMS_FIELDS,      [RECORD_FORGET] = RECORD_ITEMS_FIELDS,
         [RECORD_SERIES] = RECORD_SERIES_FIELDS,   [RECORD_DROP] = RECORD_DROP_FIELDS,
         [RECORD_CLEAR] = RECORD_CLEAR_FIELDS,     [RECORD_EPOCH] = RECORD_EPOCH_FIELDS,
-        [RECORD_DECIDED] = RECORD_DECIDED_FIELDS,
+        [RECORD_DECIDED] = RECORD_DECIDED_FIELDS, [RECORD_UNDECIDED] = RECORD_DECIDED_FIELDS,
     };
     bool precise = second && out->what == RECORD_RULE;
     uint32_t wanted = expected[out->what];
@@ -164,6 +175,7 @@ static int read_body(struct record_reader *r, struct unpack *in, bool second, ui
     switch (out->what) {
     case RECORD_POINTS:
     case RECORD_DECIDED:
+    case RECORD_UNDECIDED:
         return read_points(r, in, second, out);
     case RECORD_EPOCH:
         return read_epoch(in, out);
@@ -196,6 +208,7 @@ static bool is_known(uint32_t version, uint32_t what)
     case RECORD_EPOCH:
         return version == RECORD_VERSION;
     case RECORD_DECIDED:
+    case RECORD_UNDECIDED:
         return version == RECORD_POINTS_VERSION;
     case RECORD_DOOM:
     case RECORD_FORGET:

@@ -30,6 +30,8 @@
  *   epoch    [1, 10, environment, append_ms, epoch]
  *   decided  [2, 11, environment, append_ms, epoch, and from hosts on as points of version 2]
  *            what these two mean: docs/adr/0022-decided-points.md
+ *   undecided [2, 12, environment, append_ms, epoch or 0, and from hosts on as points of version 2]
+ *            some of its points have the policy that their series declare: POLICY_DECLARED
  *
  * A run is the consecutive points of one host and time that came in one way. Of a decided record
  * some runs are decided, and the others are as those of points. */
@@ -45,6 +47,7 @@ enum record_what {
     RECORD_CLEAR = 9,
     RECORD_EPOCH = 10,
     RECORD_DECIDED = 11,
+    RECORD_UNDECIDED = 12,
 };
 
 /* ---- writing: the open batch ---- */
@@ -67,7 +70,7 @@ struct record_point {
  * Names are copied, once a batch. On failure *added_out, which is always set, says how many came
  * before the one that failed; that one changed nothing. LT_ELIMIT: it might not fit. LT_EINVALID:
  * no record may hold it (a name over NAME_BYTES_MAX, a '/' in the host, a negative time, an
- * infinity). LT_ENOMEM. */
+ * infinity, a decided point without a policy of its own). LT_ENOMEM. */
 MUST_USE int record_builder_add(struct record_builder *builder, bool observed, enum policy policy,
                                 const struct record_point *points, uint32_t count,
                                 uint32_t *added_out);
@@ -145,9 +148,9 @@ struct record {
     enum record_what what;
     uint32_t environment;
     int64_t append_ms;
-    uint64_t epoch; /* of epoch and decided; else 0 */
+    uint64_t epoch; /* of epoch and decided, and of undecided where it has decided runs; else 0 */
     union {
-        struct { /* points and decided */
+        struct { /* points, decided and undecided */
             const struct slice *hosts;
             uint32_t hosts_count;
             const struct slice *metrics;

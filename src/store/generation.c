@@ -160,9 +160,6 @@ int generation_load(struct partition *p, struct storage_session *session, int (*
     pthread_mutex_lock(&p->lock);
     if (VEC_PUSH(&p->segments, open)) {
         p->generation = g;
-        for (uint32_t i = 0; i < g.environments_count; i++)
-            if (g.environments[i].partition == p->number)
-                store_note_decides(p->store, g.catalogs[i]);
         epochs_begin(&p->epochs, g.progress.next, g.progress.log_epoch);
         if (g.progress.log_epoch.epoch > p->log_epoch_max)
             p->log_epoch_max = g.progress.log_epoch.epoch;

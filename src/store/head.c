@@ -236,6 +236,7 @@ void partition_drop_head(struct partition *p)
     pthread_mutex_lock(&p->lock);
     p->loaded = false;
     atomic_store(&p->catch_up, UINT64_MAX);
+    partition_forget_declares(p);
     for (uint32_t i = 0; i < p->segments.n; i++)
         segment_unref(&p->segments.v[i]);
     p->segments.n = 0;

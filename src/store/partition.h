@@ -74,9 +74,10 @@ struct partition {
     _Atomic uint64_t wake_at; /* the loop waits for this offset; UINT64_MAX: for none */
     _Atomic bool tail_stop;
     _Atomic bool seal_now;
-    _Atomic bool tail_verified;    /* the log continues what is stored */
-    _Atomic int tail_error;        /* why the tail ended by itself, 0: it has not */
-    _Atomic int64_t lease_mono_ms; /* the lease has not run out before */
+    _Atomic bool tail_verified;      /* the log continues what is stored */
+    _Atomic int64_t unknown_mono_ms; /* since when nobody here knows what is declared */
+    _Atomic int tail_error;          /* why the tail ended by itself, 0: it has not */
+    _Atomic int64_t lease_mono_ms;   /* the lease has not run out before */
     struct newest newest;
 
     struct announcement *announcing; /* the loop's: an epoch on its way into the log */
@@ -98,8 +99,8 @@ struct store {
     struct head_wait *waits; /* the loop's */
     struct partition *partitions;
     uint32_t partitions_count;
-    _Atomic bool *items_full; /* by position in the tenant's environments */
-    _Atomic bool *decides;    /* the same */
+    _Atomic bool *items_full;  /* by position in the tenant's environments */
+    _Atomic uint8_t *declares; /* the same: enum declares; SOON where it is not known */
 };
 
 /* owner.c. The one way to change the state. */
@@ -116,8 +117,10 @@ size_t partition_head_bytes(struct partition *p); /* under lock */
 void partition_wake_waiters(struct partition *p, uint64_t applied);
 void partition_drop_head(struct partition *p);
 
-/* store.c: tells store_decides what an environment's catalog has by now. */
-void store_note_decides(struct store *store, struct catalog *catalog);
+/* store.c: what store_declares says of the partition's environments: what their catalogs, which are
+ * loaded and have all that the log had, declare; or that it is not known. */
+void partition_note_declares(struct partition *p, struct catalog *catalog);
+void partition_forget_declares(struct partition *p);
 
 /* generation.c: what is loaded. Owner thread. */
 enum { GENERATION_ALL = UINT32_MAX };

@@ -119,15 +119,17 @@ int store_create(const struct store_config *config, struct store **out)
     uint32_t count = tenant_environments(config->tenant, &environments);
     store->items_full = calloc(count == 0 ? 1 : count, sizeof(store->items_full[0]));
     err = LT_ENOMEM;
-    store->decides = calloc(count == 0 ? 1 : count, sizeof(store->decides[0]));
-    if (store->items_full == NULL || store->decides == NULL)
+    store->declares = calloc(count == 0 ? 1 : count, sizeof(store->declares[0]));
+    if (store->items_full == NULL || store->declares == NULL)
         goto fail_flags;
+    for (uint32_t i = 0; i < store->partitions_count; i++)
+        partition_forget_declares(&store->partitions[i]);
     *out = store;
     return 0;
 
 fail_flags:
     free(store->items_full);
-    free(store->decides);
+    free(store->declares);
 fail_partitions:
     free(store->partitions);
 fail_fd:
@@ -195,7 +197,7 @@ void store_destroy(struct store **store)
     }
     free(s->partitions);
     free(s->items_full);
-    free(s->decides);
+    free(s->declares);
     close(s->event_fd);
     free(s);
 }
@@ -235,17 +237,61 @@ bool store_items_full(const struct store *store, uint32_t environment)
     return flag != NULL && atomic_load_explicit(flag, memory_order_relaxed);
 }
 
-bool store_decides(const struct store *store, uint32_t environment)
+/* Will it be known soon? */
+COLD static enum declares not_known(struct partition *p)
 {
-    _Atomic bool *flag = flag_of(store, store->decides, environment);
-    return flag != NULL && atomic_load_explicit(flag, memory_order_relaxed);
+    pthread_mutex_lock(&p->lock);
+    bool loads = p->state == PARTITION_STARTING || (p->loaded && p->state != PARTITION_HALTED);
+    pthread_mutex_unlock(&p->lock);
+    int64_t since_ms = atomic_load(&p->unknown_mono_ms);
+    bool log_answers = atomic_load(&p->catch_up) != 0 || atomic_load(&p->tail_verified);
+    bool soon = loads && log_answers && clock_mono_ms() - since_ms < STORE_SOON_MS;
+    return soon ? DECLARES_SOON : DECLARES_UNKNOWN;
 }
 
-void store_note_decides(struct store *store, struct catalog *catalog)
+enum declares store_declares(struct store *store, uint32_t environment)
 {
-    _Atomic bool *flag = flag_of(store, store->decides, catalog_environment(catalog));
-    if (flag != NULL)
-        atomic_store(flag, catalog_decides(catalog));
+    const struct tenant_environment *environments;
+    uint32_t count = tenant_environments(store->config.tenant, &environments);
+    for (uint32_t i = 0; i < count; i++) {
+        if (environments[i].id != environment)
+            continue;
+        uint8_t says = atomic_load_explicit(&store->declares[i], memory_order_acquire);
+        return LIKELY(says < DECLARES_SOON)
+                   ? (enum declares)says
+                   : not_known(&store->partitions[environments[i].partition]);
+    }
+    return DECLARES_UNKNOWN;
+}
+
+static void note_declares(struct store *store, uint32_t environment, enum declares says)
+{
+    const struct tenant_environment *environments;
+    uint32_t count = tenant_environments(store->config.tenant, &environments);
+    for (uint32_t i = 0; i < count; i++)
+        if (environments[i].id == environment)
+            atomic_store(&store->declares[i], (uint8_t)says);
+}
+
+void partition_note_declares(struct partition *p, struct catalog *catalog)
+{
+    note_declares(p->store, catalog_environment(catalog),
+                  catalog_decides(catalog) ? DECLARES_SOME : DECLARES_NOTHING);
+}
+
+void partition_forget_declares(struct partition *p)
+{
+    const struct tenant_environment *environments;
+    uint32_t count = tenant_environments(p->store->config.tenant, &environments);
+    bool known = false;
+    for (uint32_t i = 0; i < count; i++) {
+        if (environments[i].partition != p->number)
+            continue;
+        known |= atomic_load(&p->store->declares[i]) != DECLARES_SOON;
+        note_declares(p->store, environments[i].id, DECLARES_SOON);
+    }
+    if (known)
+        atomic_store(&p->unknown_mono_ms, clock_mono_ms());
 }
 
 bool store_applied(const struct store *store, uint32_t partition, uint64_t *applied_out)

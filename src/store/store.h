@@ -6,6 +6,7 @@
 #include "port/head.h"
 #include "port/log.h"
 #include "port/status.h"
+#include "model/declares.h"
 #include "model/settings.h"
 #include "port/storage.h"
 #include "store/newest.h"
@@ -73,9 +74,11 @@ struct catalog *store_catalog(struct store *store, uint32_t environment);
  */
 bool store_items_full(const struct store *store, uint32_t environment);
 
-/* Has it declared series whose settings decide about writes (catalog/declared.h), as far as the log
- * was applied here? The same. */
-bool store_decides(const struct store *store, uint32_t environment);
+/* Has it declared series whose settings decide about writes (catalog/declared.h), as of all that
+ * the log held when it was loaded, and further? DECLARES_SOON for STORE_SOON_MS at most, from the
+ * start or from when a catalog was lost. Thread: any; one load where the answer is known. */
+enum { STORE_SOON_MS = 5000 };
+enum declares store_declares(struct store *store, uint32_t environment);
 
 /* How far the log is applied here: all records below. False: nothing is being applied, because
  * nothing is loaded, or the head is full and waits for storage. Thread: any; two loads. */

@@ -50,6 +50,7 @@ struct tail { /* the thread's own */
     uint32_t forgets;   /* records in the open segment */
     uint64_t log_epoch; /* the highest that the log announced */
     bool watched;       /* some series' newest point is */
+    bool knows;         /* all that was declared when it began is applied */
     bool fenced;        /* the log announced a higher epoch than ours */
 };
 
@@ -184,6 +185,7 @@ struct placed { /* a point on its way in */
     const struct record_run *run;
     uint32_t host;
     uint32_t metric; /* in the record */
+    enum policy policy;
     uint64_t series; /* for novelty */
 };
 
@@ -197,7 +199,7 @@ COLD static void note_newest(struct tail *t, uint64_t offset, const struct place
     const struct newest_change change = {.offset = offset,
                                          .time_ms = run->time_ms,
                                          .value = value,
-                                         .policy = run->policy,
+                                         .policy = p->policy,
                                          .enters = run->decided && fresh};
     newest_apply(&t->p->newest, &key, p->series, &change);
 }
@@ -212,7 +214,7 @@ static int apply_point(struct tail *t, uint64_t offset, const struct placed *p, 
     if (err != 0)
         return err;
     /* An erasing point is never new, nor the newest: it is no point. */
-    int fresh = run->policy == POLICY_ERASE
+    int fresh = p->policy == POLICY_ERASE
                     ? 0
                     : novelty_judge(&t->g->novelty, floor, p->series, run->time_ms);
     if (fresh < 0)
@@ -223,7 +225,7 @@ static int apply_point(struct tail *t, uint64_t offset, const struct placed *p, 
         group_of(t, &t->group, s->category, s->dimension, p->host, hour_s, fresh == 1);
     if (g == NULL)
         return LT_ENOMEM;
-    err = segment_append(t->open, g, offset, s->item, run->time_ms, value, run->policy);
+    err = segment_append(t->open, g, offset, s->item, run->time_ms, value, p->policy);
     if (err == 0 && run->observed)
         err = note_beat(t, offset, p->host, s->collector, run->time_ms);
     return err;
@@ -288,6 +290,18 @@ static bool is_rejected(const struct tail *t, const struct record *r, const stru
     return UNLIKELY(run->decided) && r->epoch < t->log_epoch;
 }
 
+/* Who took the point did not know what is declared; here in the log's order everybody does, and
+ * finds the same. BLOCK keeps the first; IGNORE and retention need the series' state and do
+ * nothing. */
+COLD static enum policy declared_policy(const struct tail *t, const struct record *r,
+                                        const struct record_run *run, uint32_t metric)
+{
+    struct settings settings;
+    bool declared = catalog_deciding(t->catalog, r->points.hosts[run->host],
+                                     r->points.metrics[metric], &settings);
+    return declared ? settings_policy(settings.duplicate) : POLICY_LAST;
+}
+
 static int apply_points(struct tail *t, uint64_t offset, const struct record *r)
 {
     struct placed points[POINTS_A_TURN];
@@ -306,7 +320,11 @@ static int apply_points(struct tail *t, uint64_t offset, const struct record *r)
         if (*host == CATALOG_NONE)
             err = catalog_host(t->catalog, r->points.hosts[run->host], host);
         for (uint32_t j = 0; err == 0 && j < run->count; j++, at++) {
-            points[n++] = (struct placed){run, *host, r->points.metric_index[at], 0};
+            uint32_t metric = r->points.metric_index[at];
+            points[n] = (struct placed){run, *host, metric, run->policy, 0};
+            if (UNLIKELY(run->policy == POLICY_DECLARED))
+                points[n].policy = declared_policy(t, r, run, metric);
+            n++;
             if (n < POINTS_A_TURN)
                 continue;
             err = apply_turn(t, offset, r, points, at + 1 - n, n);
@@ -355,8 +373,8 @@ static int apply_series(struct tail *t, uint64_t offset, const struct record *r)
     else
         err = catalog_declare(t->catalog, offset, r->series.host, r->series.metric, r->series.way,
                               &r->series.settings, r->series.labels, r->series.labels_count);
-    if (err == 0)
-        store_note_decides(t->p->store, t->catalog); /* before the offset counts as applied */
+    if (err == 0 && t->knows)
+        partition_note_declares(t->p, t->catalog); /* before the offset counts as applied */
     return err;
 }
 
@@ -369,7 +387,8 @@ static int apply_clear(struct tail *t, uint64_t offset)
         err = catalog_drop_all(t->catalog);
     if (err != 0)
         return err;
-    store_note_decides(t->p->store, t->catalog);
+    if (t->knows)
+        partition_note_declares(t->p, t->catalog);
     newest_clear(&t->p->newest, t->environment, offset);
     atomic_store(&t->open->clears, t->environment);
     return 0;
@@ -382,6 +401,7 @@ static int apply_record(struct tail *t, uint64_t offset, const struct record *r)
     switch (r->what) {
     case RECORD_POINTS:
     case RECORD_DECIDED:
+    case RECORD_UNDECIDED:
         return apply_points(t, offset, r);
     case RECORD_RULE:
         err = catalog_add_rule(t->catalog, r->rule.pattern, r->rule.kind, r->rule.precision);
@@ -489,6 +509,19 @@ static int wait_ms(const struct tail *t)
     return left < 1 ? 1 : (int)left;
 }
 
+/* When the log is verified: from here on writers may go by what is declared: the catalogs have all
+ * that the log held when this process began to read it. */
+static void note_declares(struct tail *t)
+{
+    struct partition *p = t->p;
+    if (LIKELY(t->knows) || atomic_load(&p->applied) < atomic_load(&p->catch_up))
+        return;
+    t->knows = true;
+    for (uint32_t i = 0; i < t->g->environments_count; i++)
+        if (t->g->environments[i].partition == p->number)
+            partition_note_declares(p, t->g->catalogs[i]);
+}
+
 static int tail_turn(struct tail *t)
 {
     struct log_record records[RECORDS_A_TURN];
@@ -497,6 +530,7 @@ static int tail_turn(struct tail *t)
     if (err != 0)
         return err;
     look_at_items(t);
+    note_declares(t);
     bool full = head_is_full(t);
     atomic_store_explicit(&p->applies, !full, memory_order_relaxed);
     if (full) {
@@ -512,6 +546,7 @@ static int tail_turn(struct tail *t)
         if (err != 0)
             return err;
     }
+    note_declares(t);
     if (n > 0)
         partition_wake_waiters(p, atomic_load(&p->applied));
     if (n != LT_EUNAVAILABLE && n != LT_ETIMEOUT)

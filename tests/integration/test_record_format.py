@@ -136,6 +136,11 @@ def test_the_golden_decided_points_are_what_they_say():
         (True, 0, b"db1", b"app.logins", T, 1.0),
         (False, 32 | 0, b"db1", b"app.logins", T, 2.0),
         (False, 32 | 1, b"db1", b"app.seats", T + 1, 4.0)])
+    record = golden("undecided-2.bin")
+    assert (record[1], record.pop(4)) == (12, 300)
+    record[1] = 1
+    assert decode_points_2(record)[2] == [
+        (False, 15, b"db1", b"app.logins", 1000, 1.0), (False, 32 | 4, b"db1", b"app.logins", 1000, 2.0)]
     assert golden("epoch-1.bin") == [1, 10, 2, 1000, 1 << 40]
 
 

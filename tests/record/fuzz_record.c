@@ -26,11 +26,13 @@ static void build_again(const struct record *r, struct record_builder *b)
 
 static void compare(const struct record *a, const struct record *b)
 {
-    bool decided = false;
-    for (uint32_t i = 0; i < a->points.runs_count; i++)
+    bool decided = false, declared = false;
+    for (uint32_t i = 0; i < a->points.runs_count; i++) {
         decided |= a->points.runs[i].decided;
+        declared |= a->points.runs[i].policy == POLICY_DECLARED;
+    }
     check(a->points.count == b->points.count);
-    check(b->what == (decided ? RECORD_DECIDED : RECORD_POINTS));
+    check(b->what == (declared ? RECORD_UNDECIDED : decided ? RECORD_DECIDED : RECORD_POINTS));
     check(b->epoch == (decided ? a->epoch : 0));
     check(memcmp(a->points.values, b->points.values, a->points.count * sizeof(double)) == 0);
     for (uint32_t i = 0; i < a->points.count; i++)
@@ -50,7 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(record_builder_create(16 << 20, &builder) == 0);
     int err = record_read(reader, slice_make(data, size), &record);
     check(err == 0 || err == LT_EPARSE || err == LT_EVERSION);
-    if (err == 0 && (record.what == RECORD_POINTS || record.what == RECORD_DECIDED)) {
+    if (err == 0 && (record.what == RECORD_POINTS || record.what == RECORD_DECIDED ||
+                     record.what == RECORD_UNDECIDED)) {
         build_again(&record, builder);
         check(record_builder_finish(builder, record.environment, record.append_ms, &bytes) == 0);
         check(record_read(again, bytes, &second) == 0);

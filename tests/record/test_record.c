@@ -78,6 +78,8 @@ static struct point random_point(struct fixture *f)
         .value = values[below(f, 6)],
         .policy = (enum policy)below(f, POLICY_STORED_COUNT),
     };
+    if (!p.decided && below(f, 20) == 0)
+        p.policy = POLICY_DECLARED;
     if (below(f, 3) > 0 && f->count > 0) { /* often as before, so that runs grow */
         p = f->points[f->count - 1];
         p.value = below(f, 1000);
@@ -101,7 +103,7 @@ static int add(const struct fixture *f, struct record_builder *builder, const st
 static void assert_same_points(const struct fixture *f, const struct record *r,
                                const struct point *points, uint32_t count)
 {
-    bool decided = false;
+    bool decided = false, declared = false;
     assert_int_equal(r->points.count, count);
     uint32_t i = 0;
     for (uint32_t j = 0; j < r->points.runs_count; j++) {
@@ -116,12 +118,15 @@ static void assert_same_points(const struct fixture *f, const struct record *r,
             assert_int_equal(run->policy, p->policy);
             assert_int_equal(run->decided, p->decided);
             decided |= p->decided;
+            declared |= p->policy == POLICY_DECLARED;
             assert_memory_equal(&r->points.values[i], &p->value, sizeof(p->value));
         }
     }
     assert_int_equal(i, count);
-    assert_true(r->what == RECORD_DECIDED || (r->what == RECORD_POINTS && !decided));
-    assert_true(r->epoch == (r->what == RECORD_DECIDED ? f->epoch : 0));
+    /* Points that were undone may have made the record what it is. */
+    assert_true(r->what == RECORD_UNDECIDED || !declared);
+    assert_true(r->what != RECORD_POINTS || !decided);
+    assert_true(r->epoch == f->epoch || (r->epoch == 0 && !decided));
 }
 
 static void assert_decodes_to_points(struct fixture *f, struct record_builder *builder,
@@ -290,6 +295,19 @@ static void golden_decided(struct record_builder *b, struct slice *out)
     assert_int_equal(record_builder_finish(b, 1, t + 123, out), 0);
 }
 
+static void golden_undecided(struct record_builder *b, struct slice *out)
+{
+    struct slice db1 = SLICE_LIT("db1"), logins = SLICE_LIT("app.logins");
+    record_builder_reset(b);
+    int err = record_builder_point(b, false, db1, logins, 1000, 1, POLICY_DECLARED);
+    err |= record_builder_decide(b, 300);
+    assert_int_equal(record_builder_point(b, false, db1, logins, 1, 2, POLICY_DECLARED),
+                     LT_EINVALID);
+    err |= record_builder_point(b, false, db1, logins, 1000, 2, POLICY_SUM);
+    assert_int_equal(err, 0);
+    assert_int_equal(record_builder_finish(b, 1, 2000, out), 0);
+}
+
 static size_t read_golden(const char *path, char *out, size_t room)
 {
     FILE *file = fopen(path, "rb");
@@ -327,6 +345,8 @@ static void test_golden_files(void **state)
     expect_golden(f, GOLDEN "points-2.bin", points);
     golden_decided(f->builder, &points);
     expect_golden(f, GOLDEN "decided-2.bin", points);
+    golden_undecided(f->builder, &points);
+    expect_golden(f, GOLDEN "undecided-2.bin", points);
     assert_int_equal(record_write_epoch(&out, 2, 1000, UINT64_C(1) << 40), 0);
     expect_golden(f, GOLDEN "epoch-1.bin", buffer_slice(&out));
     buffer_reset(&out, 65536);
@@ -462,7 +482,7 @@ static int read_copy(struct fixture *f, const char *bytes, size_t n, struct reco
 }
 
 static const char *const points_files[] = {GOLDEN "points-1.bin", GOLDEN "points-2.bin",
-                                           GOLDEN "decided-2.bin"};
+                                           GOLDEN "decided-2.bin", GOLDEN "undecided-2.bin"};
 
 static void test_every_truncation_and_any_extra_byte_is_refused(void **state)
 {
@@ -484,8 +504,10 @@ static void assert_promises_hold(const struct record *r)
     for (uint32_t i = 0; i < r->points.runs_count; i++) {
         const struct record_run *run = &r->points.runs[i];
         assert_true(run->host < r->points.hosts_count && run->time_ms >= 0);
-        assert_true((unsigned)run->policy < POLICY_STORED_COUNT);
-        assert_true(!run->decided || (r->what == RECORD_DECIDED && r->epoch > 0));
+        bool declared = run->policy == POLICY_DECLARED;
+        assert_true((unsigned)run->policy < POLICY_STORED_COUNT || declared);
+        assert_true(!declared || (r->what == RECORD_UNDECIDED && !run->decided));
+        assert_true(!run->decided || (r->what != RECORD_POINTS && r->epoch > 0));
         assert_int_equal(run->first, points);
         points += run->count;
     }
@@ -512,7 +534,7 @@ static void test_flipped_bits_never_break_a_promise(void **state)
             char *block = malloc(n);
             memcpy(block, copy, n);
             if (record_read(f->reader, slice_make(block, n), &r) == 0 &&
-                (r.what == RECORD_POINTS || r.what == RECORD_DECIDED))
+                (r.what == RECORD_POINTS || r.what == RECORD_DECIDED || r.what == RECORD_UNDECIDED))
                 assert_promises_hold(&r);
             free(block);
         }
@@ -624,6 +646,7 @@ static void test_broken_promises_of_version_2_are_refused(void **state)
     /* One host "h", one template "m" + 4 digits, one name, one run, one point. */
 #define HEAD2  "\x9b\x02\x01\x01\x05"
 #define HEAD11 "\x9c\x02\x0b\x01\x05"
+#define HEAD12 "\x9c\x02\x0c\x01\x05\x00"
 #define HOST   "\x91\xc4\x01h"
 #define SHAPED "\x91\x94\x00\xc4\x01m\x04\xc4\x00"
 #define SHAPE  "\xc4\x01\x00"
@@ -701,6 +724,9 @@ static void test_broken_promises_of_version_2_are_refused(void **state)
         CASE(LT_EPARSE, "\x9b\x02\x0b\x01\x05\x01" HOST SHAPED SHAPE DIGITS RUN2 NONE),
         CASE(LT_EVERSION, "\x9c\x01\x0b\x01\x05\x01" HOST SHAPED SHAPE DIGITS RUN2 NONE VALUE2),
         CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS "\xc4\x03\x05\x25\x0e" NONE VALUE2),
+        CASE(0, HEAD12 HOST SHAPED SHAPE DIGITS "\xc4\x03\x05\x0f\x0e" NONE VALUE2),
+        CASE(LT_EPARSE, HEAD12 HOST SHAPED SHAPE DIGITS "\xc4\x03\x05\x2f\x0e" NONE VALUE2),
+        CASE(LT_EPARSE, HEAD2 HOST SHAPED SHAPE DIGITS "\xc4\x03\x05\x0f\x0e" NONE VALUE2),
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct record record;
