@@ -30,8 +30,7 @@
  *   epoch    [1, 10, environment, append_ms, epoch]
  *   decided  [2, 11, environment, append_ms, epoch, and from hosts on as points of version 2]
  *            what these two mean: docs/adr/0022-decided-points.md
- *   undecided [2, 12, environment, append_ms, epoch or 0, and from hosts on as points of version 2]
- *            some of its points have the policy that their series declare: POLICY_DECLARED
+ *   undecided [2, 12, environment, append_ms, epoch or 0, and as decided]: with POLICY_DECLARED
  *
  * A run is the consecutive points of one host and time that came in one way. Of a decided record
  * some runs are decided, and the others are as those of points. */
