@@ -78,6 +78,7 @@ struct command_call {
     struct slice *argv; /* argv[0]: the name; valid until the handler returns */
     uint32_t argc;      /* checked against the specification's arity */
     struct resp_writer reply;
+    bool deferred; /* the reply is a slot's */
 };
 
 typedef void command_handler(struct command_call *call);

@@ -98,5 +98,7 @@ void status_config_resetstat(struct command_call *call)
     all->errors_protocol = 0;
     all->cut_slow = 0;
     all->auth_failures = 0;
+    all->rate_commands = 0;
+    usage_reset(&all->usage);
     resp_simple(call->reply, SLICE_LIT("OK"));
 }

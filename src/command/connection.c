@@ -1,4 +1,5 @@
 #include "base/number.h"
+#include "command/module.h"
 #include "command/session.h"
 #include "command_table.h"
 
@@ -78,10 +79,8 @@ static void compose_hello(struct command_call *call)
     resp_bulk_str(reply, "standalone");
     resp_bulk_str(reply, "role");
     resp_bulk_str(reply, "master");
-    /* Empty until the time-series commands are complete: tools gate on a module's name and version.
-     */
     resp_bulk_str(reply, "modules");
-    resp_array(reply, 0);
+    module_reply_list(reply, session->all->table);
 }
 
 void connection_hello(struct command_call *call)

@@ -1,5 +1,6 @@
 #include "command/session.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 
 #include <ctype.h>
@@ -175,8 +176,24 @@ void dispatch_run(struct session *session, const struct command_spec *spec, stru
         .reply = {out, session->version},
     };
     session->last_command = spec;
+    struct usage *usage = &session->all->usage;
+    struct usage_command *counts = usage_of(usage, spec);
+    size_t mark = out->len;
     session->all->commands++;
-    spec->handler(&call);
+    if (UNLIKELY(counts->calls++ % USAGE_TIMED == 0)) {
+        int64_t begin_ns = clock_mono_ns();
+        spec->handler(&call);
+        counts->timed_ns += (uint64_t)(clock_mono_ns() - begin_ns);
+        counts->timed++;
+    } else {
+        spec->handler(&call);
+    }
+    if (UNLIKELY(session_runs_again(session))) {
+        session->all->commands--;
+        counts->calls--;
+    }
+    if (!call.deferred && out->len > mark)
+        usage_reply(usage, spec, slice_from(buffer_slice(out), mark), false);
     replies_end(&session->replies);
 }
 
@@ -187,6 +204,8 @@ void dispatch(struct session *session, struct slice *argv, uint32_t argc)
     const struct command_spec *spec = resolve(session, reply, argv, argc);
     bool permitted = spec != NULL && permit(session, reply, spec);
     session->all->refused += !permitted;
+    usage_reply(&session->all->usage, spec, slice_from(buffer_slice(out), session->replies.mark),
+                true);
     bool queued = permitted && session->queueing != NULL && (spec->flags & COMMAND_MULTI_NOW) == 0;
     if (queued)
         enqueue(session, reply, spec, argv, argc);

@@ -1,4 +1,5 @@
 #include "base/number.h"
+#include "command/module.h"
 #include "command/session.h"
 #include "command_table.h"
 
@@ -361,10 +362,9 @@ void introspect_getkeys(struct command_call *call)
 
 /* ---- MODULE LIST ---- */
 
-/* As HELLO says. */
 void introspect_modules(struct command_call *call)
 {
-    resp_array(call->reply, 0);
+    module_reply_list(call->reply, call->session->all->table);
 }
 
 /* ---- HELP of every container ---- */

@@ -138,6 +138,12 @@ struct buffer *replies_compose(struct replies *replies, struct slot *slot)
     return b;
 }
 
+struct slice replies_composed(const struct replies *replies, const struct slot *slot)
+{
+    const struct buffer *b = slot->in_out ? &replies->out : &slot->reply;
+    return slice_from(buffer_slice(b), slot->mark < b->len ? slot->mark : b->len);
+}
+
 /* Passes on what the first slots held, up to one that is still open. */
 static void advance(struct replies *replies)
 {

@@ -20,10 +20,12 @@
  * no malloc for a command. */
 
 struct session;
+struct command_spec;
 
 struct slot {
     struct slot *next; /* in its queue, or in the pool */
     struct session *session;
+    const struct command_spec *spec;
     struct buffer reply;  /* composed out of turn */
     struct buffer behind; /* immediate replies of later commands */
     size_t mark;          /* where its reply begins in the buffer it composes into */
@@ -71,6 +73,8 @@ void replies_end(struct replies *replies);
 MUST_USE struct slot *replies_open(struct replies *replies);
 /* Where the slot's reply goes; begins it. */
 struct buffer *replies_compose(struct replies *replies, struct slot *slot);
+/* What was composed. */
+struct slice replies_composed(const struct replies *replies, const struct slot *slot);
 /* The reply is composed. The slot goes back to the pool when its turn has come. */
 void replies_finish(struct replies *replies, struct slot *slot);
 

@@ -138,9 +138,21 @@ static void wake_when_due(struct server *server)
         reactor_timer_start(server->wake_timer, (wake_ns - clock_mono_ns()) / 1000000 + 1, 0);
 }
 
+/* For INFO: how many commands run in a second. */
+static void note_rate(struct sessions *all)
+{
+    int64_t now_ms = clock_mono_ms(), passed_ms = now_ms - all->rate_mono_ms;
+    if (passed_ms < 1000)
+        return;
+    all->rate = (all->commands - all->rate_commands) * 1000 / (uint64_t)passed_ms;
+    all->rate_commands = all->commands;
+    all->rate_mono_ms = now_ms;
+}
+
 static void on_turn_end(void *arg)
 {
     struct server *server = arg;
+    note_rate(&server->sessions);
     struct ingest *ingest = server->sessions.deps->ingest;
     if (ingest == NULL)
         return;
@@ -240,8 +252,10 @@ int server_create(const struct server_config *config, struct server **out)
     /* Below the buffer's size, which a command must not fill before it is complete or refused. */
     sessions->limits[true].command_bytes_max = (uint32_t)query_bytes_max - 1;
     slot_pool_init(&sessions->slots, sessions->output_bytes_max);
-    int status =
-        reactor_timer_create(server->reactor, on_drain_timeout, server, &server->drain_timer);
+    int status = usage_init(&sessions->usage, sessions->table);
+    if (status != 0)
+        goto fail_timer;
+    status = reactor_timer_create(server->reactor, on_drain_timeout, server, &server->drain_timer);
     if (status != 0)
         goto fail_timer;
     status = reactor_timer_create(server->reactor, on_wake, server, &server->wake_timer);
@@ -264,6 +278,7 @@ fail_listen:
 fail_wake_timer:
     reactor_timer_destroy(&server->drain_timer);
 fail_timer:
+    usage_fini(&sessions->usage);
     slot_pool_fini(&sessions->slots);
     free(server);
     return status;
@@ -277,6 +292,7 @@ void server_destroy(struct server **server)
     close_listeners(*server);
     reactor_timer_destroy(&(*server)->wake_timer);
     reactor_timer_destroy(&(*server)->drain_timer);
+    usage_fini(&(*server)->sessions.usage);
     slot_pool_fini(&(*server)->sessions.slots);
     free(*server);
     *server = NULL;

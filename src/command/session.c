@@ -154,8 +154,7 @@ void session_drain(struct session *session, const char *why)
     steer(session);
 }
 
-/* Has the command that just ran not run, and will again? */
-static bool runs_again(const struct session *session)
+bool session_runs_again(const struct session *session)
 {
     return session->state == SESSION_WAITS_WRITES || session->state == SESSION_WAITS_DECLARED;
 }
@@ -171,7 +170,7 @@ static void execute(struct session *session)
         }
         struct transaction_command *command = &transaction->commands.v[transaction->next++];
         dispatch_run(session, command->spec, command->argv, command->argc);
-        if (runs_again(session))
+        if (session_runs_again(session))
             transaction->next--;
     }
 }
@@ -213,7 +212,7 @@ static size_t run_input(struct session *session, struct slice input)
             return input.n;
         }
         dispatch(session, command.argv, command.argc);
-        if (runs_again(session) && session->executing == NULL)
+        if (session_runs_again(session) && session->executing == NULL)
             return used; /* the command stays, to be run again */
         used += command.bytes;
         after_command(session);
@@ -275,7 +274,9 @@ struct slot *call_defer(struct command_call *call)
         resp_error(call->reply, SLICE_LIT("ERR out of memory, the command was not run"));
         return NULL;
     }
+    call->deferred = true;
     slot->session = session;
+    slot->spec = call->spec;
     slot->version = session->version;
     slot->writes = (call->spec->flags & COMMAND_WRITE) != 0;
     session->writes_pending += slot->writes;
@@ -328,6 +329,7 @@ void slot_send(struct slot *slot)
     if (slot == session->blocking)
         session->blocking = NULL;
     session->writes_pending -= slot->writes;
+    usage_reply(&session->all->usage, slot->spec, replies_composed(&session->replies, slot), false);
     replies_finish(&session->replies, slot);
     if (may_go_on(session))
         set_state(session, SESSION_OPEN);

@@ -3,6 +3,7 @@
 
 #include "command/replies.h"
 #include "command/table.h"
+#include "command/usage.h"
 #include "command/transaction.h"
 #include "reactor/reactor.h"
 
@@ -34,6 +35,7 @@ struct sessions {
     const struct command_deps *deps;
     struct command_table table;
     struct slot_pool slots;
+    struct usage usage;
     size_t output_bytes_max;
     size_t transaction_bytes_max;
     struct resp_limits limits[2]; /* before and after authentication */
@@ -46,6 +48,9 @@ struct sessions {
     uint64_t commands;    /* that ran */
     uint64_t refused;     /* unknown, malformed or not permitted */
     uint64_t errors_protocol;
+    uint64_t rate; /* commands a second, of about the last one, which began: */
+    uint64_t rate_commands;
+    int64_t rate_mono_ms;
     uint64_t cut_slow; /* clients that did not read their replies */
     uint64_t auth_failures;
 };
@@ -96,6 +101,9 @@ void session_authenticated(struct session *session, const struct tenant_environm
 #define SESSION_NAME_ERROR                                                                         \
     "ERR Client names cannot contain spaces, newlines or special characters, nor pass 64 bytes"
 MUST_USE bool session_set_text(char out[SESSION_NAME_BYTES_MAX + 1], struct slice text);
+
+/* Has the command that just ran not run, and will again? */
+bool session_runs_again(const struct session *session);
 
 /* Finds, checks and runs one command (or queues it, inside MULTI). */
 void dispatch(struct session *session, struct slice *argv, uint32_t argc);

@@ -194,12 +194,14 @@ static void set_up(struct test *t)
     t->all.limits[false] = resp_limits_untrusted;
     t->all.limits[true] = resp_limits_trusted;
     slot_pool_init(&t->all.slots, 1 << 24);
+    assert_int_equal(usage_init(&t->all.usage, t->all.table), 0);
     assert_int_equal(session_create(&t->all, &t->conn, &t->session), 0);
 }
 
 static void tear_down(struct test *t)
 {
     assert_int_equal(t->all.count, 0);
+    usage_fini(&t->all.usage);
     slot_pool_fini(&t->all.slots); /* asserts that all slots came back */
     VEC_FINI(&t->open);
     buffer_fini(&t->conn.input);

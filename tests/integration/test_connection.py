@@ -53,7 +53,12 @@ def test_hello_says_what_is_true(server):
     hello = client.execute_command("HELLO", 3)
     assert hello["server"] == "longtail"
     assert hello["proto"] == 3
-    assert hello["modules"] == []
+    whole = b"*-1" not in server.talk(b"COMMAND INFO ts.createrule ts.deleterule\r\n", 14)
+    module = {"name": "timeseries", "ver": 81000, "path": "", "args": []}
+    assert hello["modules"] == ([module] if whole else [])
+    assert [m["name"] for m in client.module_list()] == (["timeseries"] if whole else [])
+    text = str(client.execute_command("INFO", "modules"))
+    assert ("name=timeseries,ver=81000" in text) == whole
     assert hello["id"] == client.client_id()
     with pytest.raises(redis.ResponseError, match="NOPROTO"):
         client.execute_command("HELLO", 4)

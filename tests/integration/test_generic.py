@@ -142,10 +142,62 @@ def test_info_has_the_sections_that_tools_parse(client, lone):
     assert info["tcp_port"] == lone.port
     assert float(info["used_cpu_user"]) >= 0
     assert client.info("cpu").keys() == {"used_cpu_sys", "used_cpu_user"}
+    assert "rdb_bgsave_in_progress" in client.info("persistence")
     assert client.info("REPLICATION").keys() == {"role", "connected_slaves"}
     assert client.info("keyspace") == {}, "how many keys there are is not known without reading them: DBSIZE"
+    for section in ("server", "clients", "memory", "persistence", "stats", "replication", "cpu", "commandstats", "modules", "errorstats"):
+        assert f"# {section}".lower() in raw(lone, f"INFO {section}").lower()
+    assert client.info("nonsense") == {}
+    assert "cmdstat_info" not in client.info() and "cmdstat_info" not in client.info("default")
+    assert "cmdstat_info" in client.info("all") and "cmdstat_info" in client.info("everything")
     both = client.execute_command("INFO", "memory", "clients")
     assert "used_memory" in both and "connected_clients" in both and "role" not in both
+
+
+def raw(server, line):
+    with socket.create_connection(("127.0.0.1", server.port), 10) as s:
+        s.sendall(line.encode() + b"\r\nPING\r\n")
+        text = b""
+        while b"+PONG" not in text:
+            text += s.recv(65536)
+        return text.decode()
+
+
+def test_what_ran_and_what_failed_is_counted(lone, protocol):
+    client = lone.client(protocol)
+    client.config_resetstat()
+    for i in range(130):
+        add(client, "h/app.x", NOW_MS + i)
+    client.execute_command("TS.CREATE", "b", "DUPLICATE_POLICY", "BLOCK")
+    add(client, "b")
+    pipeline = client.pipeline(transaction=True)
+    add(pipeline, "h/app.x")
+    pipeline.execute_command("TS.GET", "nope")
+    pipeline.execute(raise_on_error=False)
+    for words in (("TS.ADD", "b", NOW_MS, 2), ("TS.ADD", "b", "yesterday", 2), ("TS.GET",), ("NOPE",)):
+        with pytest.raises(redis.ResponseError):
+            client.execute_command(*words)
+    client.client_id()
+    stats = client.info("commandstats")
+    added = stats["cmdstat_ts.add"]
+    assert (added["calls"], added["failed_calls"], added["rejected_calls"]) == (134, 2, 0)
+    assert 0 < added["usec_per_call"] < 1000 and added["usec"] == pytest.approx(added["usec_per_call"] * 134, rel=.1, abs=2)
+    got = stats["cmdstat_ts.get"]
+    assert (got["calls"], got["failed_calls"], got["rejected_calls"]) == (1, 1, 1)
+    assert stats["cmdstat_client|id"]["calls"] == 1
+    errors = client.info("errorstats")
+    assert {name: value["count"] for name, value in errors.items()}["errorstat_ERR"] == 5
+    assert client.info("stats")["total_error_replies"] == 5
+    client.config_resetstat()
+    assert "cmdstat_ts.add" not in client.info("commandstats")
+    assert client.info("errorstats") == {}
+
+
+def test_the_rate_of_commands_is_of_the_last_second(lone):
+    client = lone.client()
+    deadline = time.monotonic() + 20
+    while client.info("stats")["instantaneous_ops_per_sec"] < 5:
+        assert time.monotonic() < deadline
 
 
 def test_config_set_takes_what_is_and_explains_the_rest(client):
