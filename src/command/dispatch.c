@@ -96,9 +96,11 @@ static void refuse_arity(const struct command_spec *spec, struct resp_writer rep
                       spec->name, spec->syntax);
 }
 
-/* The specification of what was sent, checked for its form; NULL: refused. */
+/* The specification of what was sent, checked for its form; NULL: refused. *found_out is set where
+ * there is such a command, whatever its form. */
 static const struct command_spec *resolve(struct session *session, struct resp_writer reply,
-                                          const struct slice *argv, uint32_t argc)
+                                          const struct slice *argv, uint32_t argc,
+                                          const struct command_spec **found_out)
 {
     const struct command_spec *spec = table_find(session->all->table, argv[0]);
     if (spec == NULL) {
@@ -113,6 +115,7 @@ static const struct command_spec *resolve(struct session *session, struct resp_w
             return NULL;
         }
     }
+    *found_out = spec;
     if (!spec_takes(spec, argc)) {
         refuse_arity(spec, reply);
         return NULL;
@@ -201,10 +204,11 @@ void dispatch(struct session *session, struct slice *argv, uint32_t argc)
 {
     struct buffer *out = replies_begin(&session->replies);
     struct resp_writer reply = {out, session->version};
-    const struct command_spec *spec = resolve(session, reply, argv, argc);
+    const struct command_spec *found = NULL;
+    const struct command_spec *spec = resolve(session, reply, argv, argc, &found);
     bool permitted = spec != NULL && permit(session, reply, spec);
     session->all->refused += !permitted;
-    usage_reply(&session->all->usage, spec, slice_from(buffer_slice(out), session->replies.mark),
+    usage_reply(&session->all->usage, found, slice_from(buffer_slice(out), session->replies.mark),
                 true);
     bool queued = permitted && session->queueing != NULL && (spec->flags & COMMAND_MULTI_NOW) == 0;
     if (queued)
