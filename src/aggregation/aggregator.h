@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The aggregators of TS.* (src/query's RANGE has words of its own). Pure; any thread. */
+/* The aggregators of TS.* (src/query's RANGE has words of its own). Pure; any thread. Rules of the
+ * log name them by number (model/rule.h): the order never changes, new ones come last. */
 
 #define AGGREGATORS(X)                                                                             \
     X(AVG, "avg")                                                                                  \

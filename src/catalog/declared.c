@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "model/name.h"
+#include "model/rule.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -18,7 +19,10 @@ void declared_fini(struct declared *d)
         free(d->blocks.v[i]);
     VEC_FINI(&d->blocks);
     name_index_fini(&d->index);
+    for (uint32_t i = 0; i < d->settings.n; i++)
+        free((char *)d->settings.v[i].settings.rule.p);
     VEC_FINI(&d->settings);
+    rules_fini(&d->rules);
     VEC_FINI(&d->settings_free);
     hash_index_fini(&d->settings_index);
     labels_fini(&d->labels);
@@ -55,7 +59,8 @@ static uint64_t settings_hash(const struct settings *s)
     uint64_t h = hash_u64((uint64_t)s->retention_ms + s->given);
     h = hash_u64(
         h ^ ((uint64_t)s->chunk_bytes << 32 | (unsigned)s->encoding << 8 | (unsigned)s->duplicate));
-    return hash_u64(hash_u64(h ^ (uint64_t)s->ignore_ms) ^ bits);
+    h = hash_u64(hash_u64(h ^ (uint64_t)s->ignore_ms) ^ bits);
+    return s->rule.n > 0 ? h ^ hash_bytes(s->rule) : h;
 }
 
 static bool settings_eq(const void *context, const void *key, uint32_t position)
@@ -70,8 +75,14 @@ static int take_settings(struct declared *d, const struct settings *settings, ui
     if (at == HASH_NONE) {
         if (!VEC_RESERVE(&d->settings, 1))
             return LT_ENOMEM;
+        char *rule = settings->rule.n > 0 ? malloc(settings->rule.n) : NULL;
+        if (rule == NULL && settings->rule.n > 0)
+            return LT_ENOMEM;
         at = d->settings_free.n > 0 ? d->settings_free.v[--d->settings_free.n] : d->settings.n++;
         d->settings.v[at] = (struct declared_settings){*settings, 0};
+        d->settings.v[at].settings.rule = slice_make(rule, settings->rule.n);
+        if (rule != NULL)
+            memcpy(rule, settings->rule.p, settings->rule.n);
         int err = hash_index_add(&d->settings_index, hash, at);
         if (err != 0)
             return err;
@@ -87,6 +98,8 @@ static int leave_settings(struct declared *d, uint32_t at)
     if (--s->refs > 0)
         return 0;
     hash_index_remove(&d->settings_index, settings_hash(&s->settings), at);
+    free((char *)s->settings.rule.p);
+    s->settings.rule = (struct slice){0};
     return VEC_PUSH(&d->settings_free, at) ? 0 : LT_ENOMEM;
 }
 
@@ -265,30 +278,96 @@ static int add(struct declared *d, const struct catalog_key *key, uint64_t creat
     return 0;
 }
 
+static struct slice rule_of(const struct declared *d, uint32_t number)
+{
+    return d->settings.v[declared_series(d, number)->settings].settings.rule;
+}
+
+static int find_source(const struct catalog *c, struct slice bytes, struct catalog_key *out)
+{
+    struct rule rule;
+    struct slice host, metric;
+    int err = rule_read(bytes, &rule);
+    if (err != 0)
+        return err;
+    name_split_key(rule.source, &host, &metric);
+    return declared_find_key(c, host, metric, out) ? 0 : LT_ENOTFOUND;
+}
+
+/* Its source has it as a destination, or no more. */
+static int link_rule(struct catalog *c, uint32_t number, struct slice rule,
+                     int (*link)(struct rules *rules, const struct catalog_key *source,
+                                 uint32_t destination))
+{
+    struct catalog_key source;
+    int err = rule.n > 0 ? find_source(c, rule, &source) : 0;
+    return err != 0 || rule.n == 0 ? err : link(&c->declared.rules, &source, number);
+}
+
+/* now: with the rule that the series has had so far; rule: what it will have. */
+static int set_settings(struct catalog *c, uint32_t number, struct settings *now, struct slice rule)
+{
+    struct declared *d = &c->declared;
+    struct declared_series *s = declared_series(d, number);
+    uint32_t old = s->settings;
+    bool relinks = (rule.n > 0) != (now->rule.n > 0);
+    int err = relinks ? link_rule(c, number, now->rule, rules_remove) : 0;
+    if (err == 0 && relinks)
+        err = link_rule(c, number, rule, rules_add);
+    now->rule = rule;
+    now->given = (now->given & ~(uint32_t)SETTINGS_RULE) | (rule.n > 0 ? SETTINGS_RULE : 0);
+    if (err == 0)
+        err = take_settings(d, now, &s->settings);
+    return err != 0 ? err : leave_settings(d, old);
+}
+
 static int change(struct catalog *c, uint32_t number, const struct settings *settings,
                   const struct label *labels, uint32_t labels_count)
 {
     struct declared *d = &c->declared;
-    struct declared_series *s = declared_series(d, number);
-    struct settings now = d->settings.v[s->settings].settings;
-    uint32_t old = s->settings;
+    struct settings now = d->settings.v[declared_series(d, number)->settings].settings;
     bool before = settings_decide(&now);
+    struct buffer rule;
+    buffer_init(&rule, SIZE_MAX);
+    if ((settings->given & SETTINGS_RULE) == 0 ||
+        rule_merge(now.rule, settings->rule, &rule) != 0) {
+        buffer_reset(&rule, SIZE_MAX);
+        buffer_append_slice(&rule, now.rule);
+    }
     settings_merge(&now, settings);
-    int err = take_settings(d, &now, &s->settings);
-    if (err == 0)
-        err = leave_settings(d, old);
+    int err = rule.error != 0 ? rule.error : set_settings(c, number, &now, buffer_slice(&rule));
+    buffer_fini(&rule);
     if (err == 0 && (settings->given & SETTINGS_LABELS) != 0)
         err = set_labels(d, number, labels, labels_count);
     return err != 0 ? err : note_decider(c, number, before, settings_decide(&now));
 }
 
-static int drop(struct catalog *c, uint32_t number, bool record)
+/* Rules end with their source. */
+static int end_rules(struct catalog *c, const struct catalog_key *source)
+{
+    static const struct settings none = {.given = SETTINGS_RULE};
+    struct declared *d = &c->declared;
+    int err = 0;
+    for (uint32_t at; err == 0 && (at = rules_first(&d->rules, source)) != HASH_NONE;) {
+        uint32_t destination = d->rules.edges.v[at].destination;
+        err = change(c, destination, &none, NULL, 0);
+        if (err == 0)
+            err = journal(d, destination, false);
+    }
+    return err;
+}
+
+static int drop(struct catalog *c, uint32_t number)
 {
     struct declared *d = &c->declared;
     struct declared_block *block = declared_block(d, number);
     struct declared_series *s = declared_series(d, number);
     struct catalog_key *key = &block->keys[number % DECLARED_A_BLOCK];
-    int err = record ? journal(d, number, true) : 0;
+    int err = journal(d, number, true);
+    if (err == 0)
+        err = end_rules(c, key);
+    if (err == 0)
+        err = link_rule(c, number, rule_of(d, number), rules_remove);
     if (err == 0)
         err = note_decider(c, number, decides(d, number), false);
     if (err == 0)
@@ -338,6 +417,20 @@ static int resolve_key(struct catalog *c, struct slice host, struct slice metric
     return err;
 }
 
+/* May the series have this rule, as the log stands here? */
+static bool may_have_rule(const struct catalog *c, const struct catalog_key *key, struct slice rule)
+{
+    const struct declared *d = &c->declared;
+    struct catalog_key source;
+    if (rule.n == 0)
+        return true;
+    if (find_source(c, rule, &source) != 0 || memcmp(&source, key, sizeof(source)) == 0 ||
+        rules_first(&d->rules, key) != HASH_NONE)
+        return false;
+    uint64_t number = declared_find(d, &source);
+    return number != NAME_INDEX_NONE && rule_of(d, (uint32_t)number).n == 0;
+}
+
 int catalog_declare(struct catalog *c, uint64_t offset, struct slice host, struct slice metric,
                     enum record_series_way way, const struct settings *settings,
                     const struct label *labels, uint32_t labels_count)
@@ -354,12 +447,15 @@ int catalog_declare(struct catalog *c, uint64_t offset, struct slice host, struc
     bool there = found != NAME_INDEX_NONE;
     if (way == (there ? RECORD_SERIES_CREATE : RECORD_SERIES_ALTER))
         return 0;
+    struct settings given = *settings;
+    if (!may_have_rule(c, &key, given.rule))
+        given.given &= ~(uint32_t)SETTINGS_RULE;
     pthread_rwlock_wrlock(&c->lock);
     number = (uint32_t)found;
     if (!there)
         err = add(d, &key, offset, &number);
     if (err == 0)
-        err = change(c, number, settings, labels, labels_count);
+        err = change(c, number, &given, labels, labels_count);
     if (err == 0)
         err = journal(d, number, false);
     pthread_rwlock_unlock(&c->lock);
@@ -375,7 +471,7 @@ int catalog_drop(struct catalog *c, struct slice host, struct slice metric)
     if (found == NAME_INDEX_NONE)
         return 0;
     pthread_rwlock_wrlock(&c->lock);
-    int err = drop(c, (uint32_t)found, true);
+    int err = drop(c, (uint32_t)found);
     pthread_rwlock_unlock(&c->lock);
     return err;
 }
@@ -389,7 +485,7 @@ int catalog_drop_all(struct catalog *c)
         pthread_rwlock_wrlock(&c->lock);
         for (uint32_t i = 0; err == 0 && i < DROPS_A_TURN && at < d->end; i++, at++)
             if (declared_is_live(d, at))
-                err = drop(c, at, true);
+                err = drop(c, at);
         pthread_rwlock_unlock(&c->lock);
     }
     return err;
@@ -410,7 +506,9 @@ static int restore(struct catalog *c, const struct storage_series *in)
         settings_read(in->body, &settings, labels, &count) != 0)
         return LT_ECORRUPT;
     int err = add(&c->declared, &key, in->created, &number);
-    return err != 0 ? err : change(c, number, &settings, labels, count);
+    if (err == 0)
+        err = change(c, number, &settings, labels, count);
+    return err == LT_ENOTFOUND ? LT_ECORRUPT : err;
 }
 
 int catalog_restore_series(struct catalog *c, const struct storage_series *series)

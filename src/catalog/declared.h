@@ -18,6 +18,10 @@
  * series (`created`) names the declaration for ever. An item of which a series is declared is never
  * doomed, so it is never forgotten.
  *
+ * A rule (model/rule.h) counts where, as the record is applied, its source is declared and has no
+ * rule itself, and the series is no source of another: rules make no chains. It ends with its
+ * source.
+ *
  * About 130 bytes a series with 5 labels that others have too, names included
  * (tests/catalog/bench_declared.c). Limit: 2^32 - 1 declarations, dropped ones included, in a
  * process' life. */
@@ -28,7 +32,7 @@ struct catalog_key { /* a series */
 
 struct catalog_declared {
     uint64_t created;
-    struct settings settings;
+    struct settings settings; /* SETTINGS_RULE in given: it has a rule, which catalog_rule tells */
 };
 
 /* ---- writer ---- */
@@ -63,6 +67,16 @@ bool catalog_declared_at(struct catalog *catalog, const struct catalog_key *key,
  * body's error. */
 MUST_USE int catalog_declared_body(struct catalog *catalog, const struct catalog_key *key,
                                    struct buffer *body);
+
+/* The rule of a destination, appended. 1; 0: it has none; or out's error. */
+MUST_USE int catalog_rule(struct catalog *catalog, const struct catalog_key *key,
+                          struct buffer *out);
+/* The rules of a source, in the order in which they were made. Under the lock: visit copies, and
+ * nothing more; other than 0 ends the walk and is returned. */
+MUST_USE int catalog_rules_of(struct catalog *catalog, const struct catalog_key *source,
+                              int (*visit)(void *arg, const struct catalog_key *destination,
+                                           struct slice rule),
+                              void *arg);
 
 /* For who takes writes, at each point: settings of a series whose writes they decide
  * (settings_decide); false: there is no such. Where no series of the environment has such settings,

@@ -17,7 +17,9 @@ uint32_t catalog_declared_count(struct catalog *c)
 static struct catalog_declared describe(const struct declared *d, uint64_t number)
 {
     const struct declared_series *s = declared_series(d, (uint32_t)number);
-    return (struct catalog_declared){s->created, d->settings.v[s->settings].settings};
+    struct catalog_declared out = {s->created, d->settings.v[s->settings].settings};
+    out.settings.rule = (struct slice){0}; /* those bytes are the writer's */
+    return out;
 }
 
 bool catalog_declared(struct catalog *c, struct slice host, struct slice metric,
@@ -62,6 +64,37 @@ int catalog_declared_body(struct catalog *c, const struct catalog_key *key, stru
     if (err == 0)
         err = body->error;
     return err != 0 ? err : number != NAME_INDEX_NONE;
+}
+
+int catalog_rule(struct catalog *c, const struct catalog_key *key, struct buffer *out)
+{
+    const struct declared *d = &c->declared;
+    struct slice rule = {0};
+    pthread_rwlock_rdlock(&c->lock);
+    uint64_t number = declared_find(d, key);
+    if (number != NAME_INDEX_NONE)
+        rule = d->settings.v[declared_series(d, (uint32_t)number)->settings].settings.rule;
+    buffer_append_slice(out, rule);
+    pthread_rwlock_unlock(&c->lock);
+    return out->error != 0 ? out->error : rule.n > 0;
+}
+
+int catalog_rules_of(struct catalog *c, const struct catalog_key *source,
+                     int (*visit)(void *arg, const struct catalog_key *destination,
+                                  struct slice rule),
+                     void *arg)
+{
+    const struct declared *d = &c->declared;
+    int err = 0;
+    pthread_rwlock_rdlock(&c->lock);
+    uint32_t at = rules_first(&d->rules, source);
+    for (; err == 0 && at != HASH_NONE; at = d->rules.edges.v[at].next) {
+        uint32_t number = d->rules.edges.v[at].destination;
+        err = visit(arg, declared_key(d, number),
+                    d->settings.v[declared_series(d, number)->settings].settings.rule);
+    }
+    pthread_rwlock_unlock(&c->lock);
+    return err;
 }
 
 bool catalog_decides(const struct catalog *c)
@@ -130,8 +163,8 @@ int catalog_declared_items(struct catalog *c, uint32_t category, struct itemset 
 
 size_t declared_bytes(const struct declared *d)
 {
-    size_t bytes = d->index.bytes + labels_bytes(&d->labels) + d->change_bytes + d->pair_bytes +
-                   d->blocks.cap * sizeof(d->blocks.v[0]) +
+    size_t bytes = d->index.bytes + labels_bytes(&d->labels) + rules_bytes(&d->rules) +
+                   d->change_bytes + d->pair_bytes + d->blocks.cap * sizeof(d->blocks.v[0]) +
                    d->settings.cap * sizeof(d->settings.v[0]) +
                    d->settings_free.cap * sizeof(uint32_t) + hash_index_bytes(&d->settings_index) +
                    d->changes.cap * sizeof(d->changes.v[0]);

@@ -7,6 +7,7 @@
 #include "catalog/declared.h"
 #include "catalog/labels.h"
 #include "catalog/name_index.h"
+#include "catalog/rules.h"
 
 /* How declared series are held. Part of the catalog, which locks; nobody else sees it.
  *
@@ -30,9 +31,9 @@ struct declared_block {
     struct declared_series series[DECLARED_A_BLOCK];
 };
 
-struct declared_settings { /* the same for many series */
-    struct settings settings;
-    uint32_t refs; /* 0: the slot is free */
+struct declared_settings {    /* the same for many series */
+    struct settings settings; /* its rule's bytes are ours */
+    uint32_t refs;            /* 0: the slot is free */
 };
 
 struct declared_change { /* what storage does not know yet */
@@ -51,6 +52,7 @@ struct declared {
     VEC(uint32_t) settings_free;
     struct hash_index settings_index;
     struct labels labels;
+    struct rules rules;
     struct deciders deciders;
     struct itemset *items; /* of items_category, or NULL: for the writer */
     uint32_t items_category;

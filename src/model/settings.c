@@ -1,10 +1,11 @@
 #include "model/settings.h"
 
 #include "base/error.h"
+#include "model/rule.h"
 
 #include <math.h>
 
-enum { VERSION = 1, GIVEN_ALL = (SETTINGS_LABELS << 1) - 1 };
+enum { VERSION = 1, GIVEN_ALL = (SETTINGS_RULE << 1) - 1 };
 
 const struct settings settings_none = {.chunk_bytes = SETTINGS_CHUNK_BYTES};
 
@@ -82,7 +83,7 @@ void settings_merge(struct settings *s, const struct settings *change)
         s->ignore_ms = change->ignore_ms;
         s->ignore_value = change->ignore_value;
     }
-    s->given |= change->given;
+    s->given |= change->given & ~(uint32_t)SETTINGS_RULE;
 }
 
 bool settings_same(const struct settings *a, const struct settings *b)
@@ -90,7 +91,8 @@ bool settings_same(const struct settings *a, const struct settings *b)
     return a->given == b->given && a->retention_ms == b->retention_ms &&
            a->chunk_bytes == b->chunk_bytes && a->encoding == b->encoding &&
            a->duplicate == b->duplicate && a->ignore_ms == b->ignore_ms &&
-           memcmp(&a->ignore_value, &b->ignore_value, sizeof(a->ignore_value)) == 0;
+           memcmp(&a->ignore_value, &b->ignore_value, sizeof(a->ignore_value)) == 0 &&
+           slice_eq(a->rule, b->rule);
 }
 
 /* ---- bytes ---- */
@@ -98,6 +100,12 @@ bool settings_same(const struct settings *a, const struct settings *b)
 static bool is_text(struct slice text)
 {
     return text.n > 0 && text.n <= LABEL_BYTES_MAX;
+}
+
+static bool is_rule(struct slice bytes)
+{
+    struct rule rule;
+    return bytes.n == 0 || rule_read(bytes, &rule) == 0;
 }
 
 static bool is_good(const struct settings *s)
@@ -109,7 +117,8 @@ static bool is_good(const struct settings *s)
            (unsigned)s->encoding <= ENCODING_UNCOMPRESSED &&
            (unsigned)s->duplicate <= DUPLICATE_SUM &&
            ((s->given & SETTINGS_DUPLICATE) == 0 || s->duplicate != DUPLICATE_DEFAULT) &&
-           s->ignore_ms >= 0 && isfinite(s->ignore_value) && s->ignore_value >= 0;
+           s->ignore_ms >= 0 && isfinite(s->ignore_value) && s->ignore_value >= 0 &&
+           ((s->given & SETTINGS_RULE) != 0 || s->rule.n == 0) && is_rule(s->rule);
 }
 
 static void put(struct buffer *out, uint64_t x, unsigned bytes)
@@ -151,6 +160,8 @@ int settings_write(struct buffer *out, const struct settings *s, const struct la
         put(out, (uint64_t)s->ignore_ms, 8);
         put(out, bits, 8);
     }
+    if ((s->given & SETTINGS_RULE) != 0)
+        put_text(out, s->rule);
     if (labelled)
         put(out, count, 1);
     for (uint32_t i = 0; i < count; i++) {
@@ -184,13 +195,19 @@ static uint64_t take_given(struct input *in, uint32_t given, uint32_t field, uns
     return (given & field) != 0 ? take(in, bytes) : otherwise;
 }
 
-static struct slice take_text(struct input *in)
+static struct slice take_bytes(struct input *in)
 {
     size_t n = (size_t)take(in, 2);
     if (n > in->rest.n)
         in->failed = true;
-    struct slice text = slice_upto(in->rest, in->failed ? 0 : n);
-    in->rest = slice_from(in->rest, text.n);
+    struct slice bytes = slice_upto(in->rest, in->failed ? 0 : n);
+    in->rest = slice_from(in->rest, bytes.n);
+    return bytes;
+}
+
+static struct slice take_text(struct input *in)
+{
+    struct slice text = take_bytes(in);
     in->failed |= !is_text(text);
     return text;
 }
@@ -213,6 +230,8 @@ int settings_read(struct slice bytes, struct settings *out,
     s.ignore_ms = (int64_t)take_given(&in, given, SETTINGS_IGNORE, 8, 0);
     uint64_t bits = take_given(&in, given, SETTINGS_IGNORE, 8, 0);
     memcpy(&s.ignore_value, &bits, sizeof(bits));
+    if ((given & SETTINGS_RULE) != 0)
+        s.rule = take_bytes(&in);
     uint32_t count = (uint32_t)take_given(&in, given, SETTINGS_LABELS, 1, 0);
     if (in.failed || !is_good(&s) || count > SETTINGS_LABELS_MAX)
         return LT_EPARSE;

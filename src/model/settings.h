@@ -37,6 +37,7 @@ enum settings_field {
     SETTINGS_DUPLICATE = 1 << 3,
     SETTINGS_IGNORE = 1 << 4,
     SETTINGS_LABELS = 1 << 5, /* named with none of them: cleared */
+    SETTINGS_RULE = 1 << 6,   /* of a rule's destination; n 0: it has no rule any more */
 };
 
 enum {
@@ -59,6 +60,7 @@ struct settings {
      * ignore_value, is not stored. */
     int64_t ignore_ms;
     double ignore_value;
+    struct slice rule; /* model/rule.h, its bytes; the texts' owner owns them */
 };
 extern const struct settings settings_none;
 
@@ -80,7 +82,7 @@ enum policy settings_policy(enum duplicate duplicate);
 /* Does a write have to look at them? Not where they only say labels, or what holds anyway. */
 bool settings_decide(const struct settings *settings);
 
-/* Takes over what `change` gives. */
+/* Takes over what `change` gives, but for the rule: rule_merge tells that. */
 void settings_merge(struct settings *settings, const struct settings *change);
 bool settings_same(const struct settings *a, const struct settings *b);
 
@@ -88,13 +90,14 @@ bool settings_same(const struct settings *a, const struct settings *b);
  * that are given, in this order:
  *
  *   | u8 version = 1 | u8 given | i64 retention_ms | u32 chunk_bytes | u8 encoding | u8 duplicate |
- *   | i64 ignore_ms | f64 ignore_value | u8 labels | labels x (u16 n, name, u16 n, value) |
+ *   | i64 ignore_ms | f64 ignore_value | u16 n, rule | u8 labels | labels x (u16 n, name, u16 n,
+ *   value) |
  *
  * write appends; LT_EINVALID: no declaration may hold it (a label without name or value, or too
  * long, too many of them, a number out of range). The caller checks out->error. */
 MUST_USE int settings_write(struct buffer *out, const struct settings *settings,
                             const struct label *labels, uint32_t labels_count);
-/* The labels point into bytes. LT_EPARSE; LT_EVERSION: a newer program wrote it. */
+/* Labels and rule point into bytes. LT_EPARSE; LT_EVERSION: a newer program wrote it. */
 MUST_USE int settings_read(struct slice bytes, struct settings *out,
                            struct label labels_out[SETTINGS_LABELS_MAX], uint32_t *count_out);
 

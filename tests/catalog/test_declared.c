@@ -13,6 +13,8 @@
 #include "catalog/declared.h"
 #include "catalog/forget.h"
 #include "catalog/match.h"
+#include "model/name.h"
+#include "model/rule.h"
 #include "port/storage_types.h"
 
 #include <stdio.h>
@@ -57,7 +59,13 @@ enum what { NAME, CREATE, ALTER, EITHER, DROP, DOOM, FORGET };
 struct record {
     enum what what;
     uint32_t key;
-    struct settings settings;
+    struct settings settings; /* whose rule is: */
+    struct ruled {
+        bool has;        /* else it takes the rule away, where settings.given names one */
+        uint32_t source; /* its key */
+        uint32_t bucket_ms;
+        uint32_t hides; /* a time, 0: nothing */
+    } rule;
     uint8_t value[LABEL_NAMES]; /* of a label, 0: it has none */
     uint64_t round;
     uint32_t category, count;
@@ -77,6 +85,21 @@ static uint32_t labels_of(const struct record *r, char text[LABEL_NAMES][2][16],
     return n;
 }
 
+static void put_rule(const struct ruled *r, struct buffer *out)
+{
+    char host[16], metric[64];
+    struct buffer key;
+    buffer_init(&key, 256);
+    struct name_metric m = name_split_metric(metric_of(r->source, metric));
+    name_join_key(host_of(r->source, host), m.stem, m.has_dimension, m.dimension, &key);
+    struct rule rule = {.source = buffer_slice(&key),
+                        .bucket_ms = r->bucket_ms,
+                        .hidden_count = r->hides != 0,
+                        .hidden = {{r->hides, r->hides}}};
+    assert_int_equal(rule_write(out, &rule), 0);
+    buffer_fini(&key);
+}
+
 static void apply(struct catalog *c, const struct record *r, uint64_t offset)
 {
     char host[16], metric[64], text[LABEL_NAMES][2][16];
@@ -84,6 +107,12 @@ static void apply(struct catalog *c, const struct record *r, uint64_t offset)
     struct slice h = host_of(r->key, host), m = metric_of(r->key, metric);
     uint32_t forgotten, id, count = labels_of(r, text, labels);
     struct catalog_series s;
+    struct settings settings = r->settings;
+    struct buffer rule;
+    buffer_init(&rule, 1024);
+    if (r->rule.has)
+        put_rule(&r->rule, &rule);
+    settings.rule = buffer_slice(&rule);
     switch (r->what) {
     case NAME:
         assert_int_equal(catalog_host(c, h, &id), 0);
@@ -93,7 +122,7 @@ static void apply(struct catalog *c, const struct record *r, uint64_t offset)
     case ALTER:
     case EITHER:
         assert_int_equal(catalog_declare(c, offset, h, m,
-                                         (enum record_series_way)(r->what - CREATE), &r->settings,
+                                         (enum record_series_way)(r->what - CREATE), &settings,
                                          labels, count),
                          0);
         break;
@@ -108,6 +137,7 @@ static void apply(struct catalog *c, const struct record *r, uint64_t offset)
                          0);
         break;
     }
+    buffer_fini(&rule);
 }
 
 /* ---- the model: what is declared ---- */
@@ -117,15 +147,49 @@ struct model {
         bool declared;
         uint64_t created;
         struct settings settings;
+        struct ruled rule;
+        uint64_t hidden; /* a bit a time */
         uint8_t value[LABEL_NAMES];
     } key[KEYS];
 };
 
+static bool is_source(const struct model *m, uint32_t key)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < KEYS; i++)
+        found |= m->key[i].declared && m->key[i].rule.has && m->key[i].rule.source == key;
+    return found;
+}
+
+static void model_rule(struct model *m, uint32_t key, const struct ruled *rule)
+{
+    struct ruled *now = &m->key[key].rule;
+    if (!rule->has) {
+        now->has = false;
+        m->key[key].hidden = 0;
+        return;
+    }
+    if (!m->key[rule->source].declared || m->key[rule->source].rule.has || rule->source == key ||
+        is_source(m, key))
+        return;
+    if (!now->has) {
+        *now = *rule;
+        m->key[key].hidden = 0;
+    } else if (now->source != rule->source || now->bucket_ms != rule->bucket_ms) {
+        return;
+    }
+    m->key[key].hidden |= rule->hides != 0 ? UINT64_C(1) << rule->hides : 0;
+}
+
 static void model_apply(struct model *m, const struct record *r, uint64_t offset)
 {
     bool there = m->key[r->key].declared;
-    if (r->what == DROP)
-        m->key[r->key].declared = false;
+    if (r->what == DROP) {
+        m->key[r->key].declared = m->key[r->key].rule.has = false;
+        for (uint32_t i = 0; there && i < KEYS; i++)
+            if (m->key[i].rule.source == r->key)
+                m->key[i].rule.has = false;
+    }
     if (r->what < CREATE || r->what > EITHER || (r->what == CREATE && there) ||
         (r->what == ALTER && !there))
         return;
@@ -135,6 +199,8 @@ static void model_apply(struct model *m, const struct record *r, uint64_t offset
         m->key[r->key].created = offset;
         m->key[r->key].settings = settings_none;
     }
+    if ((r->settings.given & SETTINGS_RULE) != 0)
+        model_rule(m, r->key, &r->rule);
     settings_merge(&m->key[r->key].settings, &r->settings);
     if ((r->settings.given & SETTINGS_LABELS) != 0)
         memcpy(m->key[r->key].value, r->value, sizeof(r->value));
@@ -153,7 +219,7 @@ struct stored_doom {
 };
 struct stored_series {
     struct storage_series series;
-    char body[512];
+    char body[2048];
 };
 struct stored {
     uint64_t next;
@@ -256,6 +322,49 @@ static struct catalog *load(const struct stored *s)
 
 /* ---- comparing ---- */
 
+struct seen_rules {
+    const struct model *model;
+    uint32_t source;
+    struct catalog *catalog;
+    uint32_t count;
+};
+
+static int see_rule(void *arg, const struct catalog_key *destination, struct slice bytes)
+{
+    struct seen_rules *seen = arg;
+    seen->count++;
+    assert_true(bytes.n > 0);
+    return 0;
+}
+
+static void assert_rules(struct catalog *c, const struct model *m, uint32_t key, bool has)
+{
+    char host[16], metric[64];
+    struct catalog_series s;
+    struct seen_rules seen = {.model = m, .source = key, .catalog = c};
+    struct catalog_key k = {.host = catalog_find_host(c, host_of(key, host))};
+    uint32_t expected = 0;
+    if (k.host == CATALOG_NONE || !catalog_find_series(c, metric_of(key, metric), &s))
+        return;
+    k = (struct catalog_key){k.host, s.category, s.item, s.dimension};
+    for (uint32_t i = 0; i < KEYS; i++)
+        expected += m->key[i].declared && m->key[i].rule.has && m->key[i].rule.source == key;
+    assert_int_equal(catalog_rules_of(c, &k, see_rule, &seen), 0);
+    assert_int_equal(seen.count, expected);
+    struct buffer bytes;
+    struct rule rule;
+    buffer_init(&bytes, 4096);
+    assert_int_equal(catalog_rule(c, &k, &bytes), m->key[key].declared && m->key[key].rule.has);
+    assert_int_equal(has, m->key[key].declared && m->key[key].rule.has);
+    if (has) {
+        assert_int_equal(rule_read(buffer_slice(&bytes), &rule), 0);
+        assert_int_equal(rule.bucket_ms, m->key[key].rule.bucket_ms);
+        for (int t = 1; t < 64; t++)
+            assert_int_equal(rule_hides(&rule, t), m->key[key].hidden >> t & 1);
+    }
+    buffer_fini(&bytes);
+}
+
 static void assert_declared(struct catalog *c, const struct model *m)
 {
     uint32_t count = 0;
@@ -269,8 +378,10 @@ static void assert_declared(struct catalog *c, const struct model *m)
         assert_int_equal(catalog_deciding(c, h, name, &deciding),
                          declared && settings_decide(&m->key[key].settings));
         count += declared;
+        assert_rules(c, m, key, declared && (got.settings.given & SETTINGS_RULE) != 0);
         if (!declared)
             continue;
+        got.settings.given &= ~(uint32_t)SETTINGS_RULE;
         assert_true(got.created == m->key[key].created);
         assert_true(settings_same(&got.settings, &m->key[key].settings));
     }
@@ -421,6 +532,13 @@ static struct record random_record(struct catalog *c, unsigned *random, uint64_t
         r.settings.given |= SETTINGS_LABELS;
         for (uint32_t i = 0; i < LABEL_NAMES; i++)
             r.value[i] = (uint8_t)((uint32_t)rand_r(random) % (LABEL_VALUES + 1));
+    }
+    if (rand_r(random) % 3 == 0) {
+        r.settings.given |= SETTINGS_RULE;
+        r.rule = (struct ruled){.has = rand_r(random) % 5 > 0,
+                                .source = (uint32_t)rand_r(random) % KEYS,
+                                .bucket_ms = 1 + (uint32_t)rand_r(random) % 2,
+                                .hides = (uint32_t)rand_r(random) % 64};
     }
     *round += r.what == DOOM && rand_r(random) % 6 == 0;
     r.round = *round;

@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "model/name.h"
+#include "model/rule.h"
 #include "record/control.h"
 
 #include <math.h>
@@ -23,6 +24,7 @@ enum { ROUNDS = 3000, RECORD_MAX = 1 << 20 };
 struct fixture {
     struct record_reader *reader;
     struct buffer out;
+    struct buffer rule;
     unsigned random;
     char text[SETTINGS_LABELS_MAX * 2][LABEL_BYTES_MAX];
 };
@@ -33,6 +35,7 @@ static int setup(void **state)
     assert_non_null(f);
     assert_int_equal(record_reader_create(&f->reader), 0);
     buffer_init(&f->out, RECORD_MAX);
+    buffer_init(&f->rule, RECORD_MAX);
     f->random = 3;
     *state = f;
     return 0;
@@ -43,6 +46,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
     record_reader_destroy(&f->reader);
     buffer_fini(&f->out);
+    buffer_fini(&f->rule);
     free(f);
     return 0;
 }
@@ -55,7 +59,7 @@ static unsigned below(struct fixture *f, unsigned n)
 static struct settings random_settings(struct fixture *f)
 {
     struct settings s = settings_none;
-    s.given = below(f, 64);
+    s.given = below(f, 128);
     if ((s.given & SETTINGS_RETENTION) != 0)
         s.retention_ms = below(f, 2) == 0 ? INT64_MAX : below(f, 1000);
     if ((s.given & SETTINGS_CHUNK) != 0)
@@ -67,6 +71,14 @@ static struct settings random_settings(struct fixture *f)
     if ((s.given & SETTINGS_IGNORE) != 0) {
         s.ignore_ms = below(f, 2) == 0 ? INT64_MAX : below(f, 1000);
         s.ignore_value = below(f, 1000) / 8.0;
+    }
+    if ((s.given & SETTINGS_RULE) != 0 && below(f, 4) > 0) {
+        struct rule rule = {
+            .source = SLICE_LIT("db1/cpu.user"), .bucket_ms = 1 + below(f, 9), .hidden_count = 1};
+        rule.hidden[0] = (struct rule_hidden){below(f, 9), 9};
+        buffer_reset(&f->rule, RECORD_MAX);
+        assert_int_equal(rule_write(&f->rule, &rule), 0);
+        s.rule = buffer_slice(&f->rule);
     }
     return s;
 }
@@ -198,6 +210,22 @@ static void test_golden_files(void **state)
     assert_int_equal(
         record_write_drop(&f->out, 2, 1000, SLICE_LIT("db1"), SLICE_LIT("host.cpu.user")), 0);
     expect_golden(GOLDEN "drop-2.bin", buffer_slice(&f->out));
+    struct rule rule = {.source = SLICE_LIT("db1/host.cpu.user"),
+                        .aggregator = 12,
+                        .bucket_ms = 60000,
+                        .align_ms = 7,
+                        .after_ms = 1700000000000,
+                        .hidden_count = 1,
+                        .hidden = {{1700000040000, 1700000160000}}};
+    assert_int_equal(rule_write(&f->rule, &rule), 0);
+    struct settings ruled = {.given = SETTINGS_RULE, .rule = buffer_slice(&f->rule)};
+    ruled.chunk_bytes = settings_none.chunk_bytes;
+    buffer_reset(&f->out, RECORD_MAX);
+    assert_int_equal(record_write_series(&f->out, 2, 1000, SLICE_LIT("db1"),
+                                         SLICE_LIT("host.cpu.user.1m"), RECORD_SERIES_ALTER, &ruled,
+                                         NULL, 0),
+                     0);
+    expect_golden(GOLDEN "series-rule-2.bin", buffer_slice(&f->out));
 }
 
 static void test_what_no_record_may_hold(void **state)
@@ -212,7 +240,7 @@ static void test_what_no_record_may_hold(void **state)
                                 {SLICE_LIT("n"), slice_make(large, sizeof(large))}};
     for (unsigned i = 0; i < ARRAY_LEN(s); i++)
         s[i] = settings_none;
-    s[0].given = 64;
+    s[0].given = 128;
     s[1].retention_ms = -1;
     s[2].chunk_bytes = 40;
     s[3].chunk_bytes = 52;
@@ -248,7 +276,7 @@ static void test_settings_of_a_newer_program(void **state)
     struct label labels[SETTINGS_LABELS_MAX];
     uint32_t count;
     assert_int_equal(settings_read(SLICE_LIT("\x02\x00"), &s, labels, &count), LT_EVERSION);
-    assert_int_equal(settings_read(SLICE_LIT("\x01\x40"), &s, labels, &count), LT_EPARSE);
+    assert_int_equal(settings_read(SLICE_LIT("\x01\x80"), &s, labels, &count), LT_EPARSE);
     assert_int_equal(settings_read(SLICE_LIT(""), &s, labels, &count), LT_EPARSE);
     assert_int_equal(settings_read(SLICE_LIT("\x01\x00"), &s, labels, &count), 0);
     assert_true(settings_same(&s, &settings_none) && count == 0);
@@ -261,7 +289,7 @@ static void test_merging_takes_what_is_given(void **state)
     for (int round = 0; round < ROUNDS; round++) {
         struct settings a = random_settings(f), b = random_settings(f), m = a;
         settings_merge(&m, &b);
-        assert_int_equal(m.given, a.given | b.given);
+        assert_int_equal(m.given, (a.given | b.given) & ~(b.given & ~a.given & SETTINGS_RULE));
         assert_true(m.retention_ms == ((b.given & SETTINGS_RETENTION) != 0 ? b : a).retention_ms);
         assert_int_equal(m.chunk_bytes, ((b.given & SETTINGS_CHUNK) != 0 ? b : a).chunk_bytes);
         assert_int_equal(m.encoding, ((b.given & SETTINGS_ENCODING) != 0 ? b : a).encoding);
