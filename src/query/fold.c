@@ -543,3 +543,49 @@ int fold_run(struct source *source, const struct block_filter *filter, const str
 {
     return fold_run_hiding(source, filter, sink, NULL, 0);
 }
+
+/* ---- one series ---- */
+
+struct one {
+    const struct fold_series *series;
+    int (*add)(void *arg, const struct fold_series *series, int64_t time_ms, double value);
+    void *arg;
+};
+
+static bool select_one(void *arg, const struct block *block)
+{
+    const struct fold_series *series = ((const struct one *)arg)->series;
+    return block->category == series->category && block->dimension == series->dimension &&
+           block->host == series->host;
+}
+
+static bool wants_one(void *arg, uint32_t item)
+{
+    return item == ((const struct one *)arg)->series->item;
+}
+
+static int add_one(void *arg, const struct fold_series *series, int64_t time_ms, double value)
+{
+    const struct one *one = arg;
+    return one->add(one->arg, series, time_ms, value);
+}
+
+int fold_one(struct source *source, const struct fold_series *series, int64_t from_ms,
+             int64_t to_ms, bool ordered,
+             int (*add)(void *arg, const struct fold_series *series, int64_t time_ms, double value),
+             void *arg)
+{
+    struct one one = {series, add, arg};
+    const struct block_filter filter = {.category = series->category,
+                                        .dimensions = &series->dimension,
+                                        .dimensions_count = 1,
+                                        .hosts = &series->host,
+                                        .hosts_count = 1,
+                                        .items = &series->item,
+                                        .items_count = 1,
+                                        .from_ms = from_ms,
+                                        .to_ms = to_ms};
+    const struct fold_sink sink = {
+        .select = select_one, .wants = wants_one, .add = add_one, .arg = &one, .ordered = ordered};
+    return fold_run(source, &filter, &sink);
+}

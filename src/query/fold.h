@@ -48,6 +48,13 @@ struct fold_sink {
 MUST_USE int fold_run(struct source *source, const struct block_filter *filter,
                       const struct fold_sink *sink);
 
+/* One series' points in [from, to), as fold_run. */
+MUST_USE int fold_one(struct source *source, const struct fold_series *series, int64_t from_ms,
+                      int64_t to_ms, bool ordered,
+                      int (*add)(void *arg, const struct fold_series *series, int64_t time_ms,
+                                 double value),
+                      void *arg);
+
 /* A compact run of 1 second, within the filter's times, whose points the sink has from elsewhere
  * (summaries, rank rows). */
 struct fold_hidden {

@@ -1,7 +1,7 @@
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "query/match.h"
+#include "query/rules.h"
 
 #include <stdlib.h>
 
@@ -151,14 +151,40 @@ static int prepare(struct mget *m, const struct matches *matches)
     return err;
 }
 
-static int find_lasts(struct mget *m)
+static int look_by_rules(struct mget *m)
 {
-    int64_t now_ms = clock_wall_ms();
-    const int64_t from_ms[] = {now_ms - 3600 * 1000LL, now_ms - 86400 * 1000LL, 0};
-    int err = 0;
-    for (size_t i = 0; err == 0 && i < ARRAY_LEN(from_ms); i++)
-        err = look_all(m, from_ms[i]);
+    struct scratch *scratch = &m->read->scratch;
+    struct fold_series *series = scratch_take(scratch, m->count, sizeof(*series));
+    struct rules rules;
+    if (series == NULL)
+        return scratch->error;
+    for (uint32_t i = 0; i < m->count; i++)
+        series[i] = m->lasts[i].series;
+    int err = rules_find(m->read, series, m->count, &rules);
+    if (err == 0)
+        err = rules_compute_last(&rules, m->read->spec->latest);
+    for (uint32_t i = 0; err == 0 && i < rules.count; i++) {
+        struct last *last = &m->lasts[rules.v[i].series];
+        const struct samples_point *row = rules.v[i].points.v;
+        if (rules.v[i].points.n == 0 || (last->found && last->time_ms >= row->time_ms))
+            continue;
+        *last = (struct last){last->series, true, row->time_ms, row->value};
+    }
+    rules_free(&rules);
     return err;
+}
+
+static int find_lasts(struct mget *m, const struct matches *matches)
+{
+    int64_t from_ms[READ_WINDOWS];
+    bool ruled = false;
+    int err = 0;
+    read_recent(from_ms);
+    for (size_t i = 0; err == 0 && i < READ_WINDOWS; i++)
+        err = look_all(m, from_ms[i]);
+    for (uint32_t i = 0; i < matches->count; i++)
+        ruled |= (matches->v[i].settings.given & SETTINGS_RULE) != 0;
+    return err == 0 && ruled ? look_by_rules(m) : err;
 }
 
 /* The labels that the reply shows. */
@@ -217,7 +243,7 @@ int mget_read(struct read *read)
     hash_index_init(&m.index);
     err = prepare(&m, &matches);
     if (err == 0)
-        err = find_lasts(&m);
+        err = find_lasts(&m, &matches);
     if (err == 0)
         err = put_rows(&m, &matches);
     hash_index_fini(&m.index);

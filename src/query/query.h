@@ -91,6 +91,9 @@ enum aggregate {
 const char *aggregate_text(enum aggregate aggregate);
 MUST_USE int aggregate_parse(struct slice text, enum aggregate *out);
 
+/* Which rows of a rule's destination POINTS are: of other series all are their own. */
+enum query_points { QUERY_POINTS_ALL, QUERY_POINTS_OWN, QUERY_POINTS_COMPUTED };
+
 enum fill { FILL_NONE, FILL_ZERO, FILL_LAST };
 
 /* Everything is copied by submit. */
@@ -123,9 +126,10 @@ struct query_spec {
     uint64_t limit;  /* TOPQ: rows, at most 2^31; POINTS: the first n points, 0: all; LIST: how many
                       * keys to look at, at least; 0: only count them all */
     uint64_t cursor; /* LIST: 0, or where the page before ended */
-    bool hidden_too; /* POINTS: also those that the series' retention hides */
-    bool wraps;      /* LIST: go on at the beginning where nothing follows the cursor */
-    bool matches;    /* LIST: only keys that fit `match`, a pattern (glob.h) */
+    enum query_points points;  /* POINTS */
+    bool latest;               /* LAST, MGET: of rules' destinations the open bucket, too */
+    bool wraps;                /* LIST: go on at the beginning where nothing follows the cursor */
+    bool matches;              /* LIST: only keys that fit `match`, a pattern (glob.h) */
     struct slice pattern;      /* TOPQ: with the dimension as last component */
     enum aggregate rank;       /* TOPQ: sum count max avg */
     const struct slice *hosts; /* none: all */

@@ -1,5 +1,6 @@
 #include "query/read.h"
 
+#include "base/clock.h"
 #include "catalog/catalog.h"
 #include "model/name.h"
 #include "query/fold.h"
@@ -30,6 +31,14 @@ bool read_find_series(struct read *read, struct slice key, struct fold_series *o
         return false;
     *out = (struct fold_series){series.category, series.dimension, host_id, series.item};
     return true;
+}
+
+void read_recent(int64_t from_ms[READ_WINDOWS])
+{
+    int64_t now_ms = clock_wall_ms();
+    from_ms[0] = now_ms > 3600000 ? now_ms - 3600000 : 0;
+    from_ms[1] = now_ms > 86400000 ? now_ms - 86400000 : 0;
+    from_ms[2] = 0;
 }
 
 static void answer_destroy(struct answer **answer)

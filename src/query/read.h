@@ -57,8 +57,14 @@ struct catalog_declared;
 bool read_declared(struct read *read, const struct fold_series *series,
                    struct catalog_declared *out);
 
+/* A series' last point is nearly always a recent one: who looks for it looks through the last hour
+ * first, then the last day, then all. A window reaches from its start up to the end of time, so
+ * that what is found in it is the last point, wherever else there are points. */
+enum { READ_WINDOWS = 3 };
+void read_recent(int64_t from_ms_out[READ_WINDOWS]);
+
 /* Has the series a point, in the head or in a table? 1, 0 or an error. */
-MUST_USE int read_has_points(struct read *read, struct fold_series *series);
+MUST_USE int read_has_points(struct read *read, const struct fold_series *series);
 
 /* The kinds of read: source is open; fill answer->result. */
 MUST_USE int range_read(struct read *read);

@@ -7,18 +7,10 @@
 #include "base/slice.h"
 #include "model/kind.h"
 #include "model/settings.h"
+#include "query/result_keys.h"
 
 /* What reads answer, before anybody makes it a protocol's reply. Owned by the receiver; all memory
  * in one arena; free with query_result_free. Times are Unix ms. */
-
-/* How much the answer rests on. */
-struct result_source {
-    bool complete;             /* false: storage or head could not be read; why says so */
-    const char *why;           /* "" when complete */
-    int64_t complete_until_ms; /* append time of the last record that is in it */
-    uint64_t offset;           /* records below this are in it */
-    uint64_t rows, bytes;      /* read from storage */
-};
 
 enum bucket_state {
     BUCKET_VALUE,         /* computed from points */
@@ -87,6 +79,9 @@ struct result_points {
     const int64_t *times_ms;
     const double *values;
     uint32_t count;
+    /* POINTS: rows that its rule computes in the range, also those on which own points stand. */
+    uint32_t computed;
+    int64_t computed_first_ms, computed_last_ms; /* of these */
 };
 
 struct result_sample_rows {
@@ -113,31 +108,6 @@ struct result_samples {
     int64_t from_ms;                  /* where the range began */
     uint64_t found;                   /* points of the first series in it, limit or not */
     struct result_sample_rows joined; /* in place of the series' own rows */
-};
-
-struct result_key {
-    bool known;       /* EXISTS: false: the series has no point and is not declared */
-    bool declared;    /* settings are what was declared; else settings_none */
-    uint64_t created; /* the offset that declared it */
-    struct settings settings;
-    uint64_t
-        points_in_memory; /* EXISTS: of the head; a point that was written twice counts twice */
-};
-
-struct result_keys {
-    struct result_source source;
-    const struct result_key *keys; /* in the order asked for */
-    uint32_t count;
-};
-
-struct result_info { /* of one key */
-    struct result_source source;
-    struct slice name; /* as it was asked for */
-    struct result_key key;
-    const struct label *labels;
-    uint32_t labels_count;
-    uint64_t points;           /* that can be seen, at full resolution */
-    int64_t first_ms, last_ms; /* 0 where there is none */
 };
 
 struct result_mget_row {

@@ -1,6 +1,7 @@
 #include "query/samples.h"
 
 #include "catalog/declared.h"
+#include "query/rules.h"
 
 #include <stdlib.h>
 
@@ -20,7 +21,26 @@ static void note_declared(struct samples *s)
             continue;
         s->series[i].known = true;
         s->series[i].retention_ms = declared.settings.retention_ms;
+        s->series[i].ruled = (declared.settings.given & SETTINGS_RULE) != 0;
     }
+}
+
+static int note_rules(struct samples *s)
+{
+    struct scratch *scratch = &s->read->scratch;
+    bool any = false;
+    for (uint32_t i = 0; i < s->range.known; i++)
+        any |= s->series[i].ruled;
+    if (!any)
+        return 0;
+    struct rules *rules = scratch_take(scratch, 1, sizeof(*rules));
+    struct fold_series *series = scratch_take(scratch, s->range.known, sizeof(*series));
+    if (rules == NULL || series == NULL)
+        return scratch->error;
+    for (uint32_t i = 0; i < s->range.known; i++)
+        series[i] = s->range.targets[i].series;
+    s->rules = rules;
+    return rules_find(s->read, series, s->range.known, rules);
 }
 
 /* The keys' series; unknown ones have no target. */
@@ -66,25 +86,60 @@ static void make_targets(struct samples *s, const struct fold_series *found)
             s->target_of_key[i] = range_find(r, &found[i]);
 }
 
+static int take_targets(struct samples *s)
+{
+    struct scratch *scratch = &s->read->scratch;
+    s->range.targets = scratch_take(scratch, s->keys_count, sizeof(*s->range.targets));
+    s->target_of_key = scratch_take(scratch, s->keys_count, sizeof(*s->target_of_key));
+    s->series = scratch_take(scratch, s->keys_count, sizeof(*s->series));
+    return s->range.targets == NULL || s->target_of_key == NULL || s->series == NULL
+               ? scratch->error
+               : 0;
+}
+
 static int plan(struct samples *s)
 {
     struct scratch *scratch = &s->read->scratch;
     int err = s->spec.matched ? find_matches(s) : 0;
+    struct fold_series *found = NULL;
+    if (err == 0)
+        err = take_targets(s);
+    if (err == 0) {
+        found = scratch_take(scratch, s->keys_count, sizeof(*found));
+        err = found == NULL ? scratch->error : 0;
+    }
     if (err != 0)
         return err;
-    struct fold_series *found = scratch_take(scratch, s->keys_count, sizeof(*found));
-    s->range.targets = scratch_take(scratch, s->keys_count, sizeof(*s->range.targets));
-    s->target_of_key = scratch_take(scratch, s->keys_count, sizeof(*s->target_of_key));
-    s->series = scratch_take(scratch, s->keys_count, sizeof(*s->series));
-    if (found == NULL || s->range.targets == NULL || s->target_of_key == NULL || s->series == NULL)
-        return scratch->error;
     for (uint32_t i = 0; i < s->matches.count; i++)
         found[i] = s->matches.v[i].series;
     if (!s->spec.matched)
         find_keys(s, found);
     make_targets(s, found);
     note_declared(s);
-    return 0;
+    return note_rules(s);
+}
+
+struct samples samples_of(struct read *read, uint32_t keys_count)
+{
+    return (struct samples){.range = {.read = read, .catalog = read_catalog(read)},
+                            .read = read,
+                            .keys_count = keys_count};
+}
+
+int samples_over(struct samples *s, const struct fold_series *series)
+{
+    int err = take_targets(s);
+    if (err == 0)
+        make_targets(s, series);
+    return err;
+}
+
+void samples_release(struct samples *s)
+{
+    for (uint32_t i = 0; s->series != NULL && i < s->range.known; i++)
+        SCRATCH_FREE(s->read->guard, &s->series[i].points);
+    if (s->rules != NULL)
+        rules_free(s->rules);
 }
 
 /* A key whose series is not declared and has no point at all is not there. */
@@ -103,21 +158,20 @@ static int find_known(struct samples *s)
 
 int samples_read(struct read *read)
 {
-    struct samples s = {.range = {.read = read, .catalog = read_catalog(read)},
-                        .read = read,
-                        .spec = *read->spec->samples,
-                        .keys = read->spec->keys,
-                        .keys_count = read->spec->keys_count};
+    struct samples s = samples_of(read, read->spec->keys_count);
+    s.spec = *read->spec->samples;
+    s.keys = read->spec->keys;
     int err = plan(&s);
     if (err == 0)
         err = samples_settle(&s);
+    if (err == 0)
+        err = samples_narrow(&s);
     if (err == 0)
         err = samples_can_tally(&s) ? samples_tally(&s) : samples_collect(&s);
     if (err == 0 && !s.spec.matched)
         err = find_known(&s);
     if (err == 0)
         err = s.spec.matched ? samples_answer_matched(&s) : samples_answer(&s);
-    for (uint32_t i = 0; s.series != NULL && i < s.range.known; i++)
-        SCRATCH_FREE(read->guard, &s.series[i].points);
+    samples_release(&s);
     return err;
 }

@@ -25,6 +25,7 @@ struct samples_series {
     struct samples_point before, after; /* the numbers next to the range, for twa */
     bool has_before, has_after;
     bool known;           /* it is declared, or has a point anywhere */
+    bool ruled;           /* it is a rule's destination */
     int64_t retention_ms; /* what is older than the last point less this is hidden; 0: nothing */
     int64_t last_ms;      /* of its last point, where that matters */
     bool has_last;
@@ -49,12 +50,26 @@ struct samples {
     struct samples_spec spec; /* from_ms as it has turned out */
     const struct slice *keys; /* given, or of the matches */
     uint32_t keys_count;
-    struct matches matches;        /* matched */
-    struct samples_series *series; /* of the targets */
-    uint32_t *target_of_key;       /* SAMPLES_NONE: no such host, or no such metric */
-    bool tallied;                  /* the targets have tallies, and no points */
+    struct matches matches;               /* matched */
+    struct samples_series *series;        /* of the targets */
+    uint32_t *target_of_key;              /* SAMPLES_NONE: no such host, or no such metric */
+    bool tallied;                         /* the targets have tallies, and no points */
+    struct rules *rules;                  /* by target; NULL: none is a destination */
+    int64_t first_ms;                     /* samples_find_first's */
+    int64_t tally_from_ms, tally_last_ms; /* the part of the range that can hold points */
 };
 enum { SAMPLES_NONE = UINT32_MAX };
+
+/* Of a spec of its own, which the caller fills: points of all times that are there, in place of a
+ * request's. samples_over: of `keys_count` series; samples_release in any case. */
+struct samples samples_of(struct read *read, uint32_t keys_count);
+MUST_USE int samples_over(struct samples *s, const struct fold_series *series);
+void samples_release(struct samples *s);
+
+/* has_last and last_ms of each target. */
+MUST_USE int samples_find_last(struct samples *s);
+/* No point of any target is before. INT64_MAX: there is none. */
+MUST_USE int samples_find_first(struct samples *s, int64_t *out);
 
 /* Where the range begins, and what the series' retention hides. */
 MUST_USE int samples_settle(struct samples *s);
@@ -62,7 +77,9 @@ MUST_USE int samples_settle(struct samples *s);
 /* Points of the range, and what twa needs beside them. */
 MUST_USE int samples_collect(struct samples *s);
 
-/* Buckets without points (samples_tally.c), in place of samples_collect, where that is exact. */
+/* Buckets without points (samples_tally.c), in place of samples_collect, where that is exact;
+ * samples_narrow first. */
+MUST_USE int samples_narrow(struct samples *s);
 bool samples_can_tally(const struct samples *s);
 MUST_USE int samples_tally(struct samples *s);
 MUST_USE int samples_tallied_rows(struct samples *s, uint32_t target,

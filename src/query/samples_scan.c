@@ -1,5 +1,8 @@
 #include "query/samples.h"
 
+#include "port/storage_reads.h"
+#include "query/rules.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -119,14 +122,52 @@ static bool all_have_last(const struct samples *s)
     return all;
 }
 
-static int find_last(struct samples *s)
+int samples_find_last(struct samples *s)
 {
-    int64_t now_ms = clock_wall_ms();
-    const int64_t from_ms[] = {now_ms - 3600 * INT64_C(1000), now_ms - 86400 * INT64_C(1000), 0};
+    int64_t from_ms[READ_WINDOWS];
     struct scan scan = {.samples = s, .all = true, .pick = keep_last};
     int err = 0;
-    for (size_t i = 0; i < ARRAY_LEN(from_ms) && err == 0 && !all_have_last(s); i++)
-        err = scan_window(&scan, from_ms[i] > 0 ? from_ms[i] : 0, INT64_MAX);
+    read_recent(from_ms);
+    for (size_t i = 0; i < READ_WINDOWS && err == 0 && !all_have_last(s); i++)
+        err = scan_window(&scan, from_ms[i], INT64_MAX);
+    return err;
+}
+
+/* The last row that a rule has computed may be later than a destination's own last point. */
+static int note_computed_last(struct samples *s)
+{
+    int err = s->rules != NULL ? rules_compute_last(s->rules, false) : 0;
+    for (uint32_t i = 0; err == 0 && s->rules != NULL && i < s->rules->count; i++) {
+        const struct rules_row *row = &s->rules->v[i];
+        if (row->points.n > 0)
+            err = keep_last(s, &s->series[row->series], row->points.v[0].time_ms, 0);
+    }
+    return err;
+}
+
+/* ---- the first one of all ---- */
+
+static int keep_first(struct samples *s, struct samples_series *series, int64_t time_ms,
+                      double value)
+{
+    s->first_ms = time_ms < s->first_ms ? time_ms : s->first_ms;
+    return 0;
+}
+
+/* Runs say where they begin; but for the catch-all, which is read, as the head is. */
+int samples_find_first(struct samples *s, int64_t *out)
+{
+    struct scan scan = {.samples = s, .all = true, .pick = keep_first};
+    const struct storage_run *runs = NULL;
+    uint32_t count = 0;
+    s->first_ms = INT64_MAX;
+    if (s->read->source.session != NULL)
+        runs = storage_snapshot_runs(s->read->source.session, &count);
+    for (uint32_t i = 0; i < count; i++)
+        if (!storage_is_catch_all(runs[i].range) && runs[i].range.from_s < s->first_ms / 1000)
+            s->first_ms = runs[i].range.from_s * 1000;
+    int err = s->first_ms > 0 && s->range.known > 0 ? scan_window(&scan, 0, s->first_ms - 1) : 0;
+    *out = s->first_ms;
     return err;
 }
 
@@ -137,7 +178,9 @@ int samples_settle(struct samples *s)
     for (uint32_t i = 0; i < s->range.known; i++)
         needed |= s->series[i].retention_ms > 0;
     if (needed && s->range.known > 0)
-        err = find_last(s);
+        err = samples_find_last(s);
+    if (needed && err == 0)
+        err = note_computed_last(s);
     for (uint32_t i = 0; i < s->range.known && err == 0; i++) {
         struct samples_series *series = &s->series[i];
         if (series->retention_ms > 0 && series->last_ms > series->retention_ms)
@@ -243,7 +286,8 @@ static int collect_latest(struct samples *s, int64_t from_ms, int64_t last_ms, b
     int64_t now_ms = clock_wall_ms(), end_ms = last_ms < now_ms ? last_ms : now_ms;
     int err = 0;
     *done_out = false;
-    if (!spec->reverse || spec->limit == 0 || spec->aggregators_count > 0 || s->range.known != 1)
+    if (!spec->reverse || spec->limit == 0 || spec->aggregators_count > 0 || s->range.known != 1 ||
+        s->rules != NULL)
         return 0;
     for (size_t i = 0; i < ARRAY_LEN(windows_ms) && err == 0 && !*done_out; i++) {
         if (end_ms - windows_ms[i] <= from_ms)
@@ -334,10 +378,46 @@ static bool wants_neighbours(const struct samples_spec *spec)
     return false;
 }
 
+/* ---- what rules compute ---- */
+
+/* Those of the range that count stay; the others are neighbours. */
+static int pick_computed(struct samples *s, struct samples_series *series,
+                         struct samples_points *computed)
+{
+    int err = 0;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < computed->n && err == 0; i++) {
+        struct samples_point p = computed->v[i];
+        if (p.time_ms < s->spec.from_ms)
+            err = keep_before(s, series, p.time_ms, p.value);
+        else if (p.time_ms > s->spec.last_ms)
+            err = keep_after(s, series, p.time_ms, p.value);
+        else if (p.time_ms >= series->visible_ms && counts(&s->spec, p.time_ms, p.value))
+            computed->v[n++] = p;
+    }
+    computed->n = n;
+    return err;
+}
+
+static int collect_computed(struct samples *s)
+{
+    bool neighbours = wants_neighbours(&s->spec);
+    int err = rules_compute(s->rules, neighbours ? 0 : s->spec.from_ms,
+                            neighbours ? INT64_MAX : s->spec.last_ms, s->spec.latest);
+    for (uint32_t i = 0; i < s->rules->count && err == 0; i++) {
+        struct rules_row *row = &s->rules->v[i];
+        struct samples_series *series = &s->series[row->series];
+        err = pick_computed(s, series, &row->points);
+        if (err == 0)
+            err = rules_merge_points(s->read->guard, &row->points, &series->points);
+    }
+    return err;
+}
+
 int samples_collect(struct samples *s)
 {
     int err = s->range.known > 0 ? collect_range(s) : 0;
     if (err == 0 && s->range.known > 0 && wants_neighbours(&s->spec))
         err = collect_neighbours(s);
-    return err;
+    return err == 0 && s->rules != NULL ? collect_computed(s) : err;
 }

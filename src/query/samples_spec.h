@@ -18,6 +18,7 @@ struct samples_spec {
     enum samples_cursor cursor;
     int64_t from_ms, last_ms; /* both included; last_ms may come before from_ms: nothing, then */
     bool reverse;             /* latest first; first and last follow time all the same */
+    bool latest;              /* of rules' destinations the open bucket, too */
     uint64_t limit;           /* rows of each key (JOINED: in all), 0: all */
 
     /* Which points count at all: aggregators see no others. */

@@ -30,18 +30,51 @@ static struct window_rule rule_of(const struct samples_spec *spec)
         .bucket_ms = spec->bucket_ms, .align_ms = spec->align_ms, .stamp = spec->stamp};
 }
 
-bool samples_can_tally(const struct samples *s)
+/* For any range of time. */
+static bool may_tally(const struct samples *s)
 {
     const struct samples_spec *spec = &s->spec;
     const uint32_t exact = 1U << AGGREGATOR_AVG | 1U << AGGREGATOR_SUM | 1U << AGGREGATOR_MIN |
                            1U << AGGREGATOR_MAX | 1U << AGGREGATOR_RANGE | 1U << AGGREGATOR_COUNT |
                            1U << AGGREGATOR_FIRST | 1U << AGGREGATOR_LAST;
-    if (spec->aggregators_count == 0 || (set_of(spec) & ~exact) != 0 || s->range.known == 0 ||
-        spec->from_ms > spec->last_ms || spec->last_ms == INT64_MAX || !shows_all(s))
-        return false;
-    struct window_rule rule = rule_of(spec);
-    int64_t origin_ms = window_bucket(&rule, spec->from_ms);
-    return (spec->last_ms - origin_ms) / spec->bucket_ms < TALLIES_MAX / s->range.known;
+    return spec->aggregators_count > 0 && (set_of(spec) & ~exact) == 0 && s->range.known > 0 &&
+           s->rules == NULL && spec->from_ms <= spec->last_ms && shows_all(s);
+}
+
+/* Buckets of the range, all series'. */
+static bool is_wide(const struct samples *s, int64_t from_ms, int64_t last_ms)
+{
+    struct window_rule rule = rule_of(&s->spec);
+    return last_ms == INT64_MAX || (last_ms - window_bucket(&rule, from_ms)) / s->spec.bucket_ms >=
+                                       TALLIES_MAX / s->range.known;
+}
+
+/* `- +`, and whoever asks for more than there can be: a bucket for each second since 1970 would be
+ * too many, and the points of years too. */
+int samples_narrow(struct samples *s)
+{
+    int64_t first_ms, last_ms = -1;
+    s->tally_from_ms = s->spec.from_ms;
+    s->tally_last_ms = s->spec.last_ms;
+    if (!may_tally(s) || !is_wide(s, s->spec.from_ms, s->spec.last_ms))
+        return 0;
+    int err = samples_find_first(s, &first_ms);
+    if (err == 0)
+        err = samples_find_last(s);
+    for (uint32_t i = 0; i < s->range.known && err == 0; i++)
+        if (s->series[i].has_last && s->series[i].last_ms > last_ms)
+            last_ms = s->series[i].last_ms;
+    if (first_ms > s->tally_from_ms)
+        s->tally_from_ms = first_ms;
+    if (last_ms < s->tally_last_ms)
+        s->tally_last_ms = last_ms;
+    return err;
+}
+
+bool samples_can_tally(const struct samples *s)
+{
+    return may_tally(s) && s->tally_from_ms <= s->tally_last_ms &&
+           !is_wide(s, s->tally_from_ms, s->tally_last_ms);
 }
 
 static unsigned columns_of(uint32_t set)
@@ -78,11 +111,11 @@ int samples_tally(struct samples *s)
     struct range *r = &s->range;
     struct window_rule rule = rule_of(&s->spec);
     uint32_t set = set_of(&s->spec);
-    r->from_ms = s->spec.from_ms;
-    r->to_ms = s->spec.last_ms + 1;
+    r->from_ms = s->tally_from_ms;
+    r->to_ms = s->tally_last_ms + 1;
     r->steps = (struct cover_steps){
         .step_ms = s->spec.bucket_ms, .exact = true, .origin_ms = window_bucket(&rule, r->from_ms)};
-    r->buckets = (uint32_t)((s->spec.last_ms - r->steps.origin_ms) / s->spec.bucket_ms) + 1;
+    r->buckets = (uint32_t)((s->tally_last_ms - r->steps.origin_ms) / s->spec.bucket_ms) + 1;
     s->tallied = true;
     for (uint32_t i = 0; i < r->known; i++) {
         struct range_target *t = &r->targets[i];
