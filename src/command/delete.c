@@ -3,6 +3,7 @@
 #include "command/erase.h"
 #include "command/handlers.h"
 #include "command/read_request.h"
+#include "command/rule.h"
 #include "command_table.h"
 #include "model/name.h"
 
@@ -21,34 +22,168 @@ static bool may_delete(struct command_call *call)
     return false;
 }
 
-/* ---- TS.DEL ---- */
+/* ---- TS.DEL ----
+ *
+ * Of a rule's destination, first: which rows are there, its own and computed ones? Its own are
+ * erased as any series' are; the computed ones are hidden, by the rule. */
 
 struct deletion {
     struct erasing erasing;
     struct slot *slot;
     struct buffer key;
+    struct buffer rule; /* of a destination: as it was before */
+    void (*next)(struct deletion *d, const union query_result *result); /* what the read is for */
+    uint64_t query_id;
+    bool reading, gone;
+    uint64_t rows;
+    struct rule_hidden hides; /* computed rows of the range; hides_any: there are some */
+    bool hides_any;
 };
+
+static void deletion_end(struct deletion *d)
+{
+    slot_send(d->slot);
+    buffer_fini(&d->key);
+    buffer_fini(&d->rule);
+    free(d);
+}
+
+static void deletion_fail(struct deletion *d, const char *word, const char *what)
+{
+    resp_error_printf(slot_reply(d->slot),
+                      "%s %s; %" PRIu64 " points are deleted so far, sending it again is harmless",
+                      word, what, d->erasing.erased);
+    deletion_end(d);
+}
+
+static void deletion_answered(void *arg, const struct query_answer *answer)
+{
+    struct deletion *d = arg;
+    union query_result *result = answer->result;
+    d->reading = false;
+    if (answer->status != 0)
+        deletion_fail(d, answer->status == LT_EBUSY ? "BUSY" : "ERR", answer->why);
+    else
+        d->next(d, result);
+    query_result_free(&result);
+}
+
+static void deletion_ask(struct deletion *d, enum query_what what, uint64_t after,
+                         void (*next)(struct deletion *d, const union query_result *result))
+{
+    const struct erasing *e = &d->erasing;
+    const struct slice key = buffer_slice(&d->key);
+    struct query_spec spec = {.what = what,
+                              .command = e->command,
+                              .environment = e->environment,
+                              .client = e->client,
+                              .after = after,
+                              .keys = &key,
+                              .keys_count = 1,
+                              .from_ms = e->from_ms,
+                              .to_ms = e->to_ms};
+    d->next = next;
+    d->reading = true;
+    int err = query_submit(e->deps->query, &spec, deletion_answered, d, &d->query_id);
+    if (err == 0)
+        return;
+    d->reading = false;
+    deletion_fail(d, err == LT_EBUSY ? "BUSY" : "ERR", error_text(err));
+}
+
+/* The rule may have gone meanwhile: then its rows have, too. */
+static void deletion_settled(struct deletion *d, const union query_result *result)
+{
+    struct slice now = result->keys.keys[0].settings.rule;
+    struct rule before, rule;
+    bool same = now.n > 0 && rule_read(now, &rule) == 0 &&
+                rule_read(buffer_slice(&d->rule), &before) == 0 && rule_same(&rule, &before);
+    if (same && !rule_hides_all(&rule, d->hides)) {
+        deletion_fail(d, "ERR",
+                      "TSDB: a rule's destination has too many gaps: delete a range that "
+                      "joins some of them");
+        return;
+    }
+    resp_integer(slot_reply(d->slot), (int64_t)d->rows);
+    deletion_end(d);
+}
+
+static void deletion_hidden(void *arg, const struct ingest_written *written)
+{
+    struct deletion *d = arg;
+    const struct log_report *report = written->report;
+    if (report->outcome == LOG_STORED)
+        deletion_ask(d, QUERY_DECLARED, report->offset + 1, deletion_settled);
+    else
+        deletion_fail(
+            d, report->outcome == LOG_FAILED ? "KAFKA failed:" : "KAFKA unknown:", report->reason);
+}
+
+static void deletion_hide(struct deletion *d)
+{
+    struct rule rule;
+    int err = rule_read(buffer_slice(&d->rule), &rule);
+    rule.hidden_count = 1;
+    rule.hidden[0] = d->hides;
+    if (err == 0)
+        err = rule_append(d->erasing.deps, d->erasing.environment, buffer_slice(&d->key), &rule,
+                          deletion_hidden, d);
+    if (err != 0)
+        deletion_fail(d, err == LT_EBUSY ? "BUSY" : "ERR", error_text(err));
+}
 
 static void deletion_done(struct erasing *e, const char *word, const char *what)
 {
     struct deletion *d = CONTAINER_OF(e, struct deletion, erasing);
-    if (word != NULL)
-        resp_error_printf(slot_reply(d->slot),
-                          "%s %s; %" PRIu64
-                          " points are deleted so far, sending it again is harmless",
-                          word, what, e->erased);
-    else if (!e->known)
-        resp_error(slot_reply(d->slot), SLICE_LIT("ERR TSDB: the key does not exist"));
+    if (word != NULL) {
+        deletion_fail(d, word, what);
+    } else if (d->hides_any) {
+        deletion_hide(d);
+    } else {
+        if (e->known)
+            resp_integer(slot_reply(d->slot), (int64_t)e->erased);
+        else
+            resp_error(slot_reply(d->slot), SLICE_LIT("ERR TSDB: the key does not exist"));
+        deletion_end(d);
+    }
+}
+
+static void deletion_erase(struct deletion *d)
+{
+    d->erasing.gone = d->gone;
+    erasing_start(&d->erasing,
+                  ingest_acked(d->erasing.deps->ingest, d->erasing.environment->partition));
+}
+
+static void deletion_counted(struct deletion *d, const union query_result *result)
+{
+    d->rows = result->points.count;
+    d->hides_any = result->points.computed > 0;
+    d->hides =
+        (struct rule_hidden){result->points.computed_first_ms, result->points.computed_last_ms};
+    deletion_erase(d);
+}
+
+static void deletion_looked(struct deletion *d, const union query_result *result)
+{
+    struct slice rule = result->keys.keys[0].settings.rule;
+    buffer_append_slice(&d->rule, rule);
+    if (d->rule.error != 0)
+        deletion_fail(d, "ERR", error_text(d->rule.error));
+    else if (rule.n > 0)
+        deletion_ask(d, QUERY_POINTS, 0, deletion_counted);
     else
-        resp_integer(slot_reply(d->slot), (int64_t)e->erased);
-    slot_send(d->slot);
-    buffer_fini(&d->key);
-    free(d);
+        deletion_erase(d);
 }
 
 static void deletion_gone(void *arg)
 {
-    erasing_stop(&((struct deletion *)arg)->erasing);
+    struct deletion *d = arg;
+    d->gone = true;
+    if (d->reading)
+        (void)!query_kill(d->erasing.deps->query, d->query_id);
+    else
+        erasing_stop(&d->erasing);
 }
 
 static bool take_time(struct command_call *call, uint32_t at, const char *open, int64_t at_open,
@@ -82,6 +217,7 @@ void write_ts_del(struct command_call *call)
     }
     buffer_init(&d->key, 2 * NAME_BYTES_MAX + 1);
     buffer_append(&d->key, call->argv[1].p, call->argv[1].n);
+    buffer_init(&d->rule, SIZE_MAX);
     uint64_t after = call_after(call);
     d->slot = d->key.error == 0 ? call_defer_blocking(call) : NULL;
     if (d->slot == NULL) {
@@ -100,14 +236,14 @@ void write_ts_del(struct command_call *call)
                                   .to_ms = to_ms < INT64_MAX ? to_ms + 1 : INT64_MAX,
                                   .done = deletion_done};
     slot_on_gone(d->slot, deletion_gone, d);
-    erasing_start(&d->erasing, after);
+    deletion_ask(d, QUERY_DECLARED, after, deletion_looked);
 }
 
 /* ---- DEL, UNLINK ----
  *
- * Key by key: is it there? its points are erased, then what is declared of it is dropped, behind
- * them in the log. The reply waits until this process has applied that: who writes the key next
- * finds it gone. */
+ * Key by key: is it there? what its rules have computed is written down in their destinations; its
+ * points are erased, then what is declared of it is dropped, behind them in the log. The reply
+ * waits until this process has applied that: who writes the key next finds it gone. */
 
 enum { REMOVAL_KEYS_MAX = 1000 };
 
@@ -124,7 +260,9 @@ struct removal {
     int64_t removed;
     uint64_t applied; /* what the reply waits for */
     uint32_t at, count;
-    struct slice *keys; /* their texts are in the same memory */
+    struct slice *keys;         /* their texts are in the same memory */
+    struct slice *destinations; /* of the key at hand; likewise */
+    uint32_t destinations_at, destinations_count;
 };
 
 static void removal_next(struct removal *r);
@@ -132,6 +270,7 @@ static void removal_next(struct removal *r);
 static void removal_end(struct removal *r)
 {
     slot_send(r->slot);
+    free(r->destinations);
     free(r->keys);
     free(r);
 }
@@ -207,20 +346,24 @@ static void removal_erased(struct erasing *e, const char *word, const char *what
         removal_fail(r, err == LT_EBUSY ? "BUSY" : "ERR", error_text(err));
 }
 
-static void removal_looked(void *arg, const struct query_answer *answer)
+/* The keys and their texts, in one piece. */
+static struct slice *copy_keys(const struct slice *keys, uint32_t count)
 {
-    struct removal *r = arg;
-    union query_result *result = answer->result;
-    if (!removal_answered(r, answer))
-        return;
-    bool known = result->keys.keys[0].known;
-    r->declared = result->keys.keys[0].declared;
-    query_result_free(&result);
-    if (!known) {
-        r->at++;
-        removal_next(r);
-        return;
+    size_t bytes = count * sizeof(keys[0]);
+    for (uint32_t i = 0; i < count; i++)
+        bytes += keys[i].n;
+    struct slice *copy = malloc(bytes);
+    char *text = copy == NULL ? NULL : (char *)(copy + count);
+    for (uint32_t i = 0; text != NULL && i < count; i++) {
+        memcpy(text, keys[i].p, keys[i].n);
+        copy[i] = slice_make(text, keys[i].n);
+        text += keys[i].n;
     }
+    return copy;
+}
+
+static void removal_erase(struct removal *r)
+{
     r->erasing = (struct erasing){.deps = r->deps,
                                   .environment = r->environment,
                                   .command = "DEL",
@@ -230,6 +373,81 @@ static void removal_looked(void *arg, const struct query_answer *answer)
                                   .done = removal_erased,
                                   .gone = r->gone};
     erasing_start(&r->erasing, ingest_acked(r->deps->ingest, r->environment->partition));
+}
+
+static void removal_keep(struct removal *r);
+
+static void removal_kept(struct erasing *e, const char *word, const char *what)
+{
+    struct removal *r = CONTAINER_OF(e, struct removal, erasing);
+    if (word == NULL && r->gone) { /* perhaps not all of it was written down */
+        word = "ERR";
+        what = "the client hung up";
+    }
+    if (word != NULL) {
+        removal_fail(r, word, what);
+        return;
+    }
+    r->destinations_at++;
+    removal_keep(r);
+}
+
+/* What the rules of a source have computed stays in their destinations. */
+static void removal_keep(struct removal *r)
+{
+    if (r->destinations_at == r->destinations_count) {
+        removal_erase(r);
+        return;
+    }
+    r->erasing = (struct erasing){.deps = r->deps,
+                                  .environment = r->environment,
+                                  .command = "DEL",
+                                  .client = r->client,
+                                  .key = r->destinations[r->destinations_at],
+                                  .to_ms = INT64_MAX,
+                                  .keeps = true,
+                                  .done = removal_kept,
+                                  .gone = r->gone};
+    erasing_start(&r->erasing, ingest_acked(r->deps->ingest, r->environment->partition));
+}
+
+static bool removal_take_destinations(struct removal *r, const struct result_key *key)
+{
+    struct slice *destinations = NULL;
+    free(r->destinations);
+    r->destinations = NULL;
+    r->destinations_at = r->destinations_count = 0;
+    if (key->rules_count == 0)
+        return true;
+    destinations = malloc(key->rules_count * sizeof(*destinations));
+    for (uint32_t i = 0; destinations != NULL && i < key->rules_count; i++)
+        destinations[i] = key->rules[i].destination;
+    r->destinations = destinations == NULL ? NULL : copy_keys(destinations, key->rules_count);
+    free(destinations);
+    r->destinations_count = key->rules_count;
+    return r->destinations != NULL;
+}
+
+static void removal_looked(void *arg, const struct query_answer *answer)
+{
+    struct removal *r = arg;
+    union query_result *result = answer->result;
+    if (!removal_answered(r, answer))
+        return;
+    bool known = result->keys.keys[0].known;
+    r->declared = result->keys.keys[0].declared;
+    bool taken = removal_take_destinations(r, &result->keys.keys[0]);
+    query_result_free(&result);
+    if (!taken) {
+        removal_fail(r, "ERR", "out of memory");
+        return;
+    }
+    if (known) {
+        removal_keep(r);
+        return;
+    }
+    r->at++;
+    removal_next(r);
 }
 
 static void removal_settled(void *arg, const struct query_answer *answer)
@@ -260,22 +478,6 @@ static void removal_gone(void *arg)
         (void)!query_kill(r->deps->query, r->query_id);
     else
         erasing_stop(&r->erasing);
-}
-
-/* The keys and their texts, in one piece. */
-static struct slice *copy_keys(const struct slice *keys, uint32_t count)
-{
-    size_t bytes = count * sizeof(keys[0]);
-    for (uint32_t i = 0; i < count; i++)
-        bytes += keys[i].n;
-    struct slice *copy = malloc(bytes);
-    char *text = copy == NULL ? NULL : (char *)(copy + count);
-    for (uint32_t i = 0; text != NULL && i < count; i++) {
-        memcpy(text, keys[i].p, keys[i].n);
-        copy[i] = slice_make(text, keys[i].n);
-        text += keys[i].n;
-    }
-    return copy;
 }
 
 void write_del(struct command_call *call)

@@ -37,8 +37,9 @@ static int append(struct erasing *e, const struct result_points *points)
     if (err != 0)
         return err;
     for (uint32_t i = 0; i < points->count && err == 0; i++)
-        err = ingest_point(e->deps->ingest, false, host, metric, points->times_ms[i], 0,
-                           POLICY_ERASE);
+        err =
+            ingest_point(e->deps->ingest, false, host, metric, points->times_ms[i],
+                         e->keeps ? points->values[i] : 0, e->keeps ? POLICY_FIRST : POLICY_ERASE);
     if (err != 0)
         ingest_abort(e->deps->ingest);
     return err != 0 ? err : ingest_end(e->deps->ingest, stored, e);
@@ -82,7 +83,7 @@ static void read_next(struct erasing *e, uint64_t after)
                               .from_ms = e->from_ms,
                               .to_ms = e->to_ms,
                               .limit = ERASE_POINTS_MAX,
-                              .hidden_too = true};
+                              .points = e->keeps ? QUERY_POINTS_COMPUTED : QUERY_POINTS_OWN};
     int err = query_submit(e->deps->query, &spec, found, e, &e->query_id);
     e->reading = err == 0;
     if (err != 0)

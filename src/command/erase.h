@@ -6,7 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Erases a series' points: reads which there are, and appends an erasing one over each
+/* Erases a series' points, or writes down those that its rule computes (query/rules.h), so that
+ * they stay when the rule or its source goes. Reads which there are, and appends an erasing one
+ * over each, or the point itself, where the series has none of its own
  * (POLICY_ERASE, model/kind.h). So a deletion is a write like any other: it has its place in the
  * log, is acknowledged by the log's report, and a point that is added later at the same time
  * stands.
@@ -24,10 +26,11 @@ struct erasing {
     uint64_t client;
     struct slice key;       /* the caller's until done */
     int64_t from_ms, to_ms; /* [from, to) of what is left */
+    bool keeps;             /* in place of erasing: writes down what is computed */
     /* Called once. word NULL: they are gone. Else "ERR", "KAFKA failed:" ..., and what happened. */
     void (*done)(struct erasing *e, const char *word, const char *what);
-    uint64_t erased;
-    bool known; /* there is such a series */
+    uint64_t erased; /* or written down */
+    bool known;      /* there is such a series */
     /* internal */
     uint64_t query_id;
     bool reading;

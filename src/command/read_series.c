@@ -26,7 +26,7 @@ void read_ts_get(struct command_call *call)
                               .keys = &call->argv[1],
                               .keys_count = 1,
                               .to_ms = INT64_MAX};
-    /* LATEST is the open bucket of a compaction: every series shows all that it has. */
+    spec.latest = call->argc == 3;
     if (call->argc > 3)
         resp_error_printf(call->reply, "ERR wrong number of arguments for 'ts.get' command, "
                                        "expected: TS.GET key [LATEST]");

@@ -93,6 +93,7 @@ static bool is_integer(const struct parse *p, uint32_t at, int64_t *out)
 
 static bool take_latest(struct parse *p, uint32_t at)
 {
+    p->out->samples.latest = true;
     return true;
 }
 

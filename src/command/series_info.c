@@ -1,6 +1,8 @@
 #include "command/read_request.h"
 #include "command_table.h"
 
+#include <ctype.h>
+
 /* TS.INFO key [DEBUG]: 14 pairs, as RedisTimeSeries has them. Chunks are the reference's: here they
  * say how many it would have about, of the size that was declared. */
 
@@ -46,6 +48,39 @@ static void put_simple(struct resp_writer w, const char *name, const char *text)
         resp_null(w);
 }
 
+/* As replies of the reference have it here: in capitals. */
+static void put_aggregator(struct resp_writer w, enum aggregator aggregator)
+{
+    const char *text = aggregator_text(aggregator);
+    char capitals[16];
+    size_t n = 0;
+    for (; text[n] != '\0' && n < sizeof(capitals); n++)
+        capitals[n] = (char)toupper((unsigned char)text[n]);
+    resp_simple(w, slice_make(capitals, n));
+}
+
+static void put_rules(struct resp_writer w, const struct result_key *key)
+{
+    resp_bulk_str(w, "rules");
+    resp_entries(w, key->rules_count);
+    for (uint32_t i = 0; i < key->rules_count; i++) {
+        const struct result_rule *rule = &key->rules[i];
+        resp_entry(w, rule->destination, 3);
+        resp_integer(w, rule->bucket_ms);
+        put_aggregator(w, rule->aggregator);
+        resp_integer(w, rule->align_ms);
+    }
+}
+
+static void put_source(struct resp_writer w, struct slice source)
+{
+    resp_bulk_str(w, "sourceKey");
+    if (source.p != NULL)
+        resp_bulk(w, source);
+    else
+        resp_null(w);
+}
+
 static void put_info(struct resp_writer w, const struct result_info *info)
 {
     const struct settings *s = &info->key.settings;
@@ -60,9 +95,8 @@ static void put_info(struct resp_writer w, const struct result_info *info)
     put_simple(w, "duplicatePolicy", duplicate_text(s->duplicate));
     resp_bulk_str(w, "labels");
     render_labels(w, info->labels, info->labels_count, 0);
-    put_simple(w, "sourceKey", NULL);
-    resp_bulk_str(w, "rules");
-    resp_entries(w, 0);
+    put_source(w, info->source_key);
+    put_rules(w, &info->key);
     resp_pair_integer(w, "ignoreMaxTimeDiff", s->ignore_ms);
     resp_bulk_str(w, "ignoreMaxValDiff");
     resp_double(w, s->ignore_value);

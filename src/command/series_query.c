@@ -118,7 +118,8 @@ void series_mget(struct command_call *call)
                                   .filters_count = options.filters_count,
                                   .with_labels = options.with_labels,
                                   .selected = options.selected,
-                                  .selected_count = options.selected_count};
+                                  .selected_count = options.selected_count,
+                                  .latest = options.samples.latest};
         read_submit(call, &spec, render_mget, RENDER_NESTED);
     }
     sample_options_fini(&options);

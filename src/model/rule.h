@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A compaction rule (TS.CREATERULE; docs/adr/0023-rules-are-computed.md), as the declaration of its
+/* A compaction rule (TS.CREATERULE; docs/adr/0024-rules-are-computed.md), as the declaration of its
  * destination holds it. Pure. Times are Unix milliseconds. */
 
 enum {
