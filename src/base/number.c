@@ -183,7 +183,7 @@ static bool f64_decimal(struct slice s, double *out)
 /* Apart from the others: its memory on the stack would cost them, too. */
 COLD static int f64_slowly(struct slice s, double *out)
 {
-    if (slice_ieq_str(s, "nan")) {
+    if (slice_ieq_str(s, "nan") || slice_ieq_str(s, "-nan")) { /* as printf writes them */
         *out = NAN;
         return 0;
     }

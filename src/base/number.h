@@ -13,8 +13,8 @@
 MUST_USE int number_parse_i64(struct slice s, int64_t *out);
 MUST_USE int number_parse_u64(struct slice s, uint64_t *out);
 
-/* Decimal with optional fraction and exponent, correctly rounded. "nan" in any case is NaN.
- * Refused: inf, '+1', hex, blanks, and what overflows to infinity. */
+/* Decimal with optional fraction and exponent, correctly rounded. "nan" and "-nan" in any case are
+ * NaN. Refused: inf, '+1', hex, blanks, and what overflows to infinity. */
 MUST_USE int number_parse_f64(struct slice s, double *out);
 
 /* The shortest text that parses back to the same double; "nan" for NaN, "-0" for -0. Integers up to

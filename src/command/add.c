@@ -76,7 +76,8 @@ static void write_point(struct declare *d, const struct result_key *key)
 {
     struct addition *a = d->arg;
     struct record_point point = {.time_ms = a->command.time_ms, .value = a->command.value};
-    struct policy_way way = policy_way_of(key->declared ? &key->settings : NULL, a->on_duplicate);
+    struct policy_way way =
+        policy_way_of(key->declared ? &key->settings : NULL, a->on_duplicate, point.value);
     declare_names(d, &point.host, &point.metric);
     bool counts = a->command.what == VERDICT_COUNT;
     a->harmless = !a->command.relative && !counts && policy_is_harmless(way.policy);

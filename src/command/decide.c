@@ -58,7 +58,7 @@ static int op_look(void *arg, const struct decider_series *s, uint64_t after,
         return err;
     const struct newest_point *newest = &look.newest;
     const struct settings *settings = &look.settings;
-    const struct policy_way way = policy_way_of(settings, DUPLICATE_DEFAULT);
+    const struct policy_way way = policy_way_of(settings, DUPLICATE_DEFAULT, 0);
     *out = (struct decider_look){
         .epoch = look.epoch,
         .rules = {.policy = way.policy,
@@ -84,6 +84,7 @@ static void read_done(void *arg, const struct query_answer *answer)
         found.why = points->source.why;
     } else if (found.err == 0 && r->times) {
         found.times_ms = points->times_ms;
+        found.values = points->values;
         found.count = points->count;
     } else if (found.err == 0) {
         struct newest_point newest = {.any = points->count > 0};
@@ -270,6 +271,11 @@ static void reply_verdict(struct resp_writer w, enum verdict_kind verdict)
     case VERDICT_BACKWARDS:
         resp_error(w, SLICE_LIT("ERR TSDB: timestamp must be equal to or higher than the maximum "
                                 "existing timestamp; nothing is stored"));
+        break;
+    case VERDICT_NAN:
+        resp_error(w, SLICE_LIT("ERR TSDB: Error at upsert, NaN and a number have no sum, minimum "
+                                "or maximum: the series has one of them at this time, expected the "
+                                "same; nothing is stored"));
         break;
     default:
         resp_error(w, SLICE_LIT("ERR TSDB: the sum is not a finite number any more; nothing is "

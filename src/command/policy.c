@@ -26,16 +26,19 @@ void policy_end(struct policy_known *known)
     catalog_unref(&known->catalog);
 }
 
-struct policy_way policy_way_of(const struct settings *settings, enum duplicate on_duplicate)
+struct policy_way policy_way_of(const struct settings *settings, enum duplicate on_duplicate,
+                                double value)
 {
     bool given = on_duplicate != DUPLICATE_DEFAULT;
     enum duplicate duplicate = given || settings == NULL ? on_duplicate : settings->duplicate;
+    enum policy policy = settings_policy(duplicate);
     bool blocks = duplicate == DUPLICATE_BLOCK;
     /* IGNORE works where LAST is said, as in the reference, where nobody's word is BLOCK. */
     bool ignores = settings != NULL && duplicate == DUPLICATE_LAST &&
                    (settings->ignore_ms > 0 || settings->ignore_value > 0);
-    bool state = ignores || (settings != NULL && settings->retention_ms > 0);
-    return (struct policy_way){settings_policy(duplicate), blocks, given, blocks || state};
+    bool state = ignores || (settings != NULL && settings->retention_ms > 0) ||
+                 verdict_asks_for_nan(policy, value);
+    return (struct policy_way){policy, blocks, given, blocks || state};
 }
 
 struct policy_way policy_way(const struct policy_known *known, const struct record_point *point,
@@ -46,7 +49,7 @@ struct policy_way policy_way(const struct policy_known *known, const struct reco
         return (struct policy_way){.policy = POLICY_DECLARED};
     bool declared = known->catalog != NULL &&
                     catalog_deciding(known->catalog, point->host, point->metric, &settings);
-    return policy_way_of(declared ? &settings : NULL, on_duplicate);
+    return policy_way_of(declared ? &settings : NULL, on_duplicate, point->value);
 }
 
 bool policy_is_harmless(enum policy policy)

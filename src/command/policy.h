@@ -34,8 +34,9 @@ struct policy_way {
 /* What the declaration says, and ON_DUPLICATE in its place. */
 struct policy_way policy_way(const struct policy_known *known, const struct record_point *point,
                              enum duplicate on_duplicate);
-/* settings: NULL: of a series that is not declared. */
-struct policy_way policy_way_of(const struct settings *settings, enum duplicate on_duplicate);
+/* Of a value; settings: NULL: of a series that is not declared. */
+struct policy_way policy_way_of(const struct settings *settings, enum duplicate on_duplicate,
+                                double value);
 
 /* May such a point be sent again, and nothing changes? */
 bool policy_is_harmless(enum policy policy);

@@ -9,6 +9,7 @@
 #include "model/name.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,11 @@ struct commands { /* first in, first out */
     struct command *first, **end;
 };
 
+struct point {
+    int64_t time_ms;
+    double value;
+};
+
 struct series {
     struct series *next, *previous; /* of the phase's list, oldest first */
     struct decider *decider;
@@ -53,10 +59,10 @@ struct series {
     uint32_t unreported;
     uint64_t offset; /* APPLYING */
     struct decider_place place;
-    /* Of old times: which of [known_from, known_to] the series has. */
-    bool times_known;
+    /* Old points: those of [known_from, known_to] that the series has. */
+    bool old_known;
     int64_t known_from, known_to;
-    VEC(int64_t) times;
+    VEC(struct point) old;
 };
 
 struct list {
@@ -217,7 +223,7 @@ static void free_series(struct series *s)
     bool room = VEC_PUSH(&d->free_positions, s->position);
     assert(room); /* reserved when the position was made */
     (void)room;
-    VEC_FINI(&s->times);
+    VEC_FINI(&s->old);
     free(s);
 }
 
@@ -359,10 +365,10 @@ static void refuse_queue(struct series *s, int err, const char *why)
 
 /* ---- reading ---- */
 
-static void forget_times(struct series *s)
+static void forget_old(struct series *s)
 {
-    s->times_known = false;
-    s->times.n = 0;
+    s->old_known = false;
+    s->old.n = 0;
 }
 
 static void on_learned(void *arg, const struct decider_found *found)
@@ -378,18 +384,18 @@ static void on_times(void *arg, const struct decider_found *found)
     struct series *s = arg;
     move(s, PHASE_WAITING);
     int err = found->err;
-    if (err == 0 && !VEC_RESERVE(&s->times, found->count))
+    if (err == 0 && !VEC_RESERVE(&s->old, found->count))
         err = LT_ENOMEM;
     if (err != 0) {
         refuse_queue(s, err, found->why);
         return;
     }
-    if (found->count > 0)
-        memcpy(s->times.v, found->times_ms, found->count * sizeof(s->times.v[0]));
-    s->times.n = found->count;
+    for (uint32_t i = 0; i < found->count; i++)
+        s->old.v[i] = (struct point){found->times_ms[i], found->values[i]};
+    s->old.n = found->count;
     if (found->count >= DECIDER_TIMES_MAX)
         s->known_to = found->times_ms[found->count - 1];
-    s->times_known = true;
+    s->old_known = true;
 }
 
 static int move_back(struct series *s)
@@ -410,8 +416,8 @@ static void read_newest(struct series *s)
         on_learned(s, &(struct decider_found){.err = err});
 }
 
-/* The times of all commands that wait and are older than the newest point: one read for them. */
-static void read_times(struct series *s, const struct verdict_newest *newest)
+/* For all commands that wait and are older than the newest point: one read for them. */
+static void read_old(struct series *s, const struct verdict_newest *newest)
 {
     struct decider *d = s->decider;
     const struct decider_ops *ops = &d->config.ops;
@@ -434,10 +440,10 @@ static void read_times(struct series *s, const struct verdict_newest *newest)
 /* Where the time is, or would be. */
 static uint32_t time_position(const struct series *s, int64_t time_ms)
 {
-    uint32_t low = 0, high = s->times.n;
+    uint32_t low = 0, high = s->old.n;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (s->times.v[middle] < time_ms)
+        if (s->old.v[middle].time_ms < time_ms)
             low = middle + 1;
         else
             high = middle;
@@ -447,24 +453,31 @@ static uint32_t time_position(const struct series *s, int64_t time_ms)
 
 static enum verdict_has has_time(const struct series *s, int64_t time_ms)
 {
-    if (!s->times_known || time_ms < s->known_from || time_ms > s->known_to)
+    if (!s->old_known || time_ms < s->known_from || time_ms > s->known_to)
         return VERDICT_UNKNOWN;
     uint32_t at = time_position(s, time_ms);
-    return at < s->times.n && s->times.v[at] == time_ms ? VERDICT_HAS : VERDICT_HAS_NOT;
+    if (at == s->old.n || s->old.v[at].time_ms != time_ms)
+        return VERDICT_HAS_NOT;
+    return isnan(s->old.v[at].value) ? VERDICT_HAS_NAN : VERDICT_HAS_NUMBER;
 }
 
-static void note_time(struct series *s, int64_t time_ms)
+static void note_stored(struct series *s, const struct verdict *v)
 {
-    if (has_time(s, time_ms) != VERDICT_HAS_NOT)
+    enum verdict_has has = has_time(s, v->time_ms);
+    if (has == VERDICT_UNKNOWN)
         return;
-    if (!VEC_RESERVE(&s->times, 1)) {
-        forget_times(s); /* it is read again */
+    uint32_t at = time_position(s, v->time_ms);
+    if (has != VERDICT_HAS_NOT) {
+        s->old.v[at].value = policy_fold(v->policy, s->old.v[at].value, v->value);
         return;
     }
-    uint32_t at = time_position(s, time_ms);
-    memmove(s->times.v + at + 1, s->times.v + at, (s->times.n - at) * sizeof(s->times.v[0]));
-    s->times.v[at] = time_ms;
-    s->times.n++;
+    if (!VEC_RESERVE(&s->old, 1)) {
+        forget_old(s); /* it is read again */
+        return;
+    }
+    memmove(s->old.v + at + 1, s->old.v + at, (s->old.n - at) * sizeof(s->old.v[0]));
+    s->old.v[at] = (struct point){v->time_ms, v->value};
+    s->old.n++;
 }
 
 /* ---- deciding ---- */
@@ -497,7 +510,7 @@ static bool decide_one(struct series *s, const struct decider_look *look,
     if (v.kind == VERDICT_STORE) {
         s->unreported++;
         verdict_apply(newest, &v);
-        note_time(s, v.time_ms);
+        note_stored(s, &v);
     } else if (s->sent.first == NULL) { /* it rests on nothing that may yet fail */
         end_command(c, (struct decider_outcome){.end = v.kind == VERDICT_IGNORE ? DECIDER_IGNORED
                                                                                 : DECIDER_REFUSED,
@@ -517,10 +530,10 @@ static void decide(struct series *s, const struct decider_look *look)
     while (goes_on && s->queued.first != NULL)
         goes_on = decide_one(s, look, &newest);
     if (!goes_on && s->sent.first == NULL) {
-        read_times(s, &newest);
+        read_old(s, &newest);
         return;
     }
-    forget_times(s);
+    forget_old(s);
     if (s->sent.first != NULL)
         move(s, PHASE_SENT);
     else

@@ -52,6 +52,7 @@ struct decider_found {
     int err;
     const char *why;
     const int64_t *times_ms; /* of decider_ops.times */
+    const double *values;
     uint32_t count;
 };
 typedef void decider_read_done(void *arg, const struct decider_found *found);
@@ -69,7 +70,7 @@ struct decider_ops {
     /* Makes `look` know the newest point. */
     int (*learn)(void *arg, const struct decider_series *series, decider_read_done *done,
                  void *done_arg);
-    /* Which times in [from, to] the series has, from the first on, at most TIMES_MAX; with all
+    /* Which points in [from, to] the series has, from the first on, at most TIMES_MAX; with all
      * records below `after`. */
     int (*times)(void *arg, const struct decider_series *series, uint64_t after, int64_t from_ms,
                  int64_t to_ms, decider_read_done *done, void *done_arg);

@@ -27,12 +27,17 @@ static struct verdict add(const struct verdict_rules *rules, const struct verdic
     bool last = !blocks && policy == POLICY_LAST && (c->has_policy || rules->said);
     if (last && is_small_change(rules, newest, c->time_ms, c->value))
         return refuse(VERDICT_IGNORE, newest->time_ms);
-    if (blocks && newest->any && c->time_ms == newest->time_ms)
-        has = VERDICT_HAS;
-    if (blocks && late && has == VERDICT_UNKNOWN)
+    bool no_nan = !blocks && verdict_asks_for_nan(policy, c->value);
+    if (newest->any && c->time_ms == newest->time_ms)
+        has = isnan(newest->value) ? VERDICT_HAS_NAN : VERDICT_HAS_NUMBER;
+    else if (!late)
+        has = VERDICT_HAS_NOT;
+    if ((blocks || no_nan) && has == VERDICT_UNKNOWN)
         return refuse(VERDICT_LOOK, c->time_ms);
-    if (blocks && has == VERDICT_HAS && newest->any && c->time_ms <= newest->time_ms)
+    if (blocks && has != VERDICT_HAS_NOT)
         return refuse(VERDICT_DUPLICATE, c->time_ms);
+    if (no_nan && has == VERDICT_HAS_NUMBER)
+        return refuse(VERDICT_NAN, c->time_ms);
     /* FIRST: what another process writes there meanwhile, without asking, is as if it came later
      * where it overwrites, and as if it was refused where it does not. */
     return (struct verdict){VERDICT_STORE, c->time_ms, c->value, blocks ? POLICY_FIRST : policy};
@@ -47,6 +52,8 @@ static struct verdict count(const struct verdict_rules *rules, const struct verd
             return refuse(VERDICT_BACKWARDS, time_ms);
         time_ms = newest->time_ms;
     }
+    if (newest->any && isnan(newest->value))
+        return refuse(VERDICT_NAN, time_ms);
     double value = newest->any ? newest->value + c->value : c->value;
     if (isinf(value))
         return refuse(VERDICT_INFINITE, time_ms);

@@ -7,8 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What becomes of a point whose write depends on what its series holds: TS.INCRBY, BLOCK, IGNORE
- * and retention, as RedisTimeSeries decides them. Pure. The machine around it is ingest/decider.h.
+/* What becomes of a point whose write depends on what its series holds: TS.INCRBY, BLOCK, IGNORE,
+ * retention and NaN under MIN, MAX and SUM, as RedisTimeSeries decides them. Pure. The machine
+ * around it is ingest/decider.h.
  */
 
 struct verdict_rules {    /* of the series; all zero: none, and duplicates are folded by LAST */
@@ -49,6 +50,7 @@ enum verdict_kind {
     VERDICT_OLD,       /* refused: before the retention */
     VERDICT_BACKWARDS, /* refused: a count before the newest point */
     VERDICT_INFINITE,  /* refused: the sum is no number any more */
+    VERDICT_NAN,       /* refused: MIN, MAX, SUM or a count of a number and a NaN */
     VERDICT_LOOK,      /* it matters whether the series has a point at time_ms */
 };
 
@@ -59,7 +61,14 @@ struct verdict {
     enum policy policy;
 };
 
-enum verdict_has { VERDICT_UNKNOWN, VERDICT_HAS, VERDICT_HAS_NOT };
+enum verdict_has { VERDICT_UNKNOWN, VERDICT_HAS_NOT, VERDICT_HAS_NUMBER, VERDICT_HAS_NAN };
+
+/* A NaN where a number stands is refused by MIN, MAX and SUM; a number where a NaN stands is not,
+ * and takes its place: knowing would cost each such write its owner. */
+static inline bool verdict_asks_for_nan(enum policy policy, double value)
+{
+    return value != value && (policy == POLICY_MIN || policy == POLICY_MAX || policy == POLICY_SUM);
+}
 
 /* has: does the series have a point at the command's time? Asked for only where it is older than
  * the newest. */

@@ -113,8 +113,15 @@ static void test_number_parses_what_strtod_does_and_no_more(void **state)
     expect_f64("123456789012345678", 123456789012345678.0);
     expect_f64("4.9406564584124654e-324", 4.9406564584124654e-324);
     expect_f64("1.7976931348623157e308", 1.7976931348623157e308);
-    const char *bad[] = {"",   "-",   "+1", "inf", "-inf",  "Infinity", "0x10",   " 1",  "1 ",
-                         "1e", "1e+", ".",  "-.",  "1.2.3", "1e999",    "nan(1)", "1,5", "1_0"};
+    for (const char *const *nan = (const char *const[]){"nan", "NaN", "-nan", "-NAN", NULL};
+         *nan != NULL; nan++) {
+        double x = 7;
+        assert_int_equal(number_parse_f64(slice_str(*nan), &x), 0);
+        assert_true(isnan(x) && !signbit(x));
+    }
+    const char *bad[] = {"",      "-",      "+1",  "inf", "-inf", "Infinity", "0x10",
+                         " 1",    "1 ",     "1e",  "1e+", ".",    "-.",       "1.2.3",
+                         "1e999", "nan(1)", "1,5", "1_0", "+nan", "--nan"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         double x = 7;
         assert_int_equal(number_parse_f64(slice_str(bad[i]), &x), LT_EPARSE);

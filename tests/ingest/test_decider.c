@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "ingest/decider.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -280,7 +281,8 @@ static void give(struct world *w, struct ask given)
                                         slice_str(w->names[series])};
     const struct verdict_rules *rules = &w->rules[series];
     bool depends = c->what == VERDICT_COUNT || c->blocks || rules->blocks || rules->ignores ||
-                   rules->retention_ms > 0;
+                   rules->retention_ms > 0 ||
+                   verdict_asks_for_nan(c->has_policy ? c->policy : rules->policy, c->value);
     bool holds = decider_is_waiting(w->decider) && decider_waits(w->decider, &name);
     if (!depends && !holds) {
         ask->direct = true;
@@ -310,7 +312,7 @@ static void give_command(struct world *w)
     unsigned kind = below(w, 4);
     c->what = kind == 0 ? VERDICT_COUNT : VERDICT_ADD;
     c->time_ms = below(w, TIMES);
-    c->value = below(w, 9);
+    c->value = c->what == VERDICT_ADD && below(w, 6) == 0 ? NAN : below(w, 9);
     c->relative = c->what == VERDICT_COUNT && below(w, 2) == 0;
     c->has_policy = kind == 1;
     c->blocks = kind == 1 && below(w, 2) == 0;
@@ -376,13 +378,15 @@ static void finish_read(struct world *w)
         return;
     struct read read = w->reads[--w->reads_count];
     int64_t times[TIMES];
-    struct decider_found found = {.err = below(w, 20) == 0 ? LT_ETIMEOUT : 0, .times_ms = times};
+    double values[TIMES];
+    struct decider_found found = {
+        .err = below(w, 20) == 0 ? LT_ETIMEOUT : 0, .times_ms = times, .values = values};
     while (w->applied < read.after)
         apply_one(w);
     for (int64_t t = read.from_ms; read.times && t <= read.to_ms; t++) {
-        double value;
-        if (value_at(w, read.series, t, w->applied, &value))
-            times[found.count++] = t;
+        if (!value_at(w, read.series, t, w->applied, &values[found.count]))
+            continue;
+        times[found.count++] = t;
     }
     if (!read.times && found.err == 0)
         w->known[read.series] = true;
@@ -477,7 +481,9 @@ static void run_model(struct world *w, uint32_t series, uint32_t *stored)
         if (!acts)
             continue;
         struct verdict_newest newest = newest_in(&s);
-        enum verdict_has has = s.present[a->command.time_ms] ? VERDICT_HAS : VERDICT_HAS_NOT;
+        enum verdict_has has = !s.present[a->command.time_ms]        ? VERDICT_HAS_NOT
+                               : isnan(s.values[a->command.time_ms]) ? VERDICT_HAS_NAN
+                                                                     : VERDICT_HAS_NUMBER;
         static const struct verdict_rules none;
         const struct verdict_rules *rules = a->direct ? &none : &w->rules[series];
         struct verdict v = verdict_of(rules, &newest, &a->command, has);
@@ -503,7 +509,8 @@ static void run_model(struct world *w, uint32_t series, uint32_t *stored)
     for (int64_t t = 0; t <= TIMES; t++) {
         double value = 0;
         bool present = value_at(w, series, t, w->end, &value);
-        if (present != s.present[t] || (present && value != s.values[t]))
+        bool same = value == s.values[t] || (isnan(value) && isnan(s.values[t]));
+        if (present != s.present[t] || (present && !same))
             fail_msg("series %u at %d: %d %g in the log, %d %g one after the other", series, (int)t,
                      present, value, s.present[t], s.values[t]);
     }

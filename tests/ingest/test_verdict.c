@@ -45,7 +45,8 @@ static void test_counts(void **state)
     struct verdict_newest huge = {true, 100, 1e308};
     assert_int_equal(count(&none, huge, true, 200, 1e308).kind, VERDICT_INFINITE);
     struct verdict_newest unknown = {true, 100, NAN};
-    assert_true(isnan(count(&none, unknown, true, 200, 1).value));
+    assert_int_equal(count(&none, unknown, true, 200, 1).kind, VERDICT_NAN);
+    assert_int_equal(count(&none, unknown, false, 99, 1).kind, VERDICT_BACKWARDS);
     /* A count overwrites, whatever the series' policy, and blocks nothing. */
     const struct verdict_rules strict = {.policy = POLICY_MIN, .blocks = true, .retention_ms = 1};
     assert_stores(count(&strict, at_100, false, 100, 2), 100, 7, POLICY_LAST);
@@ -63,7 +64,7 @@ static void test_blocks(void **state)
     assert_stores(add(&blocks, at_100, 101, 1, VERDICT_UNKNOWN), 101, 1, POLICY_FIRST);
     assert_int_equal(add(&blocks, at_100, 100, 1, VERDICT_UNKNOWN).kind, VERDICT_DUPLICATE);
     assert_int_equal(add(&blocks, at_100, 99, 1, VERDICT_UNKNOWN).kind, VERDICT_LOOK);
-    assert_int_equal(add(&blocks, at_100, 99, 1, VERDICT_HAS).kind, VERDICT_DUPLICATE);
+    assert_int_equal(add(&blocks, at_100, 99, 1, VERDICT_HAS_NUMBER).kind, VERDICT_DUPLICATE);
     assert_stores(add(&blocks, at_100, 99, 1, VERDICT_HAS_NOT), 99, 1, POLICY_FIRST);
     /* The command's own policy stands in place of the series'. */
     struct verdict_command c = {
@@ -71,8 +72,38 @@ static void test_blocks(void **state)
     assert_stores(verdict_of(&blocks, &at_100, &c, VERDICT_UNKNOWN), 99, 3, POLICY_SUM);
     c.blocks = true;
     const struct verdict_rules sums = {.policy = POLICY_SUM};
-    assert_int_equal(verdict_of(&sums, &at_100, &c, VERDICT_HAS).kind, VERDICT_DUPLICATE);
+    assert_int_equal(verdict_of(&sums, &at_100, &c, VERDICT_HAS_NUMBER).kind, VERDICT_DUPLICATE);
     assert_stores(add(&sums, at_100, 100, 1, VERDICT_UNKNOWN), 100, 1, POLICY_SUM);
+}
+
+/* A NaN where a number stands, and nothing else. */
+static void test_nan(void **state)
+{
+    (void)state;
+    static const enum policy folds[] = {POLICY_MIN, POLICY_MAX, POLICY_SUM};
+    const struct verdict_newest nan_at_100 = {true, 100, NAN};
+    for (size_t i = 0; i < sizeof(folds) / sizeof(folds[0]); i++) {
+        const struct verdict_rules rules = {.policy = folds[i]};
+        assert_int_equal(add(&rules, at_100, 100, NAN, VERDICT_UNKNOWN).kind, VERDICT_NAN);
+        assert_int_equal(add(&rules, at_100, 99, NAN, VERDICT_UNKNOWN).kind, VERDICT_LOOK);
+        assert_int_equal(add(&rules, at_100, 99, NAN, VERDICT_HAS_NUMBER).kind, VERDICT_NAN);
+        assert_int_equal(add(&rules, at_100, 99, NAN, VERDICT_HAS_NAN).kind, VERDICT_STORE);
+        assert_int_equal(add(&rules, at_100, 99, NAN, VERDICT_HAS_NOT).kind, VERDICT_STORE);
+        assert_int_equal(add(&rules, at_100, 101, NAN, VERDICT_UNKNOWN).kind, VERDICT_STORE);
+        assert_int_equal(add(&rules, empty, 101, NAN, VERDICT_UNKNOWN).kind, VERDICT_STORE);
+        assert_int_equal(add(&rules, nan_at_100, 100, NAN, VERDICT_UNKNOWN).kind, VERDICT_STORE);
+        assert_stores(add(&rules, nan_at_100, 100, 7, VERDICT_UNKNOWN), 100, 7, folds[i]);
+        assert_stores(add(&rules, at_100, 99, 7, VERDICT_UNKNOWN), 99, 7, folds[i]);
+        const struct verdict_rules old = {.policy = folds[i], .retention_ms = 1};
+        assert_int_equal(add(&old, at_100, 98, NAN, VERDICT_UNKNOWN).kind, VERDICT_OLD);
+        const struct verdict_command last = {.has_policy = true, .time_ms = 100, .value = NAN};
+        assert_int_equal(verdict_of(&rules, &at_100, &last, VERDICT_UNKNOWN).kind, VERDICT_STORE);
+    }
+    static const struct verdict_rules first = {.policy = POLICY_FIRST}, blocks = {.blocks = true};
+    assert_int_equal(add(&none, at_100, 99, NAN, VERDICT_UNKNOWN).kind, VERDICT_STORE);
+    assert_int_equal(add(&first, at_100, 99, NAN, VERDICT_UNKNOWN).kind, VERDICT_STORE);
+    assert_int_equal(add(&blocks, nan_at_100, 100, NAN, VERDICT_UNKNOWN).kind, VERDICT_DUPLICATE);
+    assert_int_equal(add(&blocks, at_100, 99, 1, VERDICT_HAS_NAN).kind, VERDICT_DUPLICATE);
 }
 
 static void test_ignores(void **state)
@@ -131,11 +162,9 @@ static void test_the_newest_point_follows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_blocks),
-        cmocka_unit_test(test_ignores),
-        cmocka_unit_test(test_retention),
-        cmocka_unit_test(test_the_newest_point_follows),
+        cmocka_unit_test(test_counts),    cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_nan),       cmocka_unit_test(test_ignores),
+        cmocka_unit_test(test_retention), cmocka_unit_test(test_the_newest_point_follows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

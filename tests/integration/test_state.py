@@ -1,11 +1,13 @@
 """Writes that depend on their series' state: counted, refused or dropped by the partition's owner, exactly once."""
 
+import math
 import threading
 import time
 
 import pytest
 import redis
 
+from check.wait import flushed
 from test_roles import wait_for_state
 
 
@@ -208,6 +210,67 @@ def test_old_times_in_a_pipeline_take_one_read(longtaild):
             assert BLOCKED in str(reply)
     assert status(c, "decide", "reads") - before <= 5
     assert points(c, "k")[:3000] == [(t, 1 if t % 7 == 0 else 2) for t in range(3000)]
+
+
+# ---- NaN under MIN, MAX, SUM ----
+
+
+def shown(client, key):
+    """NaN as None, so that it equals itself."""
+    return [(t, None if math.isnan(v) else v) for t, v in points(client, key)]
+
+
+@pytest.mark.parametrize("policy", ["MIN", "MAX", "SUM"])
+@pytest.mark.parametrize("given", ["series", "command"])
+def test_no_nan_where_a_number_is(server, protocol, policy, given):
+    c = server.client(protocol)
+    if given == "series":
+        c.execute_command("TS.CREATE", "a/b", "DUPLICATE_POLICY", policy)
+
+    def add(t, value):
+        return c.execute_command("TS.ADD", "a/b", t, value, *(("ON_DUPLICATE", policy) if given == "command" else ()))
+
+    assert [add(t, v) for t, v in ((10, 6), (20, "nan"), (30, 7))] == [10, 20, 30]
+    if server.options["flush_interval"] == "50ms":
+        flushed(server.client())
+    for t in (10, 30):
+        assert BLOCKED in error_of(add, t, "nan")
+    assert add(20, "NaN") == 20 and add(40, "nan") == 40 and add(40, "-nan") == 40
+    assert shown(c, "a/b") == [(10, 6), (20, None), (30, 7), (40, None)]
+    assert add(40, 8) == 40 and add(20, 9) == 20, "a number takes a NaN's place"
+    assert BLOCKED in error_of(add, 40, "nan") and BLOCKED in error_of(add, 20, "nan")
+    pipe = c.pipeline(transaction=False)
+    for t, value in ((50, "nan"), (50, 1), (50, "nan"), (15, 2), (15, "nan"), (16, "nan"), (16, "nan")):
+        pipe.execute_command("TS.ADD", "a/b", t, value, "ON_DUPLICATE", policy)
+    assert [r if isinstance(r, int) else BLOCKED in str(r) for r in pipe.execute(raise_on_error=False)] == \
+        [50, 50, True, 15, True, 16, 16]
+    assert shown(c, "a/b") == [(10, 6), (15, 2), (16, None), (20, 9), (30, 7), (40, 8), (50, 1)]
+    for value in ("nan", 5):
+        c.execute_command("TS.ADD", "a/b", 10, value, "ON_DUPLICATE", "LAST")
+        c.execute_command("TS.ADD", "a/b", 30, "nan", "ON_DUPLICATE", "FIRST")
+    assert shown(c, "a/b")[0] == (10, 5) and shown(c, "a/b")[4] == (30, 7), "LAST and FIRST do not mind"
+
+
+def test_no_nan_by_madd(server, protocol):
+    c = server.client(protocol)
+    c.execute_command("TS.CREATE", "m", "DUPLICATE_POLICY", "MAX")
+    reply = c.execute_command("TS.MADD", "m", 1, 6, "m", 2, "nan", "l", 1, 6, "l", 1, "nan")
+    assert reply == [1, 2, 1, 1]
+    reply = c.execute_command("TS.MADD", "m", 1, "nan", "m", 2, "nan", "m", 3, 4, "l", 2, 1)
+    assert BLOCKED in str(reply[0]) and reply[1:] == [2, 3, 2]
+    assert shown(c, "m") == [(1, 6), (2, None), (3, 4)] and shown(c, "l") == [(1, None), (2, 1)]
+
+
+def test_nothing_is_counted_from_nan(server, protocol):
+    c = server.client(protocol)
+    c.execute_command("TS.ADD", "a/b", 10, 1)
+    c.execute_command("TS.ADD", "a/b", 20, "nan")
+    for command in ("TS.INCRBY", "TS.DECRBY"):
+        assert BLOCKED in error_of(c.execute_command, command, "a/b", 1, "TIMESTAMP", 20)
+        assert BLOCKED in error_of(c.execute_command, command, "a/b", 1)
+    assert shown(c, "a/b") == [(10, 1), (20, None)]
+    c.execute_command("TS.ADD", "a/b", 20, 4)
+    assert incrby(c, "a/b", 1, "TIMESTAMP", 20) == 20 and shown(c, "a/b") == [(10, 1), (20, 5)]
 
 
 def status(client, section, name):
