@@ -134,6 +134,19 @@ class Longtaild:
             return "(no log)"
 
 
+def error(client, *words):
+    """What a command that must fail says."""
+    try:
+        reply = client.execute_command(*words)
+    except redis.ResponseError as refusal:
+        return str(refusal)
+    raise AssertionError(f"{words[0]} answered {reply!r}, expected an error")
+
+
+def points(client, key):
+    return [(at, float(value)) for at, value in client.execute_command("TS.RANGE", key, "-", "+")]
+
+
 def free_port():
     while True:
         port = random.choice(PORTS)

@@ -144,12 +144,16 @@ def is_downsampled(server):
     return is_compacted(server) and ("compact", "in force", 60) in runs(server)
 
 
+def write_downsampled(server, client, story):
+    story.write(client)
+    story.check(client)
+    wait_for(lambda: is_downsampled(server))
+
+
 def test_answers_stay_through_compaction_and_downsampling(longtaild):
     server, story = longtaild(**JOBS), Story()
     with Client(server.port) as client:
-        story.write(client)
-        story.check(client)
-        wait_for(lambda: is_downsampled(server))
+        write_downsampled(server, client, story)
         story.check(client)
         reader = Reader(client)
         reply = reader._nested("RANGE", story.base_s, story.base_s + DAY, "STEP", 600, "KEYS", f"db1/{metric(0)}")
@@ -160,9 +164,7 @@ def test_answers_stay_through_compaction_and_downsampling(longtaild):
 def test_late_points_overwrites_and_deletions_reach_every_resolution(longtaild):
     server, story = longtaild(**JOBS), Story()
     with Client(server.port) as client:
-        story.write(client)
-        story.check(client)
-        wait_for(lambda: is_downsampled(server))
+        write_downsampled(server, client, story)
         story.write(client, hours=(0, 5), seed=1)  # late
         story.check(client)
         story.write(client, hours=(0, 1))  # once more: a retried batch
@@ -179,9 +181,7 @@ def test_an_hour_that_is_deleted_whole_stays_deleted(longtaild):
     """The day's minutes and hours still hold it until they are made again."""
     server, story = longtaild(**JOBS), Story()
     with Client(server.port) as client:
-        story.write(client)
-        story.check(client)
-        wait_for(lambda: is_downsampled(server))
+        write_downsampled(server, client, story)
         for host, name in list(story.points):
             from_ms = story.base_s * 1000
             reply = client.call("TS.DEL", f"{host}/{name}", from_ms, from_ms + HOUR * 1000 - 1)
@@ -250,9 +250,7 @@ def test_old_data_leaves_by_resolution(longtaild):
     """Retention of 1 s is over at once, once there are minutes: also in the first hour after midnight."""
     server, story = longtaild(**JOBS), Story(days=2)
     with Client(server.port) as client:
-        story.write(client)
-        story.check(client)
-        wait_for(lambda: is_downsampled(server))
+        write_downsampled(server, client, story)
     server.terminate()
     server.options["keep_1s"] = "1h"
     server.start()

@@ -55,22 +55,11 @@ FLUSH_FAILPOINTS = [f"{statement}.{side}:{time}" for side in ("before", "after")
     ("ensure.run", 1), ("ensure.commit", 1), ("ensure.create", 1), ("ensure.manifest", 1), ("flush.begin", 2),
     ("flush.fence", 2), ("flush.runs", 2), ("flush.arrival", 2),
     ("flush.heartbeat", 2), ("flush.catalog", 1), ("flush.watermark", 2), ("flush.commit", 2))] + ["flush.done:2"]
+LOG_FAILPOINTS = ["locallog.before-commit:50", "locallog.after-commit:50"]
 
 
-@pytest.mark.parametrize("failpoint", FLUSH_FAILPOINTS)
-def test_kill_at_each_statement_of_a_flush(longtaild, tmp_path, failpoint):
-    server = longtaild(log="local", flush_interval="100ms", start=False)
-    server.start(ready_s=None, environment={"LONGTAIL_FAILPOINT": failpoint})
-    history = History(tmp_path / "history.jsonl")
-    writers = start_writers(server.port, history, count=2, pipelined=1)
-    server.process.wait(10)
-    server.start()
-    wait_ok(history, time.monotonic(), RESUME_S)
-    finish_and_check(writers, history, server, failpoint)
-
-
-@pytest.mark.parametrize("failpoint", ["locallog.before-commit:50", "locallog.after-commit:50"])
-def test_kill_at_the_local_logs_commit(longtaild, tmp_path, failpoint):
+@pytest.mark.parametrize("failpoint", FLUSH_FAILPOINTS + LOG_FAILPOINTS)
+def test_kill_at_each_statement_of_a_flush_and_at_the_logs_commit(longtaild, tmp_path, failpoint):
     server = longtaild(log="local", flush_interval="100ms", start=False)
     server.start(ready_s=None, environment={"LONGTAIL_FAILPOINT": failpoint})
     history = History(tmp_path / "history.jsonl")

@@ -3,6 +3,8 @@
 import pytest
 import redis
 
+import harness
+
 T = 1700000000000
 KEY = "db1/host.cpu.user"
 
@@ -13,7 +15,7 @@ def server(lone):
 
 
 def points(client, key=KEY):
-    return [(at, float(value)) for at, value in client.execute_command("TS.RANGE", key, "-", "+")]
+    return harness.points(client, key)
 
 
 def add(client, key, *seconds, value=1):

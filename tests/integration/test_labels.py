@@ -3,7 +3,8 @@
 import random
 
 import pytest
-import redis
+
+from harness import error
 
 T = 1700000000000
 
@@ -18,12 +19,6 @@ def query(client, *filters):
 
 def create(client, key, **labels):
     client.execute_command("TS.CREATE", key, "LABELS", *(word for pair in labels.items() for word in pair))
-
-
-def error(client, *words):
-    with pytest.raises(redis.ResponseError) as caught:
-        client.execute_command(*words)
-    return str(caught.value)
 
 
 def mget(client, *words):

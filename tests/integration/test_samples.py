@@ -11,6 +11,8 @@ import time
 import pytest
 import redis
 
+from harness import error as error_of
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 AGGREGATORS = ["avg", "sum", "min", "max", "range", "count", "first", "last", "std.p", "std.s", "var.p", "var.s", "twa"]
 NAN = float("nan")
@@ -32,12 +34,6 @@ def peer(tmp_path):
 
 def ask(client, *args):
     return client.execute_command(*args)
-
-
-def error_of(client, *args):
-    with pytest.raises(redis.ResponseError) as raised:
-        ask(client, *args)
-    return str(raised.value)
 
 
 def number(x):

@@ -6,6 +6,9 @@ import time
 import pytest
 import redis
 
+from check.wait import flushed
+from harness import error, points
+
 T = 1700000000000
 KEY = "db1/host.cpu.user"
 MISSING = "TSDB: the key does not exist"
@@ -29,12 +32,6 @@ def settings(client, key):
 
 DEFAULTS = {"retentionTime": 0, "chunkSize": 4096, "chunkType": "compressed", "duplicatePolicy": None, "labels": {},
             "ignoreMaxTimeDiff": 0, "ignoreMaxValDiff": 0}
-
-
-def error(client, *words):
-    with pytest.raises(redis.ResponseError) as caught:
-        client.execute_command(*words)
-    return str(caught.value)
 
 
 # ---- TS.CREATE, TS.INFO ----
@@ -216,10 +213,6 @@ def test_limits_of_del(lone_client):
 
 
 # ---- TS.ADD with options, and what a declaration says about writes ----
-
-
-def points(client, key):
-    return [(at, float(value)) for at, value in client.execute_command("TS.RANGE", key, "-", "+")]
 
 
 def test_add_declares_what_is_new(client):
@@ -415,22 +408,10 @@ def test_what_is_declared_survives_a_kill(longtaild, flush_interval):
     for _ in range(2):
         check_story(server.client())  # its reads wait until all is applied
         if flush_interval != "10m":
-            wait_flushed(server)
+            flushed(server.client())
         server.kill9()
         server.start()
     check_story(server.client())
-
-
-def wait_flushed(server):
-    """Everything that was applied is in MariaDB."""
-    def offset(name):
-        lines = server.client().execute_command("STATUS", "partition")
-        return int(dict(line.split(": ", 1) for line in lines if ": " in line)[name])
-
-    deadline = time.monotonic() + 10
-    while offset("stored_offset") < offset("applied_offset"):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 FAILPOINTS = [f"{statement}.{side}:{time}" for side in ("before", "after")

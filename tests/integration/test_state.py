@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from check.wait import flushed
+from harness import points
 from test_roles import wait_for_state
 
 
@@ -15,10 +16,6 @@ def error_of(call, *arguments):
     with pytest.raises(redis.ResponseError) as caught:
         call(*arguments)
     return str(caught.value)
-
-
-def points(client, key):
-    return [(t, float(v)) for t, v in client.execute_command("TS.RANGE", key, "-", "+")]
 
 
 def incrby(client, key, n, *rest):

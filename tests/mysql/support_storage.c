@@ -107,6 +107,11 @@ void fixture_destroy(struct fixture *f)
     free(f);
 }
 
+void reader_open(struct fixture *f)
+{
+    assert_int_equal(storage_reader_begin(f->r, ENVIRONMENT, &f->guard), 0);
+}
+
 int fixture_crash(const struct fixture *f, const char *failpoint)
 {
     return crash_at(failpoint, f->address, f->prefix, f->progress.epoch);
@@ -267,3 +272,9 @@ int flush_simple(struct storage_session *s, struct storage_progress *progress, u
     free(values);
     return err;
 }
+
+const struct block_filter simple_filter = {.category = 1,
+                                           .dimensions = &(const uint32_t){0},
+                                           .dimensions_count = 1,
+                                           .to_ms = INT64_MAX,
+                                           .fresh = true};

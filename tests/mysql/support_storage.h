@@ -2,6 +2,7 @@
 #define TESTS_MYSQL_SUPPORT_STORAGE_H
 
 #include "port/storage.h"
+#include "port/storage_reads.h"
 #include "port/storage_runs.h"
 #include "support_mariadb.h"
 
@@ -43,6 +44,7 @@ struct fixture {
 /* With databases of its own. timeout_ms: mysql_storage.h. */
 struct fixture *fixture_create(struct test_mariadb *db, int timeout_ms);
 void fixture_destroy(struct fixture *f);
+void reader_open(struct fixture *f); /* begins its reader; ends it: storage_reader_end */
 /* support_crash.h */
 int fixture_crash(const struct fixture *f, const char *failpoint);
 
@@ -77,5 +79,7 @@ uint64_t scan_all(struct storage_session *s, uint32_t category, bool fresh, stru
 /* A flush of `count` points of category 1, value and item = first … , in hour 0, committed. */
 int flush_simple(struct storage_session *s, struct storage_progress *progress, uint32_t first,
                  uint32_t count);
+/* All that it wrote. */
+extern const struct block_filter simple_filter;
 
 #endif

@@ -351,16 +351,10 @@ static int slow_visit(void *arg, const struct block *block)
 
 static int read_everything(struct storage_session *s, struct read_guard *guard, unsigned *blocks)
 {
-    static const uint32_t dimension = 0;
-    struct block_filter filter = {.category = 1,
-                                  .dimensions = &dimension,
-                                  .dimensions_count = 1,
-                                  .to_ms = INT64_MAX,
-                                  .fresh = true};
     uint64_t next;
     int err = storage_snapshot_begin(s, ENVIRONMENT, PARTITION, guard, &next);
     if (err == 0)
-        err = storage_snapshot_scan(s, &filter, slow_visit, blocks);
+        err = storage_snapshot_scan(s, &simple_filter, slow_visit, blocks);
     storage_snapshot_end(s);
     return err;
 }
@@ -492,14 +486,9 @@ static void test_a_killed_server_is_unavailable_until_it_is_back(void **state)
     test_mariadb_kill(db);
 
     unsigned blocks = 0;
-    static const uint32_t dimension = 0;
-    struct block_filter filter = {.category = 1,
-                                  .dimensions = &dimension,
-                                  .dimensions_count = 1,
-                                  .to_ms = INT64_MAX,
-                                  .fresh = true};
     assert_int_equal(storage_flush_commit(f->s), LT_EUNAVAILABLE); /* before any COMMIT */
-    assert_int_equal(storage_snapshot_scan(reader, &filter, slow_visit, &blocks), LT_EUNAVAILABLE);
+    assert_int_equal(storage_snapshot_scan(reader, &simple_filter, slow_visit, &blocks),
+                     LT_EUNAVAILABLE);
     storage_snapshot_end(reader);
     assert_int_equal(storage_snapshot_begin(reader, ENVIRONMENT, PARTITION, &guard, &next),
                      LT_EUNAVAILABLE);

@@ -38,11 +38,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static void reader_open(struct fixture *f)
-{
-    assert_int_equal(storage_reader_begin(f->r, ENVIRONMENT, &f->guard), 0);
-}
-
 static const uint32_t dimensions[] = {0, 1, 2};
 
 static struct block_filter filter_all(uint32_t category, bool fresh)

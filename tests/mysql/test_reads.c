@@ -36,11 +36,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static void reader_open(struct fixture *f)
-{
-    assert_int_equal(storage_reader_begin(f->r, ENVIRONMENT, &f->guard), 0);
-}
-
 static struct storage_run run_make(struct fixture *f, uint32_t resolution_s)
 {
     return run_begin(f->s, &f->progress, STORAGE_COMPACT, resolution_s, hour_range(0));

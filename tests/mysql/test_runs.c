@@ -562,12 +562,6 @@ static void test_a_snapshot_keeps_its_runs(void **state)
     assert_int_equal(storage_run_flush(f->s), 0);
 
     struct storage_session *reader = session_open(f->storage);
-    static const uint32_t dimension = 0;
-    struct block_filter filter = {.category = 1,
-                                  .dimensions = &dimension,
-                                  .dimensions_count = 1,
-                                  .to_ms = INT64_MAX,
-                                  .fresh = true};
     struct read_guard guard = guard_of(20000);
     uint64_t next;
     struct points seen = {0};
@@ -578,13 +572,13 @@ static void test_a_snapshot_keeps_its_runs(void **state)
     const struct storage_run *runs = storage_snapshot_runs(reader, &count);
     assert_int_equal(count, 1);
     assert_int_equal(runs[0].id, old);
-    assert_int_equal(storage_snapshot_scan(reader, &filter, points_visit, &seen), 0);
+    assert_int_equal(storage_snapshot_scan(reader, &simple_filter, points_visit, &seen), 0);
     assert_int_equal(seen.n, 10);
     /* Its tables are not taken away under it; nor is the owner kept waiting. */
     int64_t start_ms = clock_mono_ms();
     assert_int_equal(storage_run_drop(f->s, &f->fence, ENVIRONMENT, old), LT_ERETRY);
     assert_true(clock_mono_ms() - start_ms < 2500);
-    assert_int_equal(storage_snapshot_scan(reader, &filter, points_visit, &seen), 0);
+    assert_int_equal(storage_snapshot_scan(reader, &simple_filter, points_visit, &seen), 0);
     assert_int_equal(seen.n, 20);
     storage_snapshot_end(reader);
     assert_int_equal(storage_run_drop(f->s, &f->fence, ENVIRONMENT, old), 0);
@@ -595,7 +589,7 @@ static void test_a_snapshot_keeps_its_runs(void **state)
     assert_int_equal(count, 1);
     assert_int_equal(runs[0].id, copy.id);
     assert_int_equal(runs[0].state, STORAGE_CLOSED);
-    assert_int_equal(storage_snapshot_scan(reader, &filter, points_visit, &seen), 0);
+    assert_int_equal(storage_snapshot_scan(reader, &simple_filter, points_visit, &seen), 0);
     assert_int_equal(seen.n, 1);
     storage_snapshot_end(reader);
     (void)storage_snapshot_runs(reader, &count);

@@ -235,23 +235,19 @@ static void test_a_visitor_may_stop_and_the_snapshot_goes_on(void **state)
 {
     struct fixture *f = *state;
     assert_int_equal(flush_simple(f->s, &f->progress, 0, 300000), 0);
-    static const uint32_t dimension = 0;
-    struct block_filter filter = {.category = 1,
-                                  .dimensions = &dimension,
-                                  .dimensions_count = 1,
-                                  .to_ms = INT64_MAX,
-                                  .fresh = true};
     struct read_guard guard = guard_of(5000);
     uint64_t next;
     int enough = 1;
     struct points all = {0};
     assert_int_equal(storage_snapshot_begin(f->s, ENVIRONMENT, PARTITION, &guard, &next), 0);
-    assert_int_equal(storage_snapshot_scan(f->s, &filter, stop_at_first, &enough), 1);
-    assert_int_equal(storage_snapshot_scan(f->s, &filter, points_visit, &all), 0);
+    assert_int_equal(storage_snapshot_scan(f->s, &simple_filter, stop_at_first, &enough), 1);
+    assert_int_equal(storage_snapshot_scan(f->s, &simple_filter, points_visit, &all), 0);
     assert_int_equal(all.n, 300000);
     int failed = LT_ELIMIT;
-    assert_int_equal(storage_snapshot_scan(f->s, &filter, stop_at_first, &failed), LT_ELIMIT);
-    assert_int_equal(storage_snapshot_scan(f->s, &filter, points_visit, &all), LT_EUNAVAILABLE);
+    assert_int_equal(storage_snapshot_scan(f->s, &simple_filter, stop_at_first, &failed),
+                     LT_ELIMIT);
+    assert_int_equal(storage_snapshot_scan(f->s, &simple_filter, points_visit, &all),
+                     LT_EUNAVAILABLE);
     storage_snapshot_end(f->s);
     assert_int_equal(storage_snapshot_begin(f->s, ENVIRONMENT, PARTITION, &guard, &next), 0);
     storage_snapshot_end(f->s);
@@ -271,14 +267,8 @@ static void test_a_snapshot_does_not_move(void **state)
     struct storage_range later = hour_range(9);
     assert_int_equal(storage_tables_ensure(f->s, ENVIRONMENT, &later, 1), 0);
     assert_int_equal(flush_simple(f->s, &f->progress, 100, 10), 0);
-    static const uint32_t dimension = 0;
-    struct block_filter filter = {.category = 1,
-                                  .dimensions = &dimension,
-                                  .dimensions_count = 1,
-                                  .to_ms = INT64_MAX,
-                                  .fresh = true};
     struct points seen = {0};
-    assert_int_equal(storage_snapshot_scan(reader, &filter, points_visit, &seen), 0);
+    assert_int_equal(storage_snapshot_scan(reader, &simple_filter, points_visit, &seen), 0);
     storage_snapshot_end(reader);
     assert_int_equal(next, before);
     assert_int_equal(seen.n, 10);
@@ -674,16 +664,10 @@ static void test_tables_are_ensured_beside_a_reader(void **state)
     struct storage_session *reader = session_open(f->storage);
     struct storage_session *other = session_open(f->storage);
     struct read_guard guard = guard_of(5000);
-    static const uint32_t dimension = 0;
-    struct block_filter filter = {.category = 1,
-                                  .dimensions = &dimension,
-                                  .dimensions_count = 1,
-                                  .to_ms = INT64_MAX,
-                                  .fresh = true};
     uint64_t next;
     struct points seen = {0};
     assert_int_equal(storage_snapshot_begin(reader, ENVIRONMENT, PARTITION, &guard, &next), 0);
-    assert_int_equal(storage_snapshot_scan(reader, &filter, points_visit, &seen), 0);
+    assert_int_equal(storage_snapshot_scan(reader, &simple_filter, points_visit, &seen), 0);
     struct storage_range range = hour_range(0);
     int64_t start_ms = clock_mono_ms();
     assert_int_equal(storage_tables_ensure(other, ENVIRONMENT, &range, 1), 0);
