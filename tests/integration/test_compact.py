@@ -12,6 +12,7 @@ import pytest
 from check.inspect import inspect, verify
 from check.reader import Reader
 from check.resp import Client, Error, Lost
+from check.wait import flushed
 
 HOUR, DAY = 3600, 86400
 HOSTS = ("db1", "db2", "db3")
@@ -474,7 +475,7 @@ def test_kill_at_each_statement_of_a_piece(longtaild, statement, side):
         story.write(client, hours=(0,), seed=1)
         story.delete(client, 1, 0)
         story.check(client)
-        time.sleep(0.3)  # all of it is flushed, so that a piece has both kinds
+        flushed(server.client())  # so that a piece has both kinds
         with contextlib.suppress(Lost):
             tell_jobs(client, "RESUME", "compact")
         with contextlib.suppress(Lost):  # another piece
