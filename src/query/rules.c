@@ -158,8 +158,9 @@ static int settle(struct rules *r)
         err = samples_find_last(&s);
     for (uint32_t i = 0; i < r->count && err == 0; i++) {
         const struct samples_series *source = &s.series[s.target_of_key[i]];
-        r->v[i].has_newest = source->has_last;
-        r->v[i].newest_ms = source->last_ms;
+        r->v[i].newest_bound = !source->has_last;
+        r->v[i].newest_ms = source->has_last ? source->last_ms : samples_stored_end(&s);
+        r->v[i].has_newest = r->v[i].newest_ms >= 0;
     }
     r->settled = err == 0;
     return err;
@@ -170,6 +171,7 @@ static int settle(struct rules *r)
 struct want {
     struct rules_row *row;
     struct extent extent;
+    int64_t asked_from_ms, asked_last_ms; /* rows of these times are kept */
 };
 
 static bool is_twa(const struct want *w)
@@ -196,16 +198,19 @@ static int compare_wants(const void *a, const void *b)
     return 0;
 }
 
+/* Those that begin in [from, last], which is the part at hand. */
 static int keep_rows(struct rules *r, const struct want *w, const struct samples_rows *rows,
-                     const struct extent *asked)
+                     int64_t from_ms, int64_t last_ms)
 {
     const struct rule *rule = &w->row->rule;
     struct samples_points *out = &w->row->points;
     int err = SCRATCH_RESERVE(r->read->guard, out, rows->times.n);
+    from_ms = max_of(from_ms, w->asked_from_ms);
+    last_ms = min_of(last_ms, w->asked_last_ms);
     for (uint32_t i = 0; i < rows->times.n && err == 0; i++) {
         int64_t time_ms = rows->times.v[i];
-        if (time_ms < asked->from_ms || time_ms > asked->last_ms ||
-            bucket_of(rule, time_ms) > w->extent.last_bucket_ms || rule_hides(rule, time_ms))
+        if (time_ms < from_ms || time_ms > last_ms ||
+            bucket_of(rule, time_ms) > w->extent.last_bucket_ms)
             continue;
         out->v[out->n++] = (struct samples_point){time_ms, rows->values.v[i]};
     }
@@ -221,7 +226,7 @@ static void forget_neighbours(struct samples *s, int64_t after_ms)
 
 /* Source times [from, last] of the wants; of the rows those that begin in it. */
 static int run_part(struct rules *r, const struct want *wants, uint32_t count, int64_t from_ms,
-                    int64_t last_ms, const struct extent *asked)
+                    int64_t last_ms)
 {
     const struct rule *rule = &wants[0].row->rule;
     struct read *read = r->read;
@@ -249,13 +254,12 @@ static int run_part(struct rules *r, const struct want *wants, uint32_t count, i
         err = samples_can_tally(&s) ? samples_tally(&s) : samples_collect(&s);
     if (err == 0 && is_twa(&wants[0]))
         forget_neighbours(&s, rule->after_ms);
-    struct extent part = {max_of(asked->from_ms, max_of(bucket_of(rule, from_ms), 0)),
-                          min_of(asked->last_ms, last_ms), 0};
+    int64_t first_ms = max_of(bucket_of(rule, from_ms), 0);
     for (uint32_t i = 0; i < count && err == 0; i++) {
         struct samples_rows rows = {.columns = 0};
         err = samples_rows(&s, i, &rows);
         if (err == 0)
-            err = keep_rows(r, &wants[i], &rows, &part);
+            err = keep_rows(r, &wants[i], &rows, first_ms, last_ms);
         samples_rows_free(read->guard, &rows);
     }
     samples_release(&s);
@@ -264,12 +268,12 @@ static int run_part(struct rules *r, const struct want *wants, uint32_t count, i
 
 /* In memory of its own, which is given back: a long range takes many parts. */
 static int run_part_apart(struct rules *r, const struct want *wants, uint32_t count,
-                          int64_t from_ms, int64_t last_ms, const struct extent *asked)
+                          int64_t from_ms, int64_t last_ms)
 {
     struct read *read = r->read;
     struct scratch outer = read->scratch;
     scratch_init(&read->scratch, read->guard);
-    int err = run_part(r, wants, count, from_ms, last_ms, asked);
+    int err = run_part(r, wants, count, from_ms, last_ms);
     read_guard_release(read->guard, read->scratch.bytes);
     scratch_fini(&read->scratch);
     read->scratch = outer;
@@ -289,8 +293,7 @@ static int find_first(struct rules *r, const struct want *wants, uint32_t count,
     return err != 0 ? err : samples_find_first(&s, first_out);
 }
 
-static int run(struct rules *r, const struct want *wants, uint32_t count,
-               const struct extent *asked)
+static int run(struct rules *r, const struct want *wants, uint32_t count)
 {
     const struct rule *rule = &wants[0].row->rule;
     int64_t from_ms = wants[0].extent.from_ms, last_ms = 0, first_ms;
@@ -304,34 +307,51 @@ static int run(struct rules *r, const struct want *wants, uint32_t count,
     step_ms = step_ms > INT64_MAX / rule->bucket_ms ? INT64_MAX : step_ms * rule->bucket_ms;
     while (err == 0 && from_ms <= last_ms) {
         int64_t next_ms = add_up_to_end(bucket_of(rule, from_ms), step_ms);
-        err = run_part_apart(r, wants, count, from_ms, min_of(last_ms, next_ms - 1), asked);
+        err = run_part_apart(r, wants, count, from_ms, min_of(last_ms, next_ms - 1));
         from_ms = next_ms;
     }
     return err;
 }
 
+/* Where only minutes and hours are left, the last bucket that has a row is the open one. */
+static void finish(struct want *w, int64_t last_ms, bool latest)
+{
+    struct samples_points *rows = &w->row->points;
+    uint32_t n = rows->n, kept = 0;
+    if (w->row->newest_bound && !latest && n > 0)
+        n--;
+    for (uint32_t i = 0; i < n; i++)
+        if (rows->v[i].time_ms <= last_ms && !rule_hides(&w->row->rule, rows->v[i].time_ms))
+            rows->v[kept++] = rows->v[i];
+    rows->n = kept;
+}
+
 static int compute(struct rules *r, int64_t from_ms, int64_t last_ms, bool latest,
                    bool (*wanted)(const struct rules_row *row))
 {
-    const struct extent asked = {from_ms, last_ms, 0};
     struct want *wants = scratch_take(&r->read->scratch, r->count, sizeof(*wants));
     if (wants == NULL)
         return r->read->scratch.error;
     uint32_t n = 0;
     for (uint32_t i = 0; i < r->count; i++) {
         wants[n].row = &r->v[i];
-        if (wanted == NULL || wanted(&r->v[i])) {
-            r->v[i].points.n = 0;
-            n += find_extent(&r->v[i], from_ms, last_ms, latest, &wants[n].extent);
-        }
+        if (wanted != NULL && !wanted(&r->v[i]))
+            continue;
+        r->v[i].points.n = 0;
+        wants[n].asked_from_ms = from_ms;
+        wants[n].asked_last_ms = r->v[i].newest_bound ? INT64_MAX : last_ms;
+        n += find_extent(&r->v[i], from_ms, wants[n].asked_last_ms, latest || r->v[i].newest_bound,
+                         &wants[n].extent);
     }
     qsort(wants, n, sizeof(*wants), compare_wants);
     int err = 0;
     for (uint32_t i = 0, end; i < n && err == 0; i = end) {
         for (end = i + 1; end < n && compare_wants(&wants[i], &wants[end]) == 0; end++)
             ;
-        err = run(r, &wants[i], end - i, &asked);
+        err = run(r, &wants[i], end - i);
     }
+    for (uint32_t i = 0; i < n; i++)
+        finish(&wants[i], last_ms, latest);
     return err;
 }
 

@@ -17,9 +17,10 @@
 
 struct rules_row {
     struct fold_series source;
-    struct rule rule; /* its source's text is in the scratch */
-    uint32_t series;  /* position in what rules_find was given */
-    bool has_newest;  /* the source has a point, and this is its last one */
+    struct rule rule;  /* its source's text is in the scratch */
+    uint32_t series;   /* position in what rules_find was given */
+    bool has_newest;   /* the source has a point, and this is its last one; */
+    bool newest_bound; /* ... or none is later: its seconds have left */
     int64_t newest_ms;
     struct samples_points points; /* rules_compute's */
 };

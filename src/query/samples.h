@@ -66,8 +66,10 @@ struct samples samples_of(struct read *read, uint32_t keys_count);
 MUST_USE int samples_over(struct samples *s, const struct fold_series *series);
 void samples_release(struct samples *s);
 
-/* has_last and last_ms of each target. */
+/* has_last and last_ms of each target that has points at full resolution. */
 MUST_USE int samples_find_last(struct samples *s);
+/* Minutes and hours that are stored are all before; -1: there are none. */
+int64_t samples_stored_end(const struct samples *s);
 /* No point of any target is before. INT64_MAX: there is none. */
 MUST_USE int samples_find_first(struct samples *s, int64_t *out);
 

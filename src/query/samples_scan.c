@@ -133,6 +133,19 @@ int samples_find_last(struct samples *s)
     return err;
 }
 
+int64_t samples_stored_end(const struct samples *s)
+{
+    const struct storage_run *runs = NULL;
+    uint32_t count = 0;
+    int64_t end_s = 0;
+    if (s->read->source.session != NULL)
+        runs = storage_snapshot_runs(s->read->source.session, &count);
+    for (uint32_t i = 0; i < count; i++)
+        if (runs[i].resolution_s > 1 && runs[i].range.to_s > end_s)
+            end_s = runs[i].range.to_s;
+    return end_s * 1000 - 1;
+}
+
 /* The last row that a rule has computed may be later than a destination's own last point. */
 static int note_computed_last(struct samples *s)
 {

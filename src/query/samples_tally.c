@@ -61,9 +61,11 @@ int samples_narrow(struct samples *s)
     int err = samples_find_first(s, &first_ms);
     if (err == 0)
         err = samples_find_last(s);
-    for (uint32_t i = 0; i < s->range.known && err == 0; i++)
-        if (s->series[i].has_last && s->series[i].last_ms > last_ms)
-            last_ms = s->series[i].last_ms;
+    for (uint32_t i = 0; i < s->range.known && err == 0; i++) {
+        const struct samples_series *series = &s->series[i];
+        int64_t ms = series->has_last ? series->last_ms : samples_stored_end(s);
+        last_ms = ms > last_ms ? ms : last_ms;
+    }
     if (first_ms > s->tally_from_ms)
         s->tally_from_ms = first_ms;
     if (last_ms < s->tally_last_ms)

@@ -264,6 +264,55 @@ def test_seconds_leave_once_they_are_downsampled(longtaild):
     assert coarse_answers(client, begin) == before
 
 
+RULES = [("sum", 60000), ("avg", 60000), ("max", 7 * 60000), ("count", HOUR * 1000)]
+
+
+def rule_answers(client):
+    return {f"{aggregator}/{bucket}": client.execute_command("TS.RANGE", f"rule/{aggregator}.{bucket}", "-", "+")
+            for aggregator, bucket in RULES}
+
+
+def test_rows_of_rules_outlive_seconds(longtaild):
+    """Minutes and hours answer where there are no seconds any more; so they do for TS.RANGE without ends."""
+    server = longtaild(**QUICK, query_deadline="2s")
+    client, database = server.client(), Database(server)
+    owned(client)
+    client.execute_command("JOBS", "PAUSE", "downsample")
+    begin = day_of(2)
+    client.execute_command("TS.CREATE", "db1/source")
+    for aggregator, bucket in RULES:
+        client.execute_command("TS.CREATE", f"rule/{aggregator}.{bucket}")
+        client.execute_command("TS.CREATERULE", "db1/source", f"rule/{aggregator}.{bucket}", "AGGREGATION", aggregator,
+                               bucket)
+    chance = random.Random(3)
+    for hour in (8, 9):
+        words = []
+        for second in range(0, HOUR, 20):
+            words += ["db1/source", (begin + hour * HOUR + second) * 1000, chance.randrange(100)]
+        client.execute_command("TS.MADD", *words)
+    before = rule_answers(client)
+    assert len(before["sum/60000"]) == 119 and len(before[f"count/{HOUR * 1000}"]) == 1
+    coarse = ["TS.RANGE", "db1/source", "-", "+", "AGGREGATION", "sum", HOUR * 1000]
+    hours = client.execute_command(*coarse)
+    wait_for("compact", lambda: database.count(COMPACT, 1) == 2 and database.count(ARRIVAL, 1) == 0)
+    assert rule_answers(client) == before
+    server.terminate()
+    server.options["keep_1s"] = "1h"
+    server.start()
+    client = server.client()
+    owned(client)
+    client.execute_command("JOBS", "RESUME", "downsample")
+    wait_for("seconds leave", lambda: database.count(COMPACT, 1) == 0)
+    assert client.execute_command(*coarse) == hours
+    assert rule_answers(client) == before
+    now = (begin + 10 * HOUR) * 1000
+    client.execute_command("TS.ADD", "db1/source", now, 1)
+    after = rule_answers(client)
+    for name, rows in before.items():
+        assert after[name][:len(rows)] == rows, name
+    assert len(after[f"count/{HOUR * 1000}"]) == 2
+
+
 # ---- crashes ----
 
 FAILPOINTS = ["jobs.piece:1", "jobs.piece:2", "jobs.piece:3", "run.create.after:3", "publish.commit.before:3",

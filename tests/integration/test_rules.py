@@ -141,6 +141,17 @@ def test_several_series_at_once(client):
     assert [[row[0], *map(float, row[1])] for row in both][0] == [100, 10, 1]
 
 
+def test_a_blocked_read_wakes_when_a_bucket_closes(longtaild):
+    server = longtaild()
+    client, other = server.client(), server.client()
+    make(client)
+    add(client, "s", (100, 1))
+    connection = client.connection_pool.get_connection()
+    connection.send_command("TS.READ", "d", "-", "BLOCK", 20000, 1)
+    add(other, "s", (105, 2), (110, 4))
+    assert rows(connection.read_response()) == [[100, 3]]
+
+
 # ---- rows of the destination's own ----
 
 
