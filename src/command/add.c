@@ -82,9 +82,9 @@ static void write_point(struct declare *d, const struct result_key *key)
     bool counts = a->command.what == VERDICT_COUNT;
     a->harmless = !a->command.relative && !counts && policy_is_harmless(way.policy);
     if (counts || way.decides) {
-        struct decide_ask ask = policy_ask(way, &point, a->command.relative);
+        struct decide_ask ask = policy_ask(way, &point, a->command.relative, 0);
         if (counts)
-            ask = (struct decide_ask){point.host, point.metric, a->command, false};
+            ask = (struct decide_ask){point.host, point.metric, a->command, 0, false};
         ask_owner(d, &ask);
         return;
     }

@@ -104,6 +104,8 @@ uint64_t call_after(const struct command_call *call);
 uint64_t session_id(const struct session *session);
 /* Does EXEC run the command? Then it must not wait for what others do. */
 bool session_in_transaction(const struct session *session);
+/* Behind WATCH: the epoch by which its writes have to be decided; else 0. */
+uint64_t session_decided_epoch(const struct session *session);
 /* True while earlier writes of this client still wait for their reports: call_after is not final
  * then. A read that finds this so asks to be run again when they are there:
  * call_again_after_writes, then returns at once without replying. */

@@ -55,6 +55,7 @@ static void count(struct command_call *call, const char *name, double sign)
     if (!take_time(call, c) ||
         (call->argc > 3 && !series_options_parse(call, 3, SERIES_OPTIONS_ENCODING, &options)))
         return;
+    ask.epoch = session_decided_epoch(call->session);
     if (declares(call, &ask, &options))
         add_declaring(call, name, &options, c);
     else

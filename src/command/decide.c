@@ -405,13 +405,17 @@ int decide_submit(const struct command_deps *deps, const struct tenant_environme
     const struct decider_request request = {
         .series = {environment, ask->host, ask->metric},
         .command = ask->command,
+        .epoch = ask->epoch,
         .plain = ask->plain,
         .gone = is_gone,
         .client = slot,
         .done = done,
         .arg = arg,
     };
-    return decider_submit(decide_decider(deps->decide), &request);
+    int err = decider_submit(decide_decider(deps->decide), &request);
+    if (err == 0)
+        ingest_touched(deps->ingest, environment, ask->host, ask->metric);
+    return err;
 }
 
 void decide_reply(struct command_call *call, const struct decide_ask *ask)

@@ -44,6 +44,7 @@ static inline bool decide_holds(const struct command_call *call, struct slice ho
 struct decide_ask {
     struct slice host, metric;
     struct verdict_command command;
+    uint64_t epoch; /* decider_request's */
     bool plain;
 };
 /* Defers the call's reply; the outcome becomes it: the point's time, or an error. */

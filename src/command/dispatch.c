@@ -35,8 +35,6 @@ static const char *advice_for(struct slice word)
          "every key is a time series: TS.ADD key * value stores, TS.GET key reads"},
         {" rename renamenx copy move ",
          "a series' name is its place: DEL key removes one, with all its points"},
-        {" watch unwatch ",
-         "EXEC is not made to depend on keys: other clients' commands may stand between its own"},
         {" cluster readonly readwrite asking ", "there is no cluster here: any process answers"},
         {" save bgsave bgrewriteaof lastsave ",
          "a write that was answered is in the log already, there is nothing to save"},

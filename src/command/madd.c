@@ -241,6 +241,7 @@ static int leave_for_decision(struct command_call *call, struct madd *madd, uint
         madd->relative |= !policy_is_harmless(way.policy);
         *left_out = way.decides;
     }
+    *left_out |= session_decided_epoch(call->session) != 0;
     if (LIKELY(!*left_out && !decide_holds(call, point->host, point->metric)))
         return 0;
     struct mixed *m = mixed_of(call, madd);
@@ -296,7 +297,8 @@ static void submit_points(struct command_call *call, struct madd *madd, int64_t 
         int err = wrong != NULL ? LT_EINVALID : 0;
         if (err == 0) {
             struct policy_way way = policy_way(&madd->known, &point, DUPLICATE_DEFAULT);
-            const struct decide_ask ask = policy_ask(way, &point, relative);
+            const struct decide_ask ask =
+                policy_ask(way, &point, relative, session_decided_epoch(call->session));
             err = decide_submit(call->deps, call->environment, &ask, m->slot, part_decided, p);
         }
         if (err == 0)

@@ -11,7 +11,7 @@ bool policy_begin(struct command_call *call, bool may_wait, struct policy_known 
     *out = (struct policy_known){0};
     if (LIKELY(says == DECLARES_NOTHING))
         return true;
-    if (says == DECLARES_SOON && may_wait) {
+    if (says == DECLARES_SOON && may_wait && session_decided_epoch(call->session) == 0) {
         call_again_when_declared(call);
         return false;
     }
@@ -57,7 +57,8 @@ bool policy_is_harmless(enum policy policy)
     return policy != POLICY_SUM && policy != POLICY_DECLARED;
 }
 
-struct decide_ask policy_ask(struct policy_way way, const struct record_point *point, bool relative)
+struct decide_ask policy_ask(struct policy_way way, const struct record_point *point, bool relative,
+                             uint64_t epoch)
 {
     /* What is decided takes the series' policy as it is by then. */
     return (struct decide_ask){.host = point->host,
@@ -69,5 +70,6 @@ struct decide_ask policy_ask(struct policy_way way, const struct record_point *p
                                            .policy = way.policy,
                                            .time_ms = point->time_ms,
                                            .value = point->value},
-                               .plain = !way.decides};
+                               .epoch = epoch,
+                               .plain = !way.decides && epoch == 0};
 }

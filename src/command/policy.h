@@ -41,8 +41,8 @@ struct policy_way policy_way_of(const struct settings *settings, enum duplicate 
 /* May such a point be sent again, and nothing changes? */
 bool policy_is_harmless(enum policy policy);
 
-/* The question to the owner. */
-struct decide_ask policy_ask(struct policy_way way, const struct record_point *point,
-                             bool relative);
+/* The question to the owner. epoch: session_decided_epoch. */
+struct decide_ask policy_ask(struct policy_way way, const struct record_point *point, bool relative,
+                             uint64_t epoch);
 
 #endif

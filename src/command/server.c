@@ -156,6 +156,8 @@ static void on_turn_end(void *arg)
     struct ingest *ingest = server->sessions.deps->ingest;
     if (ingest == NULL)
         return;
+    if (UNLIKELY(server->sessions.watches.waiting > 0))
+        watches_look(&server->sessions);
     if (UNLIKELY(server->sessions.wait_declared > 0))
         sessions_look(&server->sessions);
     if (server->sessions.deps->decide != NULL)
@@ -266,6 +268,8 @@ int server_create(const struct server_config *config, struct server **out)
         goto fail_listen;
     /* Last, because a hook can not be taken back. */
     sessions->port = server->port;
+    if (config->deps->ingest != NULL)
+        ingest_on_touch(config->deps->ingest, &sessions->watches.count, watches_touch, sessions);
     status = reactor_on_turn_end(server->reactor, on_turn_end, server);
     if (status != 0)
         goto fail_listen;

@@ -76,6 +76,7 @@ void session_reset(struct session *session)
 {
     const struct tenant *tenant = session->all->deps->tenant;
     transaction_destroy(&session->queueing);
+    watch_forget(session);
     session->version = 2;
     session->name[0] = '\0';
     session->environment = NULL;
@@ -261,6 +262,7 @@ void session_gone(struct session *session)
     if (blocking != NULL && blocking->on_gone != NULL)
         blocking->on_gone(blocking->arg);
     session->running = false;
+    watch_forget(session);
     release(session);
 }
 
@@ -370,6 +372,11 @@ uint64_t session_id(const struct session *session)
 bool session_in_transaction(const struct session *session)
 {
     return session->executing != NULL;
+}
+
+uint64_t session_decided_epoch(const struct session *session)
+{
+    return session->executing == NULL ? 0 : session->executing->epoch;
 }
 
 bool session_writes_pending(const struct session *session)

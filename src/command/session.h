@@ -4,6 +4,7 @@
 #include "command/replies.h"
 #include "command/table.h"
 #include "command/usage.h"
+#include "command/watch.h"
 #include "command/transaction.h"
 #include "reactor/reactor.h"
 
@@ -36,6 +37,7 @@ struct sessions {
     struct command_table table;
     struct slot_pool slots;
     struct usage usage;
+    struct watches watches;
     size_t output_bytes_max;
     size_t transaction_bytes_max;
     struct resp_limits limits[2]; /* before and after authentication */
@@ -73,6 +75,13 @@ struct session {
     struct slot *blocking;
     struct transaction *queueing; /* between MULTI and EXEC */
     struct transaction *executing;
+    struct watch *watched;
+    /* Set by WATCH: watch_permits. */
+    bool (*exec_permits)(struct command_call *call, struct transaction *transaction);
+    struct slot *watch_slot; /* WATCH waits: until the batches up to this one are applied, */
+    uint64_t watch_handed;
+    int64_t watch_due_mono_ms; /* ... or this moment */
+    uint64_t watch_epoch;      /* of the partition's owner, which this process was */
     char name[SESSION_NAME_BYTES_MAX + 1];
     char lib_name[SESSION_NAME_BYTES_MAX + 1];
     char lib_version[SESSION_NAME_BYTES_MAX + 1];

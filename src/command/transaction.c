@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "command/session.h"
+#include "command/watch.h"
 #include "command_table.h"
 
 int transaction_create(size_t bytes_max, struct transaction **out)
@@ -71,9 +72,14 @@ void transaction_exec(struct command_call *call)
         return;
     }
     if (session->queueing->broken) {
+        watch_forget(session);
         transaction_destroy(&session->queueing);
         resp_error(call->reply,
                    SLICE_LIT("EXECABORT Transaction discarded because of previous errors."));
+        return;
+    }
+    if (session->exec_permits != NULL && !session->exec_permits(call, session->queueing)) {
+        transaction_destroy(&session->queueing);
         return;
     }
     /* The array's elements are the commands' own replies, each at once or later: the session runs
@@ -90,6 +96,7 @@ void transaction_discard(struct command_call *call)
         resp_error(call->reply, SLICE_LIT("ERR DISCARD without MULTI"));
         return;
     }
+    watch_forget(session);
     transaction_destroy(&session->queueing);
     resp_simple(call->reply, SLICE_LIT("OK"));
 }

@@ -17,8 +17,9 @@ struct transaction {
     struct arena arena;
     VEC(struct transaction_command) commands;
     size_t bytes_max;
-    uint32_t next; /* the next one that EXEC runs */
-    bool broken;   /* a command was refused: EXEC will be too */
+    uint64_t epoch; /* behind WATCH: its writes are decided by this owner; else 0 */
+    uint32_t next;  /* the next one that EXEC runs */
+    bool broken;    /* a command was refused: EXEC will be too */
 };
 
 MUST_USE int transaction_create(size_t bytes_max, struct transaction **out);

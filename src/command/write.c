@@ -302,8 +302,9 @@ static void add_point(struct command_call *call, const struct record_point *poin
 {
     struct ingest *ingest = call->deps->ingest;
     uint32_t taken;
-    if (UNLIKELY(way.decides || decide_holds(call, point->host, point->metric))) {
-        const struct decide_ask ask = policy_ask(way, point, relative);
+    uint64_t epoch = session_decided_epoch(call->session);
+    if (UNLIKELY(way.decides || epoch != 0 || decide_holds(call, point->host, point->metric))) {
+        const struct decide_ask ask = policy_ask(way, point, relative, epoch);
         decide_reply(call, &ask);
         return;
     }

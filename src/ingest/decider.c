@@ -31,6 +31,7 @@ struct command {
     const struct tenant_environment *environment;
     struct series *series; /* of plain ones: until it is handed over */
     int64_t due_mono_ms;
+    uint64_t epoch;
     bool plain;
     bool (*gone)(const void *client);
     const void *client;
@@ -492,6 +493,11 @@ static bool decide_one(struct series *s, const struct decider_look *look,
         end_command(take_queued(s), (struct decider_outcome){.end = DECIDER_GONE});
         return true;
     }
+    if (c->epoch != 0 && c->epoch != look->epoch) {
+        end_command(take_queued(s),
+                    (struct decider_outcome){.end = DECIDER_NOT_DONE, .err = LT_EFENCED});
+        return true;
+    }
     struct verdict v = verdict_of(&look->rules, newest, &c->ask, has_time(s, c->ask.time_ms));
     if (v.kind == VERDICT_LOOK)
         return false;
@@ -637,6 +643,7 @@ int decider_submit(struct decider *d, const struct decider_request *r)
                           .environment = s->name.environment,
                           .series = s,
                           .due_mono_ms = clock_mono_ms() + d->config.deadline_ms,
+                          .epoch = r->epoch,
                           .plain = r->plain,
                           .gone = r->gone,
                           .client = r->client,
@@ -656,6 +663,11 @@ bool decider_waits(const struct decider *d, const struct decider_series *series)
 {
     const struct series *s = d->queued > 0 ? find_series(d, series, hash_of(series)) : NULL;
     return s != NULL && s->queued.first != NULL;
+}
+
+bool decider_has(const struct decider *d, const struct decider_series *series)
+{
+    return d->open > 0 && find_series(d, series, hash_of(series)) != NULL;
 }
 
 bool decider_is_waiting(const struct decider *d)

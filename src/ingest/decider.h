@@ -113,6 +113,7 @@ typedef void decider_done(void *arg, const struct decider_outcome *outcome);
 struct decider_request {
     struct decider_series series; /* copied */
     struct verdict_command command;
+    uint64_t epoch; /* decided by this owner or by nobody: LT_EFENCED; 0: by any */
     bool plain; /* depends on nothing, but came behind one that does: written by who does not own,
                    too */
     bool (*gone)(const void *client); /* has it hung up? */
@@ -141,6 +142,8 @@ MUST_USE int decider_submit(struct decider *decider, const struct decider_reques
 /* Does a command of this series wait for its decision? Then a plain write of it goes behind, by
  * submit. */
 bool decider_waits(const struct decider *decider, const struct decider_series *series);
+/* Has it any that is not answered yet? */
+bool decider_has(const struct decider *decider, const struct decider_series *series);
 /* Does any? A load. */
 bool decider_is_waiting(const struct decider *decider);
 

@@ -100,6 +100,9 @@ struct ingest {
     uint64_t command_epoch;        /* 0: its points are nobody's decision */
     struct catalog *command_items; /* only items that it has may be named; NULL: all */
     struct record_mark mark;
+    const uint32_t *watched;
+    ingest_touch *touch;
+    void *touch_arg;
 };
 
 /* ---- batches ---- */
@@ -457,9 +460,25 @@ COLD static uint32_t known(const struct ingest *g, const struct record_point *po
     return n;
 }
 
+void ingest_on_touch(struct ingest *g, const uint32_t *watched, ingest_touch *touch, void *arg)
+{
+    g->watched = watched;
+    g->touch = touch;
+    g->touch_arg = arg;
+}
+
+void ingest_touched(struct ingest *g, const struct tenant_environment *e, struct slice host,
+                    struct slice metric)
+{
+    if (UNLIKELY(*g->watched > 0))
+        g->touch(g->touch_arg, e, host, metric);
+}
+
 int ingest_points(struct ingest *g, bool observed, enum policy policy,
                   const struct record_point *points, uint32_t count, uint32_t *taken_out)
 {
+    for (uint32_t i = 0; UNLIKELY(*g->watched > 0) && g->command_epoch == 0 && i < count; i++)
+        ingest_touched(g, g->command_environment, points[i].host, points[i].metric);
     uint32_t take = UNLIKELY(g->command_items != NULL) ? known(g, points, count) : count;
     uint32_t added;
     int err = record_builder_add(g->command->builder, observed, policy, points, take, taken_out);
@@ -591,6 +610,7 @@ int ingest_series(struct ingest *g, const struct tenant_environment *e, struct s
     if (err != 0)
         return err;
     buffer_init(&record, LOG_RECORD_BYTES_MAX);
+    ingest_touched(g, e, host, metric);
     err = record_write_series(&record, e->id, clock_wall_ms(), host, metric, way, settings, labels,
                               labels_count);
     err = control_append(g, e, err, &record, done, arg);
@@ -606,6 +626,7 @@ int ingest_drop(struct ingest *g, const struct tenant_environment *e, struct sli
     if (err != 0)
         return err;
     buffer_init(&record, LOG_RECORD_BYTES_MAX);
+    ingest_touched(g, e, host, metric);
     err = record_write_drop(&record, e->id, clock_wall_ms(), host, metric);
     err = control_append(g, e, err, &record, done, arg);
     buffer_fini(&record);
@@ -627,6 +648,7 @@ static int append_bare(struct ingest *g, const struct tenant_environment *e,
 
 int ingest_clear(struct ingest *g, const struct tenant_environment *e, ingest_done *done, void *arg)
 {
+    ingest_touched(g, e, SLICE_LIT(""), SLICE_LIT(""));
     return append_bare(g, e, record_write_clear, done, arg);
 }
 
@@ -648,12 +670,15 @@ static void ingest_free(struct ingest *g)
     free(g);
 }
 
+static const uint32_t nobody = 0; /* watches */
+
 int ingest_create(const struct ingest_config *config, struct ingest **out)
 {
     struct ingest *g = calloc(1, sizeof(*g));
     if (g == NULL)
         return LT_ENOMEM;
     g->config = *config;
+    g->watched = &nobody;
     g->refused_end = &g->refused;
     g->acked = calloc(tenant_partitions(config->tenant), sizeof(g->acked[0]));
     g->inflight = calloc(tenant_partitions(config->tenant), sizeof(g->inflight[0]));

@@ -55,6 +55,16 @@ extern const size_t ingest_options_count;
 /* Fills all but log, tenant, what knows the items and what applies. */
 void ingest_config_load(struct ingest_config *config, const struct option_set *options);
 
+/* Who watches series (command/watch.h) is told of what is handed over from then on: points, series,
+ * drops; metric empty: a clear. Only while *watched is not 0; points that were decided are not
+ * told: decider_submit was. */
+typedef void ingest_touch(void *arg, const struct tenant_environment *environment,
+                          struct slice host, struct slice metric);
+void ingest_on_touch(struct ingest *ingest, const uint32_t *watched, ingest_touch *touch,
+                     void *arg);
+void ingest_touched(struct ingest *ingest, const struct tenant_environment *environment,
+                    struct slice host, struct slice metric);
+
 MUST_USE int ingest_create(const struct ingest_config *config, struct ingest **out);
 /* Every waiter must have been answered: destroy the log first. */
 void ingest_destroy(struct ingest **ingest);

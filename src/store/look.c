@@ -95,6 +95,30 @@ int store_watch(struct store *store, const struct tenant_environment *e, struct 
     return err;
 }
 
+int store_epoch(struct store *store, uint32_t partition, uint64_t after, uint64_t *epoch_out)
+{
+    struct partition *p = &store->partitions[partition];
+    pthread_mutex_lock(&p->lock);
+    int err = may_decide(p, after);
+    uint64_t epoch = p->epoch;
+    pthread_mutex_unlock(&p->lock);
+    if (err == 0)
+        *epoch_out = epoch;
+    return err;
+}
+
+int store_token(struct store *store, const struct tenant_environment *e, struct slice host,
+                struct slice metric, struct store_token *out)
+{
+    struct newest_watch watch;
+    int err = store_watch(store, e, host, metric, &watch);
+    if (err == 0)
+        *out = (struct store_token){true, watch.generation, watch.after};
+    else if (err == LT_ENOTFOUND)
+        *out = (struct store_token){0};
+    return err == LT_ENOTFOUND ? 0 : err;
+}
+
 void store_learn(struct store *store, const struct tenant_environment *e,
                  const struct newest_watch *watch, uint64_t applied,
                  const struct newest_point *newest)

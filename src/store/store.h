@@ -111,6 +111,21 @@ void store_learn(struct store *store, const struct tenant_environment *environme
                  const struct newest_watch *watch, uint64_t applied,
                  const struct newest_point *newest);
 
+/* The epoch of the partition's owner, which this process is and may decide by; errors as
+ * store_look.
+ */
+MUST_USE int store_epoch(struct store *store, uint32_t partition, uint64_t after,
+                         uint64_t *epoch_out);
+
+/* A series as it stands: while two tokens are the same, no record of points that was applied here
+ * between them touched it. LT_EAGAIN: nothing is loaded. LT_ENOMEM. */
+struct store_token {
+    bool there;
+    uint64_t generation, touched;
+};
+MUST_USE int store_token(struct store *store, const struct tenant_environment *environment,
+                         struct slice host, struct slice metric, struct store_token *out);
+
 /* What became of a point that was decided with that epoch, and appended at offset? 0: it counts.
  * LT_EAGAIN: the record is not applied here yet. LT_EFENCED: it does not count. LT_EOUTCOME: not to
  * be found out. */
