@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* How many buckets one run over the sources makes at most, of all of them. */
-enum { BUCKETS_A_RUN = 1 << 19 };
+enum { BUCKETS_A_RUN = 1 << 19, MINUTE_MS = 60000 };
 
 /* ---- which ---- */
 
@@ -280,8 +280,9 @@ static int run_part_apart(struct rules *r, const struct want *wants, uint32_t co
     return err;
 }
 
-/* Where points of the wants' sources may begin, at the earliest. */
-static int find_first(struct rules *r, const struct want *wants, uint32_t count, int64_t *first_out)
+/* What of the wants' sources' time can hold points, and to where minutes and hours may answer. */
+static int find_bounds(struct rules *r, const struct want *wants, uint32_t count,
+                       int64_t *first_out, int64_t *stored_end_out)
 {
     struct samples s = samples_of(r->read, count);
     struct fold_series *sources = scratch_take(&r->read->scratch, count, sizeof(*sources));
@@ -289,28 +290,34 @@ static int find_first(struct rules *r, const struct want *wants, uint32_t count,
         return r->read->scratch.error;
     for (uint32_t i = 0; i < count; i++)
         sources[i] = wants[i].row->source;
+    *stored_end_out = samples_stored_end(&s);
     int err = samples_over(&s, sources);
     return err != 0 ? err : samples_find_first(&s, first_out);
 }
 
+/* Part by part where minutes and hours may answer, for a part has a tally for each of its buckets.
+ * What is later is one part: of few points, perhaps, and of more buckets than anybody can count,
+ * where a point was written for the year 2100. */
 static int run(struct rules *r, const struct want *wants, uint32_t count)
 {
     const struct rule *rule = &wants[0].row->rule;
-    int64_t from_ms = wants[0].extent.from_ms, last_ms = 0, first_ms;
+    int64_t from_ms = wants[0].extent.from_ms, last_ms = 0, first_ms, stored_end_ms;
     int64_t step_ms = max_of(BUCKETS_A_RUN / count, 1);
-    int err = find_first(r, wants, count, &first_ms);
+    int err = find_bounds(r, wants, count, &first_ms, &stored_end_ms);
     if (err != 0)
         return err;
     for (uint32_t i = 0; i < count; i++)
         last_ms = max_of(last_ms, wants[i].extent.last_ms);
     from_ms = max_of(from_ms, first_ms);
     step_ms = step_ms > INT64_MAX / rule->bucket_ms ? INT64_MAX : step_ms * rule->bucket_ms;
-    while (err == 0 && from_ms <= last_ms) {
+    if (rule->bucket_ms % MINUTE_MS != 0 || rule->align_ms % MINUTE_MS != 0)
+        stored_end_ms = -1;
+    while (err == 0 && from_ms <= min_of(last_ms, stored_end_ms)) {
         int64_t next_ms = add_up_to_end(bucket_of(rule, from_ms), step_ms);
         err = run_part_apart(r, wants, count, from_ms, min_of(last_ms, next_ms - 1));
         from_ms = next_ms;
     }
-    return err;
+    return err == 0 && from_ms <= last_ms ? run_part_apart(r, wants, count, from_ms, last_ms) : err;
 }
 
 /* Where only minutes and hours are left, the last bucket that has a row is the open one. */

@@ -100,6 +100,18 @@ def test_points_from_before_the_rule_do_not_count(client):
     assert all_of(client, "d") == [[100, 2]]
 
 
+def test_a_point_of_the_far_future_closes_all_before(client):
+    make(client, "s", "d", "sum", 10)
+    make(client, "s", "e", "twa", 1)
+    make(client, "s", "f", "count", MINUTE)
+    add(client, "s", (T, 1), (T + 1, 2), (4102444800000, 5), (2 ** 63 - 1, 7))
+    start = T // MINUTE * MINUTE
+    assert all_of(client, "d") == [[T, 3], [4102444800000, 5]]
+    assert [row[0] for row in all_of(client, "e")] == [T, T + 1, 4102444800000]
+    assert all_of(client, "f") == [[start, 2], [4102444800000, 1]]
+    assert rows([ask(client, "TS.GET", "f", "LATEST")])[0][1] == 1
+
+
 def test_buckets_are_aligned(client):
     make(client, align=7)
     add(client, "s", (3, 1), (8, 2), (30, 4))
