@@ -190,6 +190,23 @@ def test_rows_are_deleted(client):
     assert all_of(client, "d") == [[150, 10], [160, 1]]
 
 
+def test_what_differs_from_the_reference(client):
+    """redis-compat/DEVIATIONS.md: late points of a deleted row, the newest points deleted, RANGE."""
+    ask(client, "TS.CREATE", "s", "RETENTION", 1000)
+    make(client)
+    add(client, "s", *[(time, 1) for time in range(100, 131)])
+    assert ask(client, "TS.DEL", "d", 110, 110) == 1
+    add(client, "s", (111, 5))
+    assert all_of(client, "d") == [[100, 10], [120, 10]]
+    assert ask(client, "TS.DEL", "s", 125, 200) == 6
+    assert all_of(client, "d") == [[100, 10]] and all_of(client, "d", "LATEST") == [[100, 10], [120, 5]]
+    add(client, "s", (5000, 1))
+    assert ask(client, "TS.DEL", "s", 0, 104) == 5
+    assert all_of(client, "d") == [[100, 5], [120, 5]]
+    reply = ask(client, "RANGE", 0, 1, "STEP", 1, "FORMAT", "flat", "KEYS", "d")
+    assert not any(str(word) == "value" for word in reply)
+
+
 def test_too_many_gaps_are_refused_and_nothing_is_hidden(client):
     make(client, bucket=2)
     add(client, "s", *[(time, 1) for time in range(100, 400)])
