@@ -25,12 +25,12 @@ static void append_line(struct buffer *out, const struct session *s)
     const struct conn *conn = s->conn;
     buffer_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s", (unsigned long long)s->id,
                   conn_address(conn), conn_local_address(conn), conn_fd(conn), s->name);
-    buffer_printf(out, " age=%lld idle=%lld flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d watch=0",
+    buffer_printf(out, " age=%lld idle=%lld flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d watch=%u",
                   (long long)conn_age_ms(conn) / 1000, (long long)conn_idle_ms(conn) / 1000,
                   s->state != SESSION_OPEN ? "b"
                   : s->queueing != NULL    ? "x"
                                            : "N",
-                  s->queueing != NULL ? (int)s->queueing->commands.n : -1);
+                  s->queueing != NULL ? (int)s->queueing->commands.n : -1, watch_count(s));
     buffer_printf(out, " qbuf=%zu obl=%zu oll=%u omem=%zu events=r cmd=%s user=default redir=-1",
                   conn_input_bytes(conn), conn_output_bytes(conn), s->replies.open,
                   s->replies.held_bytes, s->last_command != NULL ? s->last_command->name : "NULL");

@@ -248,10 +248,13 @@ enum { PATTERN_BYTES_MAX = 128 };
 struct list_filter {
     struct slice category;           /* p NULL: none */
     char pattern[PATTERN_BYTES_MAX]; /* "": none */
+    bool none;                       /* a module that is not here */
 };
 
 static bool list_matches(const struct list_filter *filter, const struct command_spec *spec)
 {
+    if (filter->none)
+        return false;
     if (filter->category.p != NULL) {
         char name[PATTERN_BYTES_MAX];
         snprintf(name, sizeof(name), "@%.*s", (int)filter->category.n, filter->category.p);
@@ -286,6 +289,11 @@ static bool parse_list_filter(const struct slice *argv, uint32_t argc, struct li
         return false;
     if (slice_ieq_str(argv[3], "ACLCAT")) {
         filter->category = argv[4];
+        return true;
+    }
+    if (slice_ieq_str(argv[3], "MODULE")) {
+        snprintf(filter->pattern, sizeof(filter->pattern), "ts.*");
+        filter->none = !slice_ieq_str(argv[4], MODULE_NAME);
         return true;
     }
     snprintf(filter->pattern, sizeof(filter->pattern), "%.*s", (int)argv[4].n, argv[4].p);

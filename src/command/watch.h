@@ -43,6 +43,7 @@ struct watch {
 /* Of the session's environment. NULL: out of memory. */
 struct watch *watch_add(struct session *session, struct slice host, struct slice metric);
 void watch_forget(struct session *session);
+uint32_t watch_count(const struct session *session);
 
 /* A write of this process is handed over: of a series, or of all of the environment's (metric
  * empty).

@@ -73,3 +73,11 @@ void watches_touch(void *sessions, const struct tenant_environment *environment,
             slice_eq(w->host, host))
             w->changed = true;
 }
+
+uint32_t watch_count(const struct session *session)
+{
+    uint32_t count = 0;
+    for (const struct watch *w = session->watched; w != NULL; w = w->next)
+        count++;
+    return count;
+}

@@ -233,6 +233,13 @@ def test_clients(client):
         client.execute_command("CLIENT", "LIST", "TYPE", "odd")
     assert client.client_no_evict("ON") and client.client_no_touch("OFF")
     assert client.client_getredir() == -1
+    watcher = client.pipeline()
+    watcher.watch("a", "b")
+    assert "2" in [c["watch"] for c in client.client_list()]
+    watcher.reset()
+    module = client.command_list(module="TimeSeries")
+    assert module == client.command_list(pattern="ts.*") and len(module) >= 20
+    assert client.command_list(module="search") == []
     assert client.execute_command("CLIENT", "REPLY", "ON") == "OK"
     for mode in ("OFF", "SKIP"):
         with pytest.raises(redis.ResponseError, match="replies are always on"):
@@ -257,7 +264,9 @@ def test_wait_comes_after_the_writes(client):
     ("SUBSCRIBE news", "there are no channels here"),
     ("publish news x", "there are no channels here"),
     ("SET a 1", "every key is a time series: TS.ADD"),
-    ("RENAME h/app.a h/app.b", "a series' name is its place"),
+    ("RENAME h/app.a h/app.b", "a series' points stand under its name"),
+    ("RENAMENX h/app.a h/app.b", "a series' points stand under its name"),
+    ("COPY h/app.a h/app.b", "write them under the other name"),
     ("CLUSTER SLOTS", "there is no cluster here"),
     ("BGSAVE", "in the log already"),
 ])
