@@ -430,5 +430,8 @@ void write_flush(struct command_call *call)
                           call->spec->syntax);
         return;
     }
-    control(call, ingest_clear, clear_done);
+    if (session_writes_pending(call->session)) /* those that are still to be decided go as well */
+        call_again_after_writes(call);
+    else
+        control(call, ingest_clear, clear_done);
 }

@@ -103,6 +103,19 @@ def test_one_pipeline_has_one_order(longtaild):
     flushed(server.client())
 
 
+def test_what_the_owner_still_decides_is_before_it(longtaild):
+    """A write that waits for its series' state keeps its place in the pipeline: it does not come back behind the clear."""
+    client = longtaild().client()
+    for round in range(20):
+        pipe = client.pipeline(transaction=False)
+        pipe.execute_command("TS.CREATE", "blocks", "DUPLICATE_POLICY", "BLOCK")
+        pipe.execute_command("TS.ADD", "blocks", 1000, 1)
+        pipe.execute_command("TS.INCRBY", "counts", 1, "TIMESTAMP", 1000)
+        pipe.execute_command("FLUSHDB")
+        pipe.dbsize()
+        assert pipe.execute()[1:] == [1000, 1000, True, 0], round
+
+
 def test_multi(longtaild):
     client = longtaild().client()
     write(client, [1])
