@@ -20,7 +20,7 @@ class Commands:
         self.base = (int(time.time()) // 3600 - 2) * 3600000
         self.waiting = []
         makers = [(9, self.add, "TS.ADD"), (4, self.madd, "TS.MADD"), (3, self.create, "TS.CREATE"), (2, self.alter, "TS.ALTER"),
-                  (2, self.count, "TS.INCRBY"), (1, self.count, "TS.DECRBY"), (2, self.delete_points, "TS.DEL"),
+                  (2, self.count, "TS.INCRBY"), (1, self.count, "TS.DECRBY"), (2, self.delete_points, "TS.DEL"), (2, self.createrule, "TS.CREATERULE"), (0.4, self.deleterule, "TS.DELETERULE"),
                   (8, self.range, "TS.RANGE"), (4, self.range, "TS.REVRANGE"), (3, self.nrange, "TS.NRANGE"), (2, self.nrange, "TS.NREVRANGE"),
                   (5, self.mrange, "TS.MRANGE"), (3, self.mrange, "TS.MREVRANGE"), (3, self.read, "TS.READ"), (3, self.get, "TS.GET"),
                   (3, self.mget, "TS.MGET"), (2, self.queryindex, "TS.QUERYINDEX"), (2, self.querylabels, "TS.QUERYLABELS"), (2, self.info, "TS.INFO"),
@@ -108,7 +108,7 @@ class Commands:
         words = []
         if self.chance(0.15):
             words += ["RETENTION", self.pick(0, 5000, 20000, 100000)]
-        if self.chance(0.1):
+        if self.chance(0.1) and self.has("CHUNK_SIZE loses nothing"):
             words += ["CHUNK_SIZE", self.pick(128, 4096)]
         if self.chance(0.1) and name != "TS.ALTER":
             words += ["ENCODING", self.pick("COMPRESSED", "uncompressed")]
@@ -151,6 +151,17 @@ class Commands:
         bounds = [lo, min(hi, lo + 8000)]
         return [name, self.key(), *self.pick(bounds, bounds, bounds, bounds, ["-", lo], [hi, "+"], ["-", "+"])]
 
+    # ---- rules ----
+
+    def createrule(self, name):
+        known = [a for a in AGGREGATORS if self.has("countnan, countall") or a not in ("countnan", "countall")]
+        known = [a for a in known if self.has("rules are computed") or a != "twa"]  # there, a row keeps the neighbours of its time
+        words = [name, self.key(), self.key(), "AGGREGATION", self.random.choice(known), self.pick(2000, 5000, 7000, 10000, 60000)]
+        return words + [self.pick(0, self.base + 500, 3000)] * self.chance(0.3)
+
+    def deleterule(self, name):
+        return [name, self.key(), self.key()]
+
     # ---- reads ----
 
     def aggregators(self):
@@ -190,7 +201,7 @@ class Commands:
             words += ["FILTER_BY_VALUE", 0, self.random.randrange(5, 60)]
         if self.chance(0.3):
             words += ["COUNT", self.random.randrange(1, 8)]
-        if self.chance(0.1):
+        if self.chance(0.2):
             words += ["LATEST"]
         if self.chance(0.03):
             words += ["nonsense"]
@@ -293,4 +304,7 @@ class Commands:
                          ["TS.GET", "nosuch"], ["TS.GET", key, "odd"], ["TS.DEL", "nosuch", 0, 1], ["TS.DEL", key, "x", 1], ["TS.INFO", "nosuch"],
                          ["TS.ALTER", "nosuch", "RETENTION", 0], ["TS.ALTER", key, "CHUNK_SIZE", 100], ["TS.ALTER", key, "DUPLICATE_POLICY", "all"],
                          ["TS.CREATE", key, "ENCODING", "zip"], ["TS.CREATE", key, "IGNORE", 5, -1], ["TS.CREATE", key, "CHUNK_SIZE", 40],
+                         ["TS.CREATERULE", key, "nosuch", "AGGREGATION", "avg", 1000], ["TS.CREATERULE", key, key, "AGGREGATION", "avg", 1000],
+                         ["TS.CREATERULE", key, self.key(), "AGGREGATION", "odd", 1000], ["TS.CREATERULE", key, self.key(), "AGGREGATION", "avg", 0],
+                         ["TS.CREATERULE", key, self.key(), "AGGREGATION", "avg", 1000, -1], ["TS.DELETERULE", "nosuch", key],
                          ["TS.INCRBY", key, "x"], ["TS.INCRBY", key, 1, "TIMESTAMP", "x"], ["TS.QUERYINDEX", "kind"], ["TS.QUERYINDEX", "kind!=x"])

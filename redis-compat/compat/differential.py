@@ -3,6 +3,7 @@
 The seed is printed and repeats a run; a difference is made as short as it goes before it is shown. With a peer, the same
 sequences go to RedisTimeSeries, and to the model in its dialect (peer.py): so that the model is right, too."""
 
+import collections
 import json
 import os
 import random
@@ -29,8 +30,10 @@ def left_out(who):
 class Asked:
     """One connection to what is compared with the model, again if it ends in the middle."""
 
-    def __init__(self, port, protocol, dialect=LONGTAIL, again=None):
-        self.protocol, self.dialect, self.again = protocol, dialect, again
+    def __init__(self, port, protocol, dialect=LONGTAIL, again=None, hazard=None):
+        """again(): a port where it is started again. hazard(model, words): why it would not survive a command, which is left out."""
+        self.protocol, self.dialect, self.again, self.hazard = protocol, dialect, again, hazard
+        self.left_out = collections.Counter()
         self.wire = Wire(port, protocol)
 
     def empty(self):
@@ -43,13 +46,21 @@ class Asked:
         """(index, reply, what the model says), or None. From an empty environment on."""
         model = Model(self.protocol, self.dialect)
         self.empty()
-        for begin in range(0, len(commands), BATCH):
-            batch = commands[begin:begin + BATCH]
+        size = 1 if self.hazard else BATCH
+        for begin in range(0, len(commands), size):
+            batch = commands[begin:begin + size]
+            if self.hazard and self.is_left_out(model, batch[0]):
+                continue
             for i, (words, got) in enumerate(zip(batch, self.replies(commands[:begin], batch))):
                 wanted = model.answer(words, got)
                 if not same(got, wanted):
                     return begin + i, got, wanted
         return None
+
+    def is_left_out(self, model, words):
+        why = self.hazard(model, words)
+        self.left_out.update([why] if why else [])
+        return why is not None
 
     def replies(self, before, batch):
         """A server that ends is a difference as well: of the command that ends it, so one by one."""
@@ -57,6 +68,8 @@ class Asked:
             return self.wire.ask_all(batch)
         except OSError:
             self.begin_again()
+        if len(batch) == 1:
+            return [ENDED]
         for begin in range(0, len(before), BATCH):
             self.wire.ask_all(before[begin:begin + BATCH])
         got = []

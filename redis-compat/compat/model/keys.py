@@ -16,6 +16,7 @@ class Keys:
     def drop(self, key):
         if self.there(key) is None:
             return 0
+        self.end_rules(key)
         del self.series[key]
         return 1
 

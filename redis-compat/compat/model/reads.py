@@ -190,7 +190,7 @@ class Reads:
 
     def do_ts_info(self, key, *words):
         series = self.must(key)
-        points = series.visible()
+        points = self.points(key)
         value = series.ignore[1]
         simple = lambda text: self.shapes.null if text is None else ("+", text)
         pairs = [("totalSamples", integer(len(points))), ("memoryUsage", ANY),

@@ -3,9 +3,17 @@
 import math
 import re
 
+from .aggregate import Near, slack
+
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 POLICIES = {"LAST": lambda old, new: new, "FIRST": lambda old, new: old, "MIN": min, "MAX": max,
-            "SUM": lambda old, new: old + new, "BLOCK": None}
+            "SUM": lambda old, new: plus(old, new), "BLOCK": None}
+
+
+def plus(a, b):
+    """A row that a rule wrote may be a Near number."""
+    lost = slack([a, b])
+    return Near(a + b, lost) if lost else a + b
 
 
 class Wrong(Exception):
@@ -42,6 +50,7 @@ class Series:
         self.points = {}
         self.rules = {}  # key of the destination → Rule
         self.source = None  # key
+        self.had_rules = self.had_source = self.emptied = False
 
     # ---- what is there ----
 
@@ -54,19 +63,20 @@ class Series:
         since = newest - self.retention if self.retention and newest is not None else 0
         return [(at, self.points[at]) for at in sorted(self.points) if at >= since]
 
-    # ---- what a write comes to: the time to reply ----
+    # ---- what a write comes to: (the time to reply, is it stored) ----
 
-    def add(self, at, value, policy):
-        """policy: what holds for this write; nobody's word is the dialect's."""
+    def add(self, at, value, said, default):
+        """said: the policy by name, of the command or the series; None where nobody says one, which is `default` without IGNORE."""
+        policy = (said or default).upper()
         newest = self.newest()
         if newest is not None and self.retention and newest - at > self.retention:
             raise Wrong
-        if policy.upper() == "LAST" and self.is_small_change(at, value):
-            return newest
+        if said and policy == "LAST" and self.is_small_change(at, value):
+            return newest, False
         if at in self.points:
-            value = self.merge(policy.upper(), self.points[at], value)
+            value = self.merge(policy, self.points[at], value)
         self.points[at] = value
-        return at
+        return at, True
 
     @staticmethod
     def merge(policy, old, new):
@@ -87,13 +97,13 @@ class Series:
         newest = self.newest()
         if newest is not None and at < newest:
             raise Wrong("backwards")
-        value = addend if newest is None else self.points[newest] + addend
+        value = addend if newest is None else plus(self.points[newest], addend)
         if math.isinf(value):
             raise Wrong
         if self.is_small_change(at, value):
-            return newest
+            return newest, False
         self.points[at] = value
-        return at
+        return at, True
 
 
 class Settings:

@@ -64,10 +64,10 @@ class Writes:
     def write(self, key, at, value, policy=None):
         """Into a series that is there."""
         series = self.series[key]
-        before = series.points.copy() if series.rules else None
-        at = series.add(at, value, policy or series.policy or self.default_policy())
-        if before is not None:
-            self.compact(series, before)
+        newest = series.newest()
+        at, stored = series.add(at, value, policy or series.policy, self.default_policy())
+        if stored:
+            self.compact_write(series, at, newest)
         return integer(at)
 
     def do_ts_add(self, key, at, value, *words, got=None):
@@ -108,9 +108,10 @@ class Writes:
         if at != "*":
             natural(at)
         series = self.declare(key, words)
-        before = series.points.copy()
-        at = series.count(clock(at, got), addend)
-        self.compact(series, before)
+        newest = series.newest()
+        at, stored = series.count(clock(at, got), addend)
+        if stored:
+            self.compact_write(series, at, newest)
         return integer(at)
 
     def do_ts_decrby(self, key, subtrahend, *words, got=None):
@@ -119,9 +120,13 @@ class Writes:
     def do_ts_del(self, key, start, end):
         series = self.must(key)
         low, high = bounds(start, end)
+        if series.source and "rules are computed" in self.dialect:
+            return integer(self.delete_rows(key, low, high))
+        if series.rules and series.retention and "rules are computed" not in self.dialect:
+            self.check_retained(series, low)
         gone = [at for at in series.points if low <= at <= high]
-        before = series.points.copy()
         for at in gone:
             del series.points[at]
-        self.compact(series, before)
+        series.emptied |= bool(gone) and not series.points
+        self.compact_deletion(series, low, high, gone)
         return integer(len(gone))
