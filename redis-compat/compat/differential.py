@@ -100,13 +100,15 @@ class Asked:
             size //= 2
         return commands
 
-    def explain(self, commands, index):
+    def explain(self, commands, found):
+        index, got, wanted = found
+        once = "\n  ".join([*(" ".join(words) for words in commands[max(0, index - 40):index + 1]), f"reply: {got}", f"model: {wanted}"])
         commands = commands[:index + 1]
         if index > 2000 and self.first_difference(commands[-2000:]):
             commands = commands[-2000:]
         again = self.first_difference(commands)
         if again is None:
-            return "it does not repeat from an empty environment"
+            return f"it does not repeat from an empty environment; once it came after:\n  {once}"
         commands = self.shortest(commands[:again[0] + 1])
         index, got, wanted = self.first_difference(commands)
         lines = [" ".join(words) for words in commands[:index + 1]]
@@ -123,7 +125,7 @@ def run_commands(asked, made, count, where, say=None):
     while done < count:
         commands = made.take(min(CHUNK, count - done))
         found = asked.first_difference(commands)
-        if not results.check(f"{where} from command {done}", found is None, found and asked.explain(commands, found[0])):
+        if not results.check(f"{where} from command {done}", found is None, found and asked.explain(commands, found)):
             break
         done += len(commands)
         if say:

@@ -73,17 +73,6 @@ static void ready_done(void *arg, const struct ingest_written *written)
     slot_send(slot);
 }
 
-static void clear_done(void *arg, const struct ingest_written *written)
-{
-    struct slot *slot = arg;
-    struct resp_writer w = slot_reply(slot);
-    if (written->report->outcome == LOG_STORED)
-        resp_simple(w, SLICE_LIT("OK"));
-    else
-        write_reply_not_stored(w, written->report, true);
-    slot_send(slot);
-}
-
 static void send_time(struct slot *slot, const struct ingest_written *written, bool harmless)
 {
     struct resp_writer w = slot_reply(slot);
@@ -381,19 +370,6 @@ void write_item_text(struct command_call *call)
         write_refused(call, slot, err);
 }
 
-typedef int send_control(struct ingest *ingest, const struct tenant_environment *environment,
-                         ingest_done *done, void *arg);
-
-static void control(struct command_call *call, send_control *send, ingest_done *done)
-{
-    struct slot *slot = call_defer(call);
-    if (slot == NULL)
-        return;
-    int err = send(call->deps->ingest, call->environment, done, slot);
-    if (err != 0)
-        write_refused(call, slot, err);
-}
-
 /* A process that takes no writes is ready when it can read. */
 static void ready_to_read(struct command_call *call)
 {
@@ -412,26 +388,14 @@ static void ready_to_read(struct command_call *call)
 
 void write_ready(struct command_call *call)
 {
-    if (call->deps->ingest == NULL)
+    if (call->deps->ingest == NULL) {
         ready_to_read(call);
-    else
-        control(call, ingest_probe, ready_done);
-}
-
-/* ---- FLUSHDB, FLUSHALL ---- */
-
-/* ASYNC and SYNC are the same: what is gone is gone for every read behind the reply, and the disk
- * space comes back in time. */
-void write_flush(struct command_call *call)
-{
-    if (call->argc == 2 && !slice_ieq_str(call->argv[1], "ASYNC") &&
-        !slice_ieq_str(call->argv[1], "SYNC")) {
-        resp_error_printf(call->reply, "ERR syntax error, expected: %s; nothing is deleted",
-                          call->spec->syntax);
         return;
     }
-    if (session_writes_pending(call->session)) /* those that are still to be decided go as well */
-        call_again_after_writes(call);
-    else
-        control(call, ingest_clear, clear_done);
+    struct slot *slot = call_defer(call);
+    if (slot == NULL)
+        return;
+    int err = ingest_probe(call->deps->ingest, call->environment, ready_done, slot);
+    if (err != 0)
+        write_refused(call, slot, err);
 }

@@ -116,6 +116,21 @@ def test_what_the_owner_still_decides_is_before_it(longtaild):
         assert pipe.execute()[1:] == [1000, 1000, True, 0], round
 
 
+def test_what_was_declared_does_not_decide_what_comes_behind_it(longtaild):
+    client = longtaild().client()
+    for round in range(20):
+        pipe = client.pipeline(transaction=False)
+        pipe.execute_command("TS.CREATE", "k", "DUPLICATE_POLICY", "MIN", "LABELS", "old", "1")
+        pipe.execute_command("FLUSHDB")
+        pipe.execute_command("TS.ADD", "k", 1000, 1, "LABELS", "new", "1")
+        pipe.execute_command("TS.ADD", "k", 1000, 2)
+        pipe.execute_command("TS.GET", "k")
+        pipe.execute_command("TS.QUERYINDEX", "new=1")
+        pipe.execute_command("FLUSHALL")
+        replies = pipe.execute()
+        assert float(replies[4][1]) == 2 and list(replies[5]) == ["k"], round
+
+
 def test_multi(longtaild):
     client = longtaild().client()
     write(client, [1])

@@ -1,0 +1,88 @@
+#include "base/error.h"
+#include "command/handlers.h"
+#include "command/read_request.h"
+#include "command_table.h"
+
+#include <stdlib.h>
+
+/* FLUSHDB and FLUSHALL. Writes look at what is declared before the log has them: so the reply waits
+ * until this process has applied the clear, and the session runs nothing before. */
+
+struct flush {
+    const struct command_deps *deps;
+    const struct tenant_environment *environment;
+    struct slot *slot;
+    uint64_t client;
+};
+
+static void flush_end(struct flush *f)
+{
+    slot_send(f->slot);
+    free(f);
+}
+
+/* The log has it: whether it could be waited for or not, it is done. */
+static void flush_seen(void *arg, const struct query_answer *answer)
+{
+    struct flush *f = arg;
+    union query_result *result = answer->result;
+    query_result_free(&result);
+    resp_simple(slot_reply(f->slot), SLICE_LIT("OK"));
+    flush_end(f);
+}
+
+static void flush_stored(void *arg, const struct ingest_written *written)
+{
+    struct flush *f = arg;
+    const struct slice any = SLICE_LIT("any");
+    const struct query_spec spec = {.what = QUERY_DECLARED,
+                                    .command = "FLUSHDB",
+                                    .environment = f->environment,
+                                    .client = f->client,
+                                    .after = written->report->offset + 1,
+                                    .keys = &any,
+                                    .keys_count = 1,
+                                    .to_ms = INT64_MAX};
+    const struct query_answer unseen = {.status = LT_EUNAVAILABLE};
+    uint64_t id;
+    if (written->report->outcome != LOG_STORED) {
+        write_reply_not_stored(slot_reply(f->slot), written->report, true);
+        flush_end(f);
+    } else if (f->deps->query == NULL || query_submit(f->deps->query, &spec, flush_seen, f, &id)) {
+        flush_seen(f, &unseen);
+    }
+}
+
+/* ASYNC and SYNC are the same: what is gone is gone for every read behind the reply, and the disk
+ * space comes back in time. */
+void write_flush(struct command_call *call)
+{
+    if (call->argc == 2 && !slice_ieq_str(call->argv[1], "ASYNC") &&
+        !slice_ieq_str(call->argv[1], "SYNC")) {
+        resp_error_printf(call->reply, "ERR syntax error, expected: %s; nothing is deleted",
+                          call->spec->syntax);
+        return;
+    }
+    if (session_writes_pending(call->session)) { /* those that are still to be decided go as well */
+        call_again_after_writes(call);
+        return;
+    }
+    struct flush *f = malloc(sizeof(*f));
+    if (f == NULL) {
+        resp_error(call->reply, SLICE_LIT("ERR out of memory, nothing is deleted"));
+        return;
+    }
+    *f = (struct flush){.deps = call->deps,
+                        .environment = call->environment,
+                        .slot = call_defer_blocking(call),
+                        .client = session_id(call->session)};
+    if (f->slot == NULL) {
+        free(f);
+        return;
+    }
+    int err = ingest_clear(call->deps->ingest, call->environment, flush_stored, f);
+    if (err != 0) {
+        write_reply_refused(slot_reply(f->slot), call->deps->options, err);
+        flush_end(f);
+    }
+}
