@@ -135,7 +135,11 @@ static int op_learn(void *arg, const struct decider_series *s, decider_read_done
     int err = store_watch(d->config.store, s->environment, s->host, s->metric, &how.watch);
     if (err != 0)
         return err;
-    struct query_spec spec = {.what = QUERY_LAST, .after = how.watch.after, .to_ms = INT64_MAX};
+    /* Rows that a rule computes are no points that were written: they change with their source. */
+    struct query_spec spec = {.what = QUERY_LAST,
+                              .after = how.watch.after,
+                              .to_ms = INT64_MAX,
+                              .points = QUERY_POINTS_OWN};
     return start_reading(d, s, &spec, &how);
 }
 
@@ -147,7 +151,8 @@ static int op_times(void *arg, const struct decider_series *s, uint64_t after, i
                               .after = after,
                               .from_ms = from_ms,
                               .to_ms = to_ms < INT64_MAX ? to_ms + 1 : INT64_MAX,
-                              .limit = DECIDER_TIMES_MAX};
+                              .limit = DECIDER_TIMES_MAX,
+                              .points = QUERY_POINTS_OWN};
     return start_reading(arg, s, &spec, &how);
 }
 

@@ -42,7 +42,7 @@ static int scan_last(struct points *p)
     read_recent(from_ms);
     for (size_t i = 0; i < READ_WINDOWS && p->own.n == 0 && err == 0; i++)
         err = scan_from(p, from_ms[i]);
-    if (err == 0)
+    if (err == 0 && p->read->spec->points != QUERY_POINTS_OWN)
         err = rules_compute_last(&p->rules, p->read->spec->latest);
     return err;
 }
@@ -75,7 +75,7 @@ static void drop_own_times(struct samples_points *computed, const struct samples
 static int join(struct points *p, struct result_points *out)
 {
     const struct query_spec *spec = p->read->spec;
-    if (p->rules.count == 0 || (!p->last_only && spec->points == QUERY_POINTS_OWN)) {
+    if (p->rules.count == 0 || spec->points == QUERY_POINTS_OWN) {
         p->own.n = spec->points == QUERY_POINTS_COMPUTED ? 0 : p->own.n;
         return 0;
     }

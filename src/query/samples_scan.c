@@ -38,6 +38,17 @@ static bool counts(const struct samples_spec *spec, int64_t time_ms, double valu
     return spec->times_count == 0 || has_time(spec, time_ms);
 }
 
+/* Of a rule's destination, also points whose values do not count: the row of their time must not
+ * show in their place. They go when rows are among them (settle_ruled). */
+static bool is_picked(const struct samples_spec *spec, const struct samples_series *series,
+                      int64_t time_ms, double value)
+{
+    if (time_ms < series->visible_ms)
+        return false;
+    return series->ruled ? spec->times_count == 0 || has_time(spec, time_ms)
+                         : counts(spec, time_ms, value);
+}
+
 /* ---- scans ---- */
 
 static int add_many(void *arg, const struct fold_series *series, const int64_t *times_ms,
@@ -49,8 +60,7 @@ static int add_many(void *arg, const struct fold_series *series, const int64_t *
     int err = 0;
     target->known = true;
     for (uint32_t i = 0; i < count && err == 0; i++)
-        if (scan->all ||
-            (times_ms[i] >= target->visible_ms && counts(&s->spec, times_ms[i], values[i])))
+        if (scan->all || is_picked(&s->spec, target, times_ms[i], values[i]))
             err = scan->pick(s, target, times_ms[i], values[i]);
     return err;
 }
@@ -331,7 +341,7 @@ static int collect_range(struct samples *s)
 static int keep_before(struct samples *s, struct samples_series *series, int64_t time_ms,
                        double value)
 {
-    if (isnan(value) || (series->has_before && series->before.time_ms > time_ms))
+    if (series->ruled || isnan(value) || (series->has_before && series->before.time_ms > time_ms))
         return 0;
     series->before = (struct samples_point){time_ms, value};
     series->has_before = true;
@@ -341,7 +351,7 @@ static int keep_before(struct samples *s, struct samples_series *series, int64_t
 static int keep_after(struct samples *s, struct samples_series *series, int64_t time_ms,
                       double value)
 {
-    if (isnan(value) || (series->has_after && series->after.time_ms < time_ms))
+    if (series->ruled || isnan(value) || (series->has_after && series->after.time_ms < time_ms))
         return 0;
     series->after = (struct samples_point){time_ms, value};
     series->has_after = true;
@@ -352,7 +362,7 @@ static bool all_have_before(const struct samples *s)
 {
     bool all = true;
     for (uint32_t i = 0; i < s->range.known; i++)
-        all &= s->series[i].has_before;
+        all &= s->series[i].ruled || s->series[i].has_before;
     return all;
 }
 
@@ -360,7 +370,7 @@ static bool all_have_after(const struct samples *s)
 {
     bool all = true;
     for (uint32_t i = 0; i < s->range.known; i++)
-        all &= s->series[i].has_after;
+        all &= s->series[i].ruled || s->series[i].has_after;
     return all;
 }
 
@@ -393,37 +403,65 @@ static bool wants_neighbours(const struct samples_spec *spec)
 
 /* ---- what rules compute ---- */
 
-/* Those of the range that count stay; the others are neighbours. */
-static int pick_computed(struct samples *s, struct samples_series *series,
-                         struct samples_points *computed)
+static int keep_ruled(struct samples *s, struct samples_series *series, int64_t time_ms,
+                      double value)
 {
-    int err = 0;
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < computed->n && err == 0; i++) {
-        struct samples_point p = computed->v[i];
-        if (p.time_ms < s->spec.from_ms)
-            err = keep_before(s, series, p.time_ms, p.value);
-        else if (p.time_ms > s->spec.last_ms)
-            err = keep_after(s, series, p.time_ms, p.value);
-        else if (p.time_ms >= series->visible_ms && counts(&s->spec, p.time_ms, p.value))
-            computed->v[n++] = p;
-    }
-    computed->n = n;
+    return series->ruled ? keep_point(s, series, time_ms, value) : 0;
+}
+
+/* Beside the range, too, an own point stands above the row of its time: so all of both are taken.
+ */
+static int collect_around(struct samples *s)
+{
+    int64_t from_ms, last_ms;
+    narrow(&s->spec, &from_ms, &last_ms);
+    int err = from_ms > 0 ? scan_run(s, 0, from_ms - 1, keep_ruled) : 0;
+    if (err == 0 && last_ms < INT64_MAX)
+        err = scan_run(s, last_ms + 1, INT64_MAX, keep_ruled);
+    for (uint32_t i = 0; i < s->range.known && err == 0; i++)
+        if (s->series[i].ruled)
+            err = samples_sort(s, &s->series[i].points);
     return err;
+}
+
+/* Of rows and own points, what counts: those of the range stay, the nearest beside it are
+ * neighbours. */
+static void settle_ruled(struct samples *s, struct samples_series *series)
+{
+    const struct samples_spec *spec = &s->spec;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < series->points.n; i++) {
+        const struct samples_point p = series->points.v[i];
+        if (p.time_ms < series->visible_ms || !counts(spec, p.time_ms, p.value))
+            continue;
+        if (p.time_ms >= spec->from_ms && p.time_ms <= spec->last_ms) {
+            series->points.v[n++] = p;
+        } else if (!isnan(p.value) && p.time_ms < spec->from_ms) {
+            series->before = p;
+            series->has_before = true;
+        } else if (!isnan(p.value) && !series->has_after) {
+            series->after = p;
+            series->has_after = true;
+        }
+    }
+    series->points.n = n;
 }
 
 static int collect_computed(struct samples *s)
 {
     bool neighbours = wants_neighbours(&s->spec);
-    int err = rules_compute(s->rules, neighbours ? 0 : s->spec.from_ms,
+    int err = neighbours ? collect_around(s) : 0;
+    if (err == 0)
+        err = rules_compute(s->rules, neighbours ? 0 : s->spec.from_ms,
                             neighbours ? INT64_MAX : s->spec.last_ms, s->spec.latest);
     for (uint32_t i = 0; i < s->rules->count && err == 0; i++) {
         struct rules_row *row = &s->rules->v[i];
         struct samples_series *series = &s->series[row->series];
-        err = pick_computed(s, series, &row->points);
-        if (err == 0)
-            err = rules_merge_points(s->read->guard, &row->points, &series->points);
+        err = rules_merge_points(s->read->guard, &row->points, &series->points);
     }
+    for (uint32_t i = 0; i < s->range.known && err == 0; i++)
+        if (s->series[i].ruled)
+            settle_ruled(s, &s->series[i]);
     return err;
 }
 

@@ -178,6 +178,36 @@ def test_own_points_stand_above_rows(client):
     assert (got["totalSamples"], got["firstTimestamp"], got["lastTimestamp"]) == (1, 110, 110)
 
 
+def test_a_filtered_own_point_shows_no_row_in_its_place(client):
+    make(client)
+    add(client, "d", (100, 70))
+    add(client, "s", *[(time, 1) for time in range(100, 130)])
+    assert rows(ask(client, "TS.RANGE", "d", "-", "+", "FILTER_BY_VALUE", 0, 50)) == [[110, 10]]
+    assert rows(ask(client, "TS.RANGE", "d", "-", "+", "FILTER_BY_VALUE", 0, 50, "AGGREGATION", "first", 1000)) == [[0, 10]]
+
+
+def test_filters_hold_for_the_neighbours_of_a_weighted_average(client):
+    make(client)
+    add(client, "d", (90, -5), (125, 70))
+    add(client, "s", *[(time, 1) for time in range(100, 150)])
+    twa = ["AGGREGATION", "twa", 4, "EMPTY"]
+    assert rows(ask(client, "TS.RANGE", "d", 112, 118, "FILTER_BY_VALUE", 0, 5, *twa)) == []
+    assert rows(ask(client, "TS.RANGE", "d", 112, 115, "FILTER_BY_VALUE", 0, 50, *twa)) == [[112, 10]]
+    assert [row[1] for row in rows(ask(client, "TS.RANGE", "d", 92, 95, *twa))] == [0.25]
+
+
+def test_what_depends_on_state_asks_own_points_alone(client):
+    """Rows change with their source: an owner that had counted on one would count on what is not there."""
+    ask(client, "TS.CREATE", "d", "DUPLICATE_POLICY", "BLOCK")
+    make(client)
+    add(client, "s", *[(time, 1) for time in range(100, 150)])
+    assert ask(client, "TS.INCRBY", "d", 5, "TIMESTAMP", 50) == 50
+    assert ask(client, "TS.INCRBY", "d", 5, "TIMESTAMP", 110) == 110
+    assert ask(client, "TS.ADD", "d", 100, 3) == 100, "a row is no point that was written"
+    assert "BLOCK" in error_of(client, "TS.ADD", "d", 100, 4)
+    assert all_of(client, "d") == [[50, 5], [100, 3], [110, 10], [120, 10], [130, 10]]
+
+
 def test_rows_are_deleted(client):
     make(client)
     add(client, "s", *[(time, 1) for time in range(100, 160)])
