@@ -219,7 +219,8 @@ void client_kill(struct command_call *call)
         if (kill_all(call, &filter) > 0)
             resp_simple(call->reply, SLICE_LIT("OK"));
         else
-            resp_error(call->reply, SLICE_LIT("ERR No such client"));
+            resp_error(call->reply,
+                       SLICE_LIT("ERR No such client: CLIENT LIST shows who is connected"));
         return;
     }
     struct kill_filter filter;

@@ -91,8 +91,9 @@ void connection_hello(struct command_call *call)
     int64_t version = session->version;
     struct slice name = {NULL, 0}, user = {NULL, 0}, password = {NULL, 0};
     if (argc > 1 && number_parse_i64(argv[1], &version) != 0) {
-        resp_error(call->reply,
-                   SLICE_LIT("ERR Protocol version is not an integer or out of range"));
+        resp_error(
+            call->reply,
+            SLICE_LIT("ERR Protocol version is not an integer or out of range, expected 2 or 3"));
         return;
     }
     if (version != 2 && version != 3) {
@@ -154,7 +155,9 @@ void connection_wait(struct command_call *call)
         resp_error(call->reply, SLICE_LIT("ERR value is not an integer or out of range, expected a "
                                           "number of replicas"));
     else if (number_parse_i64(call->argv[2], &timeout_ms) != 0)
-        resp_error(call->reply, SLICE_LIT("ERR timeout is not an integer or out of range"));
+        resp_error(
+            call->reply,
+            SLICE_LIT("ERR timeout is not an integer or out of range, expected milliseconds"));
     else if (timeout_ms < 0)
         resp_error(call->reply, SLICE_LIT("ERR timeout is negative"));
     else if (session_writes_pending(call->session))

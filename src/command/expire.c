@@ -109,7 +109,8 @@ static void expire(struct command_call *call, const char *command, int64_t unit_
     if (!take_condition(call, &expiry.condition) || !read_check_key(call, call->argv[1]))
         return;
     if (number_parse_i64(call->argv[2], &time) != 0) {
-        resp_error(call->reply, SLICE_LIT("ERR value is not an integer or out of range"));
+        resp_error_printf(call->reply, "ERR value is not an integer or out of range, expected %s",
+                          unit_ms == 1 ? "milliseconds" : "seconds");
         return;
     }
     if (time > INT64_MAX / unit_ms || time < INT64_MIN / unit_ms / 2) {

@@ -345,10 +345,12 @@ void introspect_getkeys(struct command_call *call)
     if (spec != NULL && spec->subcommands.count > 0 && argc > 1)
         spec = table_find(spec->subcommands, argv[1]);
     if (spec == NULL || !spec_takes(spec, argc)) {
-        resp_error(call->reply, spec == NULL
-                                    ? SLICE_LIT("ERR Invalid command specified")
-                                    : SLICE_LIT("ERR Invalid number of arguments specified for "
-                                                "command"));
+        resp_error(
+            call->reply,
+            spec == NULL
+                ? SLICE_LIT("ERR Invalid command specified: COMMAND LIST names those there are")
+                : SLICE_LIT("ERR Invalid number of arguments specified for "
+                            "command"));
         return;
     }
     const struct command_keys *keys = &spec->keys;

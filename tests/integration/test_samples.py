@@ -355,6 +355,27 @@ def test_a_blocked_read_ends_by_its_time_by_kill_and_by_hang_up(longtaild):
     assert sorted("killed" in outcome.get("error", "") for _, outcome in readers) == [False, False, True]
 
 
+@pytest.mark.parametrize("erase", [("DEL", "e/b"), ("UNLINK", "e/b"), ("TS.DEL", "e/b", 0, 1000), ("FLUSHDB",)], ids=lambda words: words[0])
+def test_a_blocked_read_goes_on_when_its_key_is_erased(server, erase):
+    """What was erased no longer counts, what comes then does; nobody is woken for nothing, nobody forgotten."""
+    c = server.client(3)
+    fill(c, "e/b", [(100, 1), (200, 2)])
+    waits = read_later(server, "e/b", "-", "BLOCK", 0, 3)
+    after = read_later(server, "e/b", "$", "BLOCK", 0, 1)
+    timed = read_later(server, "e/b", "-", "BLOCK", 1500, 3)
+    wait_blocked(c, 3)
+    ask(c, *erase)
+    assert ask(c, "EXISTS", "e/b") == 0
+    fill(c, "e/b", [(150, 5), (160, 6)])
+    timed[0].join(20)
+    assert timed[1]["rows"] == [[150, 5], [160, 6]], "after its time: what there is by then"
+    assert len(wait_blocked(c, 2)) == 2, "two points are too few, and neither comes after 200"
+    fill(c, "e/b", [(300, 7)])
+    for (thread, outcome), want in ((waits, [[150, 5], [160, 6], [300, 7]]), (after, [[300, 7]])):
+        thread.join(20)
+        assert outcome["rows"] == want
+
+
 def test_many_blocked_reads_while_others_write(lone):
     c = lone.client(3)
     readers = [read_later(lone, f"m/{i % 5}", 0, "BLOCK", 0, 100) for i in range(40)]
@@ -365,6 +386,28 @@ def test_many_blocked_reads_while_others_write(lone):
     for thread, outcome in readers:
         thread.join(30)
         assert outcome.get("rows") == [[n, n] for n in range(100)], outcome
+
+
+def test_twa_under_filters(server):
+    """A filtered point does not count, neither within the range nor next to it: as if it had never been written. (The reference, 1.12,
+    looks at filtered points next to the range.)"""
+    c = server.client(3)
+    r = random.Random(5)
+    points = [(at, r.choice([1, 5, 20, 1000, NAN])) for at in sorted(r.sample(range(1000), 200))]
+    kept = [(at, value) for at, value in points if value <= 20]
+    times = sorted(at for at, _ in r.sample(points, 100))
+    fill(c, "twa/all", points)
+    fill(c, "twa/kept", kept)
+    fill(c, "twa/times", [(at, value) for at, value in points if at in times])
+    for _ in range(60):
+        low = r.randint(0, 900)
+        bounds = [low, low + r.randint(0, 300)]
+        tail = ["AGGREGATION", "twa", r.randint(1, 60)] + (["EMPTY"] if r.random() < 0.5 else [])
+        command = r.choice(["TS.RANGE", "TS.REVRANGE"])
+        assert same(ask(c, command, "twa/all", *bounds, "FILTER_BY_VALUE", 0, 20, *tail), ask(c, command, "twa/kept", *bounds, *tail)), (bounds, tail)
+        assert same(ask(c, command, "twa/all", *bounds, "FILTER_BY_TS", *times, *tail), ask(c, command, "twa/times", *bounds, *tail)), (bounds, tail)
+    fill(c, "twa/one", [(0, 0), (10, 1000), (20, 20), (30, 30), (40, 1000)])
+    assert ask(c, "TS.RANGE", "twa/one", 20, 39, "FILTER_BY_VALUE", 0, 100, "AGGREGATION", "twa", 20) == [[20, 25]]
 
 
 # ---- the reference beside us ----
