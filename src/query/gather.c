@@ -1,5 +1,6 @@
 #include "query/gather.h"
 
+#include "base/ascending.h"
 #include "base/hash.h"
 #include "catalog/catalog.h"
 #include "catalog/declared.h"
@@ -39,8 +40,17 @@ static bool is_entry(const void *context, const void *key, uint32_t position)
 
 enum { HAS_POINT = 0, ERASED = 1, DECLARED = 2 };
 
+static bool is_one_of(const uint32_t *ids, uint32_t count, uint32_t id)
+{
+    return ids == NULL || ascending_has(ids, count, id);
+}
+
 static int note(struct gathering *l, struct fold_series series, unsigned how)
 {
+    const struct gather_filter *f = l->filter;
+    if (!is_one_of(f->hosts, f->hosts_count, series.host) ||
+        !is_one_of(f->items, f->items_count, series.item))
+        return 0;
     uint64_t hash = hash_of(&series);
     uint32_t at = hash_index_find(&l->index, hash, is_entry, l, &series);
     if (at != HASH_NONE) {
@@ -130,6 +140,8 @@ static int pass(struct gathering *l)
                                   .dimensions_count = l->dimensions.n,
                                   .hosts = wanted->hosts,
                                   .hosts_count = wanted->hosts_count,
+                                  .items = wanted->items,
+                                  .items_count = wanted->items_count,
                                   .from_ms = 0,
                                   .to_ms = INT64_MAX,
                                   .fresh = true};
@@ -158,7 +170,8 @@ static int gather(struct gathering *l)
     int err = SCRATCH_RESERVE(l->read->guard, &l->dimensions, dimensions);
     if (err == 0)
         err = SCRATCH_RESERVE(l->read->guard, &l->categories, GATHER_CATEGORIES);
-    if (err != 0 || dimensions == 0 || (f->hosts != NULL && f->hosts_count == 0))
+    if (err != 0 || dimensions == 0 || (f->hosts != NULL && f->hosts_count == 0) ||
+        (f->items != NULL && f->items_count == 0))
         return err;
     for (uint32_t i = 0; i < dimensions; i++)
         l->dimensions.v[l->dimensions.n++] = f->dimensions != NULL ? f->dimensions[i] : i;

@@ -25,11 +25,11 @@ struct gathered {
 
 enum { GATHER_ITEMS_MAX = 1000000 }; /* of an environment: more are for nobody to gather whole */
 
-/* Ascending; a count of 0 with an array that is not NULL: none. NULL: all. More than these may be
- * gathered. */
+/* Ascending; a count of 0 with an array that is not NULL: none. NULL: all. Of categories and
+ * dimensions more than these may be gathered. */
 struct gather_filter {
-    const uint32_t *categories, *dimensions, *hosts;
-    uint32_t categories_count, dimensions_count, hosts_count;
+    const uint32_t *categories, *dimensions, *hosts, *items;
+    uint32_t categories_count, dimensions_count, hosts_count, items_count;
     bool declared; /* those that are declared, too, whether they have points or not */
 };
 

@@ -71,3 +71,11 @@ bool glob_matches(struct slice pattern, struct slice text)
         p++;
     return p == pattern.n;
 }
+
+bool glob_is_pattern(struct slice text)
+{
+    bool found = false;
+    for (size_t i = 0; i < text.n && !found; i++)
+        found = strchr("*?[\\", text.p[i]) != NULL && text.p[i] != '\0';
+    return found;
+}

@@ -11,4 +11,7 @@
  * exponentially many). A `[` without its `]` ends the pattern, as in Redis. */
 bool glob_matches(struct slice pattern, struct slice text);
 
+/* Is there anything in it that is not taken as it is? */
+bool glob_is_pattern(struct slice text);
+
 #endif

@@ -14,7 +14,8 @@
  * hash of the series' numbers. These are a function of the log (docs/adr/0004), so the order is the
  * same in every process and after every restart, and what comes or goes meanwhile moves nobody: a
  * series that is there during a whole scan is told exactly once. The cost is that each call gathers
- * the set anew, so environments with more than GATHER_ITEMS_MAX items are refused. */
+ * the set anew, so environments with more than GATHER_ITEMS_MAX items are refused; but for one host
+ * (MATCH host/...), whose series alone are gathered then. */
 
 enum {
     LIST_CALLS = 64,       /* a scan takes about so many, */
@@ -149,11 +150,27 @@ static int make_page(struct list *l)
     return keep_keys(l, end);
 }
 
+/* Does the pattern ask for keys of one host? Its id, which may be CATALOG_NONE. */
+static bool one_host(struct read *read, uint32_t *host_out)
+{
+    struct slice match = read->spec->match;
+    size_t n = slice_find(match, '/');
+    if (!read->spec->matches || n == match.n || glob_is_pattern(slice_upto(match, n)))
+        return false;
+    *host_out = catalog_find_host(read_catalog(read), slice_upto(match, n));
+    return true;
+}
+
 static int place_all(struct list *l)
 {
-    static const struct gather_filter all = {.declared = true};
+    struct gather_filter filter = {.declared = true};
     struct gathered gathered = {0};
-    int err = gather_run(l->read, &all, &gathered);
+    uint32_t host;
+    if (one_host(l->read, &host)) {
+        filter.hosts = &host;
+        filter.hosts_count = host != CATALOG_NONE;
+    }
+    int err = gather_run(l->read, &filter, &gathered);
     if (err == 0)
         err = SCRATCH_RESERVE(l->read->guard, &l->entries, gathered.entries.n);
     for (uint32_t i = 0; err == 0 && i < gathered.entries.n; i++)
@@ -167,10 +184,12 @@ int list_read(struct read *read)
 {
     struct list l = {.read = read};
     uint64_t items = catalog_items(read_catalog(read));
-    if (items > GATHER_ITEMS_MAX) {
+    uint32_t host;
+    if (items > GATHER_ITEMS_MAX && !one_host(read, &host)) {
         read_why(read,
-                 "this environment has %llu items, and this version lists series of at most %d: "
-                 "ask for some with EXISTS, or see CATEGORY LIST and TOPQ",
+                 "this environment has %llu items, and keys of all its hosts are listed of at most "
+                 "%d: ask for those of one host, by MATCH or KEYS host/*, for some with EXISTS, or "
+                 "see CATEGORY LIST and TOPQ",
                  (unsigned long long)items, GATHER_ITEMS_MAX);
         return LT_EINVALID;
     }

@@ -49,14 +49,16 @@ static int add_implicit(struct matching *m)
     struct gathered gathered = {0};
     struct catalog_declared declared;
     bool narrow = catalog_match_categories(m->match, &filter.categories, &filter.categories_count);
-    (void)catalog_match_hosts(m->match, &filter.hosts, &filter.hosts_count);
+    narrow |= catalog_match_hosts(m->match, &filter.hosts, &filter.hosts_count);
+    narrow |= catalog_match_items(m->match, &filter.items, &filter.items_count);
     (void)catalog_match_dimensions(m->match, &filter.dimensions, &filter.dimensions_count);
     uint64_t items = catalog_items(m->catalog);
     if (!narrow && items > GATHER_ITEMS_MAX) {
         read_why(
             m->read,
             "this environment has %llu items, and this filter means any of them, where at most "
-            "%d can be looked through: add a filter category=, metric=, or a declared label",
+            "%d can be looked through: add a filter host=, metric=, item=, category= or a declared "
+            "label",
             (unsigned long long)items, GATHER_ITEMS_MAX);
         return LT_EINVALID;
     }

@@ -102,6 +102,10 @@ int main(int argc, char **argv)
     ask(c, "region=region-3", "dc=dc-7");
     ask(c, "region=region-3", "nope=");
     ask(c, "host=db77", "");
+    ask(c, "host=(db77,db78)", "dimension=value");
+    ask(c, "metric=app.00000077.value", "");
+    ask(c, "item=00000077", "");
+    ask(c, "category=app.*", "host!=db1");
     struct settings settings;
     uint64_t hits = 0;
     start = clock_mono_ns();

@@ -105,6 +105,18 @@ static void test_examples(void **state)
             fail_msg("'%s' and '%s'", cases[i].pattern, cases[i].text);
 }
 
+static void test_what_is_a_pattern(void **state)
+{
+    (void)state;
+    static const char *const patterns[] = {"*", "a?", "db[1", "a\\*"};
+    static const char *const plain[] = {"", "db1", "a]b^-", "\xff"};
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(glob_is_pattern(slice_str(patterns[i])));
+        assert_false(glob_is_pattern(slice_str(plain[i])));
+    }
+    assert_false(glob_is_pattern(slice_make("\0", 1)));
+}
+
 /* A matcher that recurses at each star would not end. */
 static void test_many_stars_are_no_work(void **state)
 {
@@ -122,6 +134,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_agrees_with_a_model),
         cmocka_unit_test(test_examples),
+        cmocka_unit_test(test_what_is_a_pattern),
         cmocka_unit_test(test_many_stars_are_no_work),
     };
     return cmocka_run_group_tests_name("glob", tests, NULL, NULL);
