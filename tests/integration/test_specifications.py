@@ -81,16 +81,22 @@ def first_shown(name):
     return arguments[0].get("token") or arguments[0]["name"]
 
 
+RULE = ("db1/host.cpu.user", "db1/host.cpu.user_1m")
+
+
 def prepare(client, example="PING"):
-    """What examples are about; but for a series that one creates."""
+    """What examples are about; but for what one creates itself."""
     client.execute_command("FLUSHDB")
     words = shlex.split(example)
     for key, labels in (("db1/host.cpu.user", ("region", "eu", "rack", "r1")), ("db1/host.cpu.system", ("region", "eu")),
-                        ("db1/app.seats", ())):
+                        ("db1/app.seats", ()), (RULE[1], ())):
         if words[0] == "TS.CREATE" and key in words:
             continue
         client.execute_command("TS.CREATE", key, "LABELS", *labels)
-        client.execute_command("TS.MADD", *[x for at in (1424444280000, 1424444340000, 1424444400000) for x in (key, at, 1)])
+        if key != RULE[1]:
+            client.execute_command("TS.MADD", *[x for at in (1424444280000, 1424444340000, 1424444400000) for x in (key, at, 1)])
+    if words[0] == "TS.DELETERULE":
+        client.execute_command("TS.CREATERULE", *RULE, "AGGREGATION", "avg", 60000)
 
 
 def test_every_command_has_an_example_or_needs_none():
