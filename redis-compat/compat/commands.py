@@ -70,7 +70,7 @@ class Commands:
         return r.choice([r.randrange(-5, 20), r.randrange(-5, 20), r.randrange(0, 400) / 4, 100000, -0.5, r.uniform(-10, 10), 1e9 + r.randrange(10)])
 
     def value(self):
-        return "nan" if self.has("NaN") and self.chance(0.0) else self.number()
+        return "nan" if self.has("NaN") and self.chance(0.04) else self.number()
 
     def bounds(self):
         lo, hi = sorted((self.at(), self.at()))

@@ -29,7 +29,7 @@ def same_number(got, value):
         number = float(got)
     except (TypeError, ValueError):
         return False
-    if isinstance(value, Near) and abs(number - value) <= value.slack:
+    if isinstance(value, Near) and (abs(number - value) <= value.slack or (number != number and value.may_be_nan)):
         return True
     return number == value or (number != number and value != value)
 

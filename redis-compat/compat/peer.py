@@ -38,6 +38,8 @@ def hazard(model, words):
         return "LATEST, where a destination's source is gone: it shows nothing at all now and then"
     if "LATEST" in words and "REV" in words[0] and {"FILTER_BY_TS", "AGGREGATION"} & set(words):
         return "LATEST with FILTER_BY_TS or AGGREGATION in reverse: rows are missing"
+    if words[0] in ("TS.ADD", "TS.INCRBY", "TS.DECRBY", "TS.MADD") and any(series.had_source and any(series.ignore) for series in there):
+        return "IGNORE of a destination whose source is gone: it compares with a value that stood there before"
     if words[0] == "TS.CREATERULE" and may_overtake(model, *words[1:3]):
         return "a destination with points of its own that are newer than the open bucket: LATEST shows them in no order"
     if words[0] == "TS.DEL" and there and there[0].had_rules and not there[0].rules and there[0].retention:

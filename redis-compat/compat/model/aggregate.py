@@ -13,6 +13,7 @@ class Near(float):
     def __new__(cls, value, slack=0.0):
         self = super().__new__(cls, value)
         self.slack = slack
+        self.may_be_nan = False
         return self
 
 
@@ -46,7 +47,9 @@ def variance(values, sample, welford):
 def deviation(values, sample, welford):
     square = variance(values, sample, welford)
     root = math.sqrt(square)
-    return Near(root, math.sqrt(square.slack) if square.slack >= square else square.slack / root + EPSILON * root)
+    near = Near(root, math.sqrt(square.slack) if square.slack >= square else square.slack / root + EPSILON * root)
+    near.may_be_nan = not welford and square.slack >= square  # the root of what cancelled to less than nothing
+    return near
 
 
 def fold(name, values, welford=True):
@@ -99,12 +102,12 @@ class Line:
             last = point
         return last[1]
 
-    def mean(self, begin, end):
+    def mean(self, begin, end, high):
         """Within the lines; None: not there."""
         if not self.numbers:
             return None
-        begin, end = max(begin, self.numbers[0][0]), min(end, self.numbers[-1][0])
-        if begin > end:
+        after, begin, end = end, max(begin, self.numbers[0][0]), min(end, self.numbers[-1][0], high)
+        if begin > end or begin == after:  # a bucket's end is the next one's
             return None
         biggest = max(abs(value) for _, value in self.numbers)
         if begin == end:
@@ -147,7 +150,7 @@ class Buckets:
             for name in self.aggregators:
                 folded = NAN if name == "twa" else fold(name, values, welford)
                 if name == "twa":
-                    folded = line.mean(max(start, self.low), min(start + self.size, self.high))
+                    folded = line.mean(max(start, self.low), start + self.size, self.high)
                     folded = fold("last", values) if folded is None else folded
                 elif name == "last" and math.isnan(folded):
                     folded = carried

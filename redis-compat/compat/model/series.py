@@ -82,8 +82,10 @@ class Series:
     def merge(policy, old, new):
         if policy == "BLOCK":
             raise Wrong
-        if policy in ("MIN", "MAX", "SUM") and math.isnan(old) != math.isnan(new):
-            raise Wrong
+        if policy in ("MIN", "MAX", "SUM") and (math.isnan(old) or math.isnan(new)):
+            if math.isnan(new) and not math.isnan(old):
+                raise Wrong
+            return new  # takes the NaN's place (DEVIATIONS)
         return POLICIES[policy](old, new)
 
     def is_small_change(self, at, value):
@@ -97,6 +99,8 @@ class Series:
         newest = self.newest()
         if newest is not None and at < newest:
             raise Wrong("backwards")
+        if newest is not None and math.isnan(self.points[newest]):
+            raise Wrong
         value = addend if newest is None else plus(self.points[newest], addend)
         if math.isinf(value):
             raise Wrong
