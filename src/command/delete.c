@@ -405,7 +405,7 @@ static void removal_keep(struct removal *r)
                                   .client = r->client,
                                   .key = r->destinations[r->destinations_at],
                                   .to_ms = INT64_MAX,
-                                  .keeps = true,
+                                  .way = ERASING_KEEP,
                                   .done = removal_kept,
                                   .gone = r->gone};
     erasing_start(&r->erasing, ingest_acked(r->deps->ingest, r->environment->partition));

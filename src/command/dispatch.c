@@ -33,9 +33,9 @@ static const char *advice_for(struct slice word)
          "sadd "
          "smembers zadd zrange xadd xrange setex setnx getset ",
          "every key is a time series: TS.ADD key * value stores, TS.GET key reads"},
-        {" rename renamenx copy move ", "a series' points stand under its name, in the log and in "
-                                        "tables: write them under the other "
-                                        "name (TS.RANGE, TS.MADD), then DEL the first"},
+        {" copy move ",
+         "RENAME gives a series another name; a second one is written by TS.RANGE and "
+         "TS.MADD"},
         {" cluster readonly readwrite asking ", "there is no cluster here: any process answers"},
         {" save bgsave bgrewriteaof lastsave ",
          "a write that was answered is in the log already, there is nothing to save"},

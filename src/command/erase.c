@@ -3,7 +3,16 @@
 #include "base/error.h"
 #include "model/name.h"
 
-enum { ERASE_POINTS_MAX = 20000 }; /* about 500 KB of record */
+enum {
+    ERASE_POINTS_MAX = 20000, /* about 500 KB of record */
+    MOVE_POINTS_MAX = ERASE_POINTS_MAX / 2,
+    MOVE_PASSES_MAX = 100, /* whoever writes on all the time is not waited for */
+};
+
+static uint32_t points_max(const struct erasing *e)
+{
+    return e->way == ERASING_MOVE ? MOVE_POINTS_MAX : ERASE_POINTS_MAX;
+}
 
 static void read_next(struct erasing *e, uint64_t after);
 
@@ -23,7 +32,14 @@ static void stored(void *arg, const struct ingest_written *written)
     }
     e->erased += e->batch;
     e->from_ms = e->next_ms;
-    if (e->more && !e->gone)
+    if (!e->more && e->way == ERASING_MOVE) { /* what came meanwhile */
+        e->from_ms = 0;
+        e->more = true;
+        e->passes++;
+    }
+    if (e->passes == MOVE_PASSES_MAX)
+        e->done(e, "BUSY", "the series is written all the time");
+    else if (e->more && !e->gone)
         read_next(e, ingest_acked(e->deps->ingest, e->environment->partition));
     else
         e->done(e, NULL, NULL);
@@ -36,10 +52,18 @@ static int append(struct erasing *e, const struct result_points *points)
     int err = ingest_begin(e->deps->ingest, e->environment);
     if (err != 0)
         return err;
-    for (uint32_t i = 0; i < points->count && err == 0; i++)
-        err =
-            ingest_point(e->deps->ingest, false, host, metric, points->times_ms[i],
-                         e->keeps ? points->values[i] : 0, e->keeps ? POLICY_FIRST : POLICY_ERASE);
+    bool writes = e->way != ERASING_ERASE,
+         erases = e->way == ERASING_ERASE || e->way == ERASING_MOVE;
+    struct slice to_host = host, to_metric = metric;
+    if (e->way == ERASING_COPY || e->way == ERASING_MOVE)
+        name_split_key(e->to, &to_host, &to_metric);
+    enum policy policy = e->way == ERASING_KEEP ? POLICY_FIRST : POLICY_LAST;
+    for (uint32_t i = 0; writes && i < points->count && err == 0; i++)
+        err = ingest_point(e->deps->ingest, false, to_host, to_metric, points->times_ms[i],
+                           points->values[i], policy);
+    for (uint32_t i = 0; erases && i < points->count && err == 0; i++)
+        err = ingest_point(e->deps->ingest, false, host, metric, points->times_ms[i], 0,
+                           POLICY_ERASE);
     if (err != 0)
         ingest_abort(e->deps->ingest);
     return err != 0 ? err : ingest_end(e->deps->ingest, stored, e);
@@ -55,12 +79,17 @@ static void found(void *arg, const struct query_answer *answer)
         return;
     }
     const struct result_points *points = &result->points;
-    bool erases = points->known && points->source.complete && points->count > 0;
+    if (!points->source.complete) { /* what is not seen would be taken for not there */
+        fail(e, LT_EUNAVAILABLE, points->source.why);
+        query_result_free(&result);
+        return;
+    }
+    bool erases = points->known && points->count > 0;
     int err = 0;
     e->known |= points->known;
     if (erases) {
         e->batch = points->count;
-        e->more = points->count == ERASE_POINTS_MAX;
+        e->more = points->count == points_max(e);
         e->next_ms = points->times_ms[points->count - 1] + 1;
         err = append(e, points);
     }
@@ -82,8 +111,9 @@ static void read_next(struct erasing *e, uint64_t after)
                               .keys_count = 1,
                               .from_ms = e->from_ms,
                               .to_ms = e->to_ms,
-                              .limit = ERASE_POINTS_MAX,
-                              .points = e->keeps ? QUERY_POINTS_COMPUTED : QUERY_POINTS_OWN};
+                              .limit = points_max(e),
+                              .points = e->way == ERASING_KEEP ? QUERY_POINTS_COMPUTED
+                                                               : QUERY_POINTS_OWN};
     int err = query_submit(e->deps->query, &spec, found, e, &e->query_id);
     e->reading = err == 0;
     if (err != 0)

@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Erases a series' points, or writes down those that its rule computes (query/rules.h), so that
- * they stay when the rule or its source goes. Reads which there are, and appends an erasing one
- * over each, or the point itself, where the series has none of its own
+/* Erases a series' points, copies or moves them to another series, or writes down those that its
+ * rule computes (query/rules.h), so that they stay when the rule or its source goes. Reads which
+ * there are, and appends an erasing one over each, or the point itself, or both
  * (POLICY_ERASE, model/kind.h). So a deletion is a write like any other: it has its place in the
  * log, is acknowledged by the log's report, and a point that is added later at the same time
  * stands.
@@ -19,6 +19,13 @@
  * What another client adds to the range meanwhile may be erased or not: the two are concurrent.
  * Thread: loop. */
 
+enum erasing_way {
+    ERASING_ERASE = 0,
+    ERASING_KEEP, /* what is computed, where the series has no point of its own */
+    ERASING_COPY,
+    ERASING_MOVE, /* a point and its erasure stand in one record; goes on until there is none */
+};
+
 struct erasing {
     const struct command_deps *deps;
     const struct tenant_environment *environment;
@@ -26,10 +33,11 @@ struct erasing {
     uint64_t client;
     struct slice key;       /* the caller's until done */
     int64_t from_ms, to_ms; /* [from, to) of what is left */
-    bool keeps;             /* in place of erasing: writes down what is computed */
+    enum erasing_way way;
+    struct slice to; /* COPY, MOVE: the other series; the caller's until done */
     /* Called once. word NULL: they are gone. Else "ERR", "KAFKA failed:" ..., and what happened. */
     void (*done)(struct erasing *e, const char *word, const char *what);
-    uint64_t erased; /* or written down */
+    uint64_t erased; /* or written */
     bool known;      /* there is such a series */
     /* internal */
     uint64_t query_id;
@@ -38,6 +46,7 @@ struct erasing {
     bool more;
     int64_t next_ms; /* after the points that are being erased */
     uint32_t batch;
+    uint32_t passes; /* of MOVE */
 };
 
 /* Everything above `done` is set, the rest is 0. after: what the first read must see. done may be

@@ -226,7 +226,7 @@ static void begin_end(struct ruling *r, const struct result_key *keys)
                                       .client = r->client,
                                       .key = buffer_slice(&r->destination),
                                       .to_ms = INT64_MAX,
-                                      .keeps = true,
+                                      .way = ERASING_KEEP,
                                       .done = kept};
         erasing_start(&r->keeping, ingest_acked(r->deps->ingest, r->environment->partition));
     }
@@ -275,16 +275,6 @@ static void gone(void *arg)
         (void)!query_kill(r->deps->query, r->query_id);
 }
 
-/* `/cpu` and `cpu` are one key. */
-static void put_key(struct slice key, struct buffer *out)
-{
-    struct slice host, metric;
-    name_split_key(key, &host, &metric);
-    struct name_metric m = name_split_metric(metric);
-    buffer_init(out, 2 * NAME_BYTES_MAX + 1);
-    name_join_key(host, m.stem, m.has_dimension, m.dimension, out);
-}
-
 static void begin(struct command_call *call, const char *command, const struct rule *rule)
 {
     if (!read_check_key(call, call->argv[1]) || !read_check_key(call, call->argv[2]))
@@ -305,8 +295,10 @@ static void begin(struct command_call *call, const char *command, const struct r
         resp_error(call->reply, SLICE_LIT("ERR out of memory, nothing is changed"));
         return;
     }
-    put_key(call->argv[1], &r->source);
-    put_key(call->argv[2], &r->destination);
+    buffer_init(&r->source, 2 * NAME_BYTES_MAX + 1);
+    buffer_init(&r->destination, 2 * NAME_BYTES_MAX + 1);
+    name_put_key(call->argv[1], &r->source);
+    name_put_key(call->argv[2], &r->destination);
     bool same = slice_eq(buffer_slice(&r->source), buffer_slice(&r->destination));
     int err = r->source.error != 0 ? r->source.error : r->destination.error;
     uint64_t after = call_after(call);

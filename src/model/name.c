@@ -146,6 +146,14 @@ void name_join_key(struct slice host, struct slice stem, bool has_dimension, str
     }
 }
 
+void name_put_key(struct slice key, struct buffer *out)
+{
+    struct slice host, metric;
+    name_split_key(key, &host, &metric);
+    struct name_metric m = name_split_metric(metric);
+    name_join_key(host, m.stem, m.has_dimension, m.dimension, out);
+}
+
 int name_check_pattern(struct slice pattern, const char **why)
 {
     if (pattern.n == 0 || pattern.n > NAME_BYTES_MAX) {

@@ -68,6 +68,9 @@ void name_join_stem(struct slice category, struct slice item, struct buffer *ste
 void name_join_key(struct slice host, struct slice stem, bool has_dimension, struct slice dimension,
                    struct buffer *key);
 
+/* Appends a key as name_join_key gives it: `/cpu` and `cpu` are one key. */
+void name_put_key(struct slice key, struct buffer *out);
+
 /* Can this be a category's pattern? 1 … NAME_BYTES_MAX bytes, no empty component, '*' only alone.
  * 0, or LT_EINVALID with *why set to a phrase for the client. */
 MUST_USE int name_check_pattern(struct slice pattern, const char **why);
