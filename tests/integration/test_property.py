@@ -128,8 +128,17 @@ class World:
                 self.sent[c].append(command)
         return waiting
 
+    def is_refused(self, points, policy):
+        """A NaN never takes a number's place under these policies."""
+        return policy in ("min", "max", "sum") and any(
+            math.isnan(value) and not math.isnan(self.model.series.get((host, metric), {}).get(at, math.nan))
+            for host, metric, at, value in points)
+
     def acknowledge(self, c, command, reply):
         words, done = command
+        if self.is_refused(done[0], done[1]):
+            assert isinstance(reply, Error), (words, reply)
+            return
         assert not any(isinstance(r, Error) for r in (reply if isinstance(reply, list) else [reply])), (words, reply)
         self.model.write(done[0], done[1], done[2])
 
