@@ -45,27 +45,27 @@ static void decided(void *arg, const struct decider_outcome *outcome)
     if (outcome->end == DECIDER_STORED || outcome->end == DECIDER_IGNORED)
         resp_integer(w, outcome->time_ms);
     else
-        decide_reply_error(w, d->deps, outcome, a->harmless);
+        decide_reply_error(w, d->inquiry.deps, outcome, a->harmless);
     declare_end(d);
 }
 
 static int hand_over(struct declare *d, const struct record_point *point, enum policy policy)
 {
-    int err = ingest_begin(d->deps->ingest, d->environment);
+    int err = ingest_begin(d->inquiry.deps->ingest, d->inquiry.environment);
     if (err != 0)
         return err;
-    err = ingest_point(d->deps->ingest, false, point->host, point->metric, point->time_ms,
+    err = ingest_point(d->inquiry.deps->ingest, false, point->host, point->metric, point->time_ms,
                        point->value, policy);
     if (err != 0) {
-        ingest_abort(d->deps->ingest);
+        ingest_abort(d->inquiry.deps->ingest);
         return err;
     }
-    return ingest_end(d->deps->ingest, added, d);
+    return ingest_end(d->inquiry.deps->ingest, added, d);
 }
 
 static void ask_owner(struct declare *d, const struct decide_ask *ask)
 {
-    int err = decide_submit(d->deps, d->environment, ask, d->slot, decided, d);
+    int err = decide_submit(d->inquiry.deps, d->inquiry.environment, ask, d->slot, decided, d);
     if (err == 0)
         return;
     decide_reply_refused(slot_reply(d->slot), err);

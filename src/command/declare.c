@@ -31,53 +31,32 @@ void declare_names(const struct declare *d, struct slice *host_out, struct slice
 
 void declare_fail(struct declare *d, int err)
 {
-    write_reply_refused(slot_reply(d->slot), d->deps->options, err);
+    write_reply_refused(slot_reply(d->slot), d->inquiry.deps->options, err);
     declare_end(d);
 }
 
 /* ---- reading ---- */
 
-static void query_failed(struct declare *d, const struct query_answer *answer)
+static void failed(void *arg, const char *word, const char *what)
 {
-    struct resp_writer w = slot_reply(d->slot);
-    if (answer->status == LT_EBUSY)
-        resp_error(w, SLICE_LIT("BUSY too many reads are in flight, see REQUESTS: try again"));
-    else
-        resp_error_printf(w, "ERR %s", answer->why);
+    struct declare *d = arg;
+    resp_error_printf(slot_reply(d->slot), "%s %s", word, what);
     declare_end(d);
 }
 
-static void answered(void *arg, const struct query_answer *answer)
+static void found(void *arg, const union query_result *result)
 {
     struct declare *d = arg;
-    union query_result *result = answer->result;
-    d->reading = false;
-    if (answer->status != 0)
-        query_failed(d, answer);
-    else if (d->stored)
+    if (d->stored)
         d->steps->settled(d, d->offset, &result->keys.keys[0]);
     else
         d->steps->looked(d, &result->keys.keys[0]);
-    query_result_free(&result);
 }
 
 static void ask(struct declare *d, enum query_what what, uint64_t after)
 {
-    struct slice key = buffer_slice(&d->key);
-    struct query_spec spec = {.what = what,
-                              .command = d->command,
-                              .environment = d->environment,
-                              .client = d->client,
-                              .after = after,
-                              .keys = &key,
-                              .keys_count = 1,
-                              .to_ms = INT64_MAX};
-    d->reading = true;
-    int err = query_submit(d->deps->query, &spec, answered, d, &d->query_id);
-    if (err != 0) {
-        struct query_answer answer = {.status = err, .why = error_text(err)};
-        answered(d, &answer);
-    }
+    const struct slice key = buffer_slice(&d->key);
+    inquiry_ask(&d->inquiry, inquiry_spec(what, &key, 1, after), found, failed, d);
 }
 
 /* ---- writing ---- */
@@ -111,8 +90,8 @@ void declare_append(struct declare *d, enum record_series_way way, const struct 
     }
     declare_names(d, &host, &metric);
     if (err == 0)
-        err = ingest_series(d->deps->ingest, d->environment, host, metric, way, settings, labels,
-                            count, stored, d);
+        err = ingest_series(d->inquiry.deps->ingest, d->inquiry.environment, host, metric, way,
+                            settings, labels, count, stored, d);
     if (err != 0)
         declare_fail(d, err);
 }
@@ -121,21 +100,12 @@ void declare_append_drop(struct declare *d)
 {
     struct slice host, metric;
     declare_names(d, &host, &metric);
-    int err = ingest_drop(d->deps->ingest, d->environment, host, metric, stored, d);
+    int err = ingest_drop(d->inquiry.deps->ingest, d->inquiry.environment, host, metric, stored, d);
     if (err != 0)
         declare_fail(d, err);
 }
 
 /* ---- beginning ---- */
-
-/* The client hung up. */
-static void gone(void *arg)
-{
-    struct declare *d = arg;
-    d->gone = true;
-    if (d->reading)
-        (void)!query_kill(d->deps->query, d->query_id);
-}
 
 static struct declare *declare_create(struct command_call *call, const char *command,
                                       struct slice key, const struct series_options *options)
@@ -143,10 +113,7 @@ static struct declare *declare_create(struct command_call *call, const char *com
     struct declare *d = calloc(1, sizeof(*d));
     if (d == NULL)
         return NULL;
-    *d = (struct declare){.deps = call->deps,
-                          .environment = call->environment,
-                          .command = command,
-                          .client = session_id(call->session)};
+    d->inquiry = inquiry_of(call, command);
     buffer_init(&d->key, 2 * NAME_BYTES_MAX + 1);
     buffer_init(&d->settings, SIZE_MAX);
     buffer_append_slice(&d->key, key);
@@ -190,7 +157,7 @@ bool declare_begin(struct command_call *call, const struct declare_steps *steps,
         return false;
     }
     d->arg = arg;
-    slot_on_gone(d->slot, gone, d);
+    slot_on_gone(d->slot, inquiry_gone, &d->inquiry);
     ask(d, QUERY_EXISTS, after);
     return true;
 }

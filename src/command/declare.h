@@ -3,6 +3,7 @@
 
 #include "base/attr.h"
 #include "command/command.h"
+#include "command/inquiry.h"
 #include "model/settings.h"
 #include "record/series.h"
 
@@ -33,20 +34,14 @@ struct declare_steps {
 
 struct declare {
     const struct declare_steps *steps;
-    const struct command_deps *deps;
-    const struct tenant_environment *environment;
-    const char *command;
+    struct inquiry inquiry;
     struct slot *slot;
-    uint64_t client;
     struct buffer key;      /* as the client named it */
     struct buffer settings; /* settings_write: for the step that appends */
     void *arg;              /* the command's; freed with it, by free() */
     /* internal */
-    uint64_t query_id;
     bool stored;     /* the log has the record, */
     uint64_t offset; /* ... there */
-    bool reading;
-    bool gone;
 };
 
 /* Begins with looking. The key is checked. False: it can not, and an error is composed, or the

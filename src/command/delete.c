@@ -28,72 +28,52 @@ static bool may_delete(struct command_call *call)
  * erased as any series' are; the computed ones are hidden, by the rule. */
 
 struct deletion {
+    struct inquiry inquiry;
     struct erasing erasing;
     struct slot *slot;
     struct buffer key;
     struct buffer rule; /* of a destination: as it was before */
-    void (*next)(struct deletion *d, const union query_result *result); /* what the read is for */
-    uint64_t query_id;
-    bool reading, gone;
     uint64_t rows;
     struct rule_hidden hides; /* computed rows of the range; hides_any: there are some */
     bool hides_any;
 };
 
-static void deletion_end(struct deletion *d)
+static void deletion_free(struct deletion *d)
 {
-    slot_send(d->slot);
     buffer_fini(&d->key);
     buffer_fini(&d->rule);
     free(d);
 }
 
-static void deletion_fail(struct deletion *d, const char *word, const char *what)
+static void deletion_end(struct deletion *d)
 {
+    slot_send(d->slot);
+    deletion_free(d);
+}
+
+static void deletion_fail(void *arg, const char *word, const char *what)
+{
+    struct deletion *d = arg;
     resp_error_printf(slot_reply(d->slot),
                       "%s %s; %" PRIu64 " points are deleted so far, sending it again is harmless",
                       word, what, d->erasing.erased);
     deletion_end(d);
 }
 
-static void deletion_answered(void *arg, const struct query_answer *answer)
-{
-    struct deletion *d = arg;
-    union query_result *result = answer->result;
-    d->reading = false;
-    if (answer->status != 0)
-        deletion_fail(d, answer->status == LT_EBUSY ? "BUSY" : "ERR", answer->why);
-    else
-        d->next(d, result);
-    query_result_free(&result);
-}
-
 static void deletion_ask(struct deletion *d, enum query_what what, uint64_t after,
-                         void (*next)(struct deletion *d, const union query_result *result))
+                         inquiry_found *found)
 {
-    const struct erasing *e = &d->erasing;
     const struct slice key = buffer_slice(&d->key);
-    struct query_spec spec = {.what = what,
-                              .command = e->command,
-                              .environment = e->environment,
-                              .client = e->client,
-                              .after = after,
-                              .keys = &key,
-                              .keys_count = 1,
-                              .from_ms = e->from_ms,
-                              .to_ms = e->to_ms};
-    d->next = next;
-    d->reading = true;
-    int err = query_submit(e->deps->query, &spec, deletion_answered, d, &d->query_id);
-    if (err == 0)
-        return;
-    d->reading = false;
-    deletion_fail(d, err == LT_EBUSY ? "BUSY" : "ERR", error_text(err));
+    struct query_spec spec = inquiry_spec(what, &key, 1, after);
+    spec.from_ms = d->erasing.from_ms;
+    spec.to_ms = d->erasing.to_ms;
+    inquiry_ask(&d->inquiry, spec, found, deletion_fail, d);
 }
 
 /* The rule may have gone meanwhile: then its rows have, too. */
-static void deletion_settled(struct deletion *d, const union query_result *result)
+static void deletion_settled(void *arg, const union query_result *result)
 {
+    struct deletion *d = arg;
     struct slice now = result->keys.keys[0].settings.rule;
     struct rule before, rule;
     bool same = now.n > 0 && rule_read(now, &rule) == 0 &&
@@ -115,8 +95,7 @@ static void deletion_hidden(void *arg, const struct ingest_written *written)
     if (report->outcome == LOG_STORED)
         deletion_ask(d, QUERY_DECLARED, report->offset + 1, deletion_settled);
     else
-        deletion_fail(
-            d, report->outcome == LOG_FAILED ? "KAFKA failed:" : "KAFKA unknown:", report->reason);
+        deletion_fail(d, write_not_stored_word(report), report->reason);
 }
 
 static void deletion_hide(struct deletion *d)
@@ -126,7 +105,7 @@ static void deletion_hide(struct deletion *d)
     rule.hidden_count = 1;
     rule.hidden[0] = d->hides;
     if (err == 0)
-        err = rule_append(d->erasing.deps, d->erasing.environment, buffer_slice(&d->key), &rule,
+        err = rule_append(d->inquiry.deps, d->inquiry.environment, buffer_slice(&d->key), &rule,
                           deletion_hidden, d);
     if (err != 0)
         deletion_fail(d, err == LT_EBUSY ? "BUSY" : "ERR", error_text(err));
@@ -148,24 +127,19 @@ static void deletion_done(struct erasing *e, const char *word, const char *what)
     }
 }
 
-static void deletion_erase(struct deletion *d)
+static void deletion_counted(void *arg, const union query_result *result)
 {
-    d->erasing.gone = d->gone;
-    erasing_start(&d->erasing,
-                  ingest_acked(d->erasing.deps->ingest, d->erasing.environment->partition));
-}
-
-static void deletion_counted(struct deletion *d, const union query_result *result)
-{
+    struct deletion *d = arg;
     d->rows = result->points.count;
     d->hides_any = result->points.computed > 0;
     d->hides =
         (struct rule_hidden){result->points.computed_first_ms, result->points.computed_last_ms};
-    deletion_erase(d);
+    erasing_start(&d->erasing);
 }
 
-static void deletion_looked(struct deletion *d, const union query_result *result)
+static void deletion_looked(void *arg, const union query_result *result)
 {
+    struct deletion *d = arg;
     struct slice rule = result->keys.keys[0].settings.rule;
     buffer_append_slice(&d->rule, rule);
     if (d->rule.error != 0)
@@ -173,17 +147,7 @@ static void deletion_looked(struct deletion *d, const union query_result *result
     else if (rule.n > 0)
         deletion_ask(d, QUERY_POINTS, 0, deletion_counted);
     else
-        deletion_erase(d);
-}
-
-static void deletion_gone(void *arg)
-{
-    struct deletion *d = arg;
-    d->gone = true;
-    if (d->reading)
-        (void)!query_kill(d->erasing.deps->query, d->query_id);
-    else
-        erasing_stop(&d->erasing);
+        erasing_start(&d->erasing);
 }
 
 static bool take_time(struct command_call *call, uint32_t at, const char *open, int64_t at_open,
@@ -223,19 +187,16 @@ void write_ts_del(struct command_call *call)
     if (d->slot == NULL) {
         if (d->key.error != 0)
             resp_error(call->reply, SLICE_LIT("ERR out of memory, nothing is deleted"));
-        buffer_fini(&d->key);
-        free(d);
+        deletion_free(d);
         return;
     }
-    d->erasing = (struct erasing){.deps = call->deps,
-                                  .environment = call->environment,
-                                  .command = "TS.DEL",
-                                  .client = session_id(call->session),
+    d->inquiry = inquiry_of(call, "TS.DEL");
+    d->erasing = (struct erasing){.inquiry = &d->inquiry,
                                   .key = buffer_slice(&d->key),
                                   .from_ms = from_ms,
                                   .to_ms = to_ms < INT64_MAX ? to_ms + 1 : INT64_MAX,
                                   .done = deletion_done};
-    slot_on_gone(d->slot, deletion_gone, d);
+    slot_on_gone(d->slot, inquiry_gone, &d->inquiry);
     deletion_ask(d, QUERY_DECLARED, after, deletion_looked);
 }
 
@@ -248,14 +209,9 @@ void write_ts_del(struct command_call *call)
 enum { REMOVAL_KEYS_MAX = 1000 };
 
 struct removal {
+    struct inquiry inquiry;
     struct erasing erasing;
-    const struct command_deps *deps;
-    const struct tenant_environment *environment;
     struct slot *slot;
-    uint64_t client;
-    uint64_t query_id;
-    bool reading;
-    bool gone;
     bool declared; /* the key at hand is */
     int64_t removed;
     uint64_t applied; /* what the reply waits for */
@@ -275,8 +231,9 @@ static void removal_end(struct removal *r)
     free(r);
 }
 
-static void removal_fail(struct removal *r, const char *word, const char *what)
+static void removal_fail(void *arg, const char *word, const char *what)
 {
+    struct removal *r = arg;
     resp_error_printf(slot_reply(r->slot),
                       "%s %s; %" PRId64 " of %" PRIu32
                       " keys are removed so far, sending it again is harmless",
@@ -284,31 +241,11 @@ static void removal_fail(struct removal *r, const char *word, const char *what)
     removal_end(r);
 }
 
-static void removal_ask(struct removal *r, enum query_what what, uint64_t after, query_done *done)
+static void removal_ask(struct removal *r, enum query_what what, uint64_t after,
+                        inquiry_found *found)
 {
-    struct query_spec spec = {.what = what,
-                              .command = "DEL",
-                              .environment = r->environment,
-                              .client = r->client,
-                              .after = after,
-                              .keys = &r->keys[r->at < r->count ? r->at : 0],
-                              .keys_count = 1,
-                              .to_ms = INT64_MAX};
-    r->reading = true;
-    int err = query_submit(r->deps->query, &spec, done, r, &r->query_id);
-    if (err == 0)
-        return;
-    r->reading = false;
-    removal_fail(r, err == LT_EBUSY ? "BUSY" : "ERR", error_text(err));
-}
-
-static bool removal_answered(struct removal *r, const struct query_answer *answer)
-{
-    r->reading = false;
-    if (answer->status == 0)
-        return true;
-    removal_fail(r, answer->status == LT_EBUSY ? "BUSY" : "ERR", answer->why);
-    return false;
+    const struct slice *key = &r->keys[r->at < r->count ? r->at : 0];
+    inquiry_ask(&r->inquiry, inquiry_spec(what, key, 1, after), found, removal_fail, r);
 }
 
 static void dropped(void *arg, const struct ingest_written *written)
@@ -316,8 +253,7 @@ static void dropped(void *arg, const struct ingest_written *written)
     struct removal *r = arg;
     const struct log_report *report = written->report;
     if (report->outcome != LOG_STORED) {
-        removal_fail(
-            r, report->outcome == LOG_FAILED ? "KAFKA failed:" : "KAFKA unknown:", report->reason);
+        removal_fail(r, write_not_stored_word(report), report->reason);
         return;
     }
     r->applied = report->offset + 1;
@@ -341,7 +277,8 @@ static void removal_erased(struct erasing *e, const char *word, const char *what
         return;
     }
     name_split_key(r->keys[r->at], &host, &metric);
-    int err = ingest_drop(r->deps->ingest, r->environment, host, metric, dropped, r);
+    int err =
+        ingest_drop(r->inquiry.deps->ingest, r->inquiry.environment, host, metric, dropped, r);
     if (err != 0)
         removal_fail(r, err == LT_EBUSY ? "BUSY" : "ERR", error_text(err));
 }
@@ -362,17 +299,12 @@ static struct slice *copy_keys(const struct slice *keys, uint32_t count)
     return copy;
 }
 
-static void removal_erase(struct removal *r)
+static void removal_erase(struct removal *r, struct slice key, enum erasing_way way,
+                          void (*then)(struct erasing *e, const char *word, const char *what))
 {
-    r->erasing = (struct erasing){.deps = r->deps,
-                                  .environment = r->environment,
-                                  .command = "DEL",
-                                  .client = r->client,
-                                  .key = r->keys[r->at],
-                                  .to_ms = INT64_MAX,
-                                  .done = removal_erased,
-                                  .gone = r->gone};
-    erasing_start(&r->erasing, ingest_acked(r->deps->ingest, r->environment->partition));
+    r->erasing = (struct erasing){
+        .inquiry = &r->inquiry, .key = key, .to_ms = INT64_MAX, .way = way, .done = then};
+    erasing_start(&r->erasing);
 }
 
 static void removal_keep(struct removal *r);
@@ -380,10 +312,6 @@ static void removal_keep(struct removal *r);
 static void removal_kept(struct erasing *e, const char *word, const char *what)
 {
     struct removal *r = CONTAINER_OF(e, struct removal, erasing);
-    if (word == NULL && r->gone) { /* perhaps not all of it was written down */
-        word = "ERR";
-        what = "the client hung up";
-    }
     if (word != NULL) {
         removal_fail(r, word, what);
         return;
@@ -395,20 +323,10 @@ static void removal_kept(struct erasing *e, const char *word, const char *what)
 /* What the rules of a source have computed stays in their destinations. */
 static void removal_keep(struct removal *r)
 {
-    if (r->destinations_at == r->destinations_count) {
-        removal_erase(r);
-        return;
-    }
-    r->erasing = (struct erasing){.deps = r->deps,
-                                  .environment = r->environment,
-                                  .command = "DEL",
-                                  .client = r->client,
-                                  .key = r->destinations[r->destinations_at],
-                                  .to_ms = INT64_MAX,
-                                  .way = ERASING_KEEP,
-                                  .done = removal_kept,
-                                  .gone = r->gone};
-    erasing_start(&r->erasing, ingest_acked(r->deps->ingest, r->environment->partition));
+    if (r->destinations_at < r->destinations_count)
+        removal_erase(r, r->destinations[r->destinations_at], ERASING_KEEP, removal_kept);
+    else
+        removal_erase(r, r->keys[r->at], ERASING_ERASE, removal_erased);
 }
 
 static bool removal_take_destinations(struct removal *r, const struct result_key *key)
@@ -428,56 +346,36 @@ static bool removal_take_destinations(struct removal *r, const struct result_key
     return r->destinations != NULL;
 }
 
-static void removal_looked(void *arg, const struct query_answer *answer)
+static void removal_looked(void *arg, const union query_result *result)
 {
     struct removal *r = arg;
-    union query_result *result = answer->result;
-    if (!removal_answered(r, answer))
-        return;
-    bool known = result->keys.keys[0].known;
-    r->declared = result->keys.keys[0].declared;
-    bool taken = removal_take_destinations(r, &result->keys.keys[0]);
-    query_result_free(&result);
-    if (!taken) {
+    const struct result_key *key = &result->keys.keys[0];
+    r->declared = key->declared;
+    if (!removal_take_destinations(r, key)) {
         removal_fail(r, "ERR", "out of memory");
-        return;
-    }
-    if (known) {
+    } else if (key->known) {
         removal_keep(r);
-        return;
+    } else {
+        r->at++;
+        removal_next(r);
     }
-    r->at++;
-    removal_next(r);
 }
 
-static void removal_settled(void *arg, const struct query_answer *answer)
+static void removal_settled(void *arg, const union query_result *result)
 {
     struct removal *r = arg;
-    union query_result *result = answer->result;
-    if (!removal_answered(r, answer))
-        return;
-    query_result_free(&result);
     resp_integer(slot_reply(r->slot), r->removed);
     removal_end(r);
 }
 
 static void removal_next(struct removal *r)
 {
-    if (r->at < r->count && !r->gone)
-        removal_ask(r, QUERY_EXISTS, ingest_acked(r->deps->ingest, r->environment->partition),
+    const struct inquiry *q = &r->inquiry;
+    if (r->at < r->count)
+        removal_ask(r, QUERY_EXISTS, ingest_acked(q->deps->ingest, q->environment->partition),
                     removal_looked);
     else
         removal_ask(r, QUERY_DECLARED, r->applied, removal_settled);
-}
-
-static void removal_gone(void *arg)
-{
-    struct removal *r = arg;
-    r->gone = true;
-    if (r->reading)
-        (void)!query_kill(r->deps->query, r->query_id);
-    else
-        erasing_stop(&r->erasing);
 }
 
 void write_del(struct command_call *call)
@@ -508,13 +406,11 @@ void write_del(struct command_call *call)
         free(r);
         return;
     }
-    *r = (struct removal){.deps = call->deps,
-                          .environment = call->environment,
+    *r = (struct removal){.inquiry = inquiry_of(call, "DEL"),
                           .slot = slot,
-                          .client = session_id(call->session),
                           .applied = call_after(call),
                           .count = count,
                           .keys = keys};
-    slot_on_gone(slot, removal_gone, r);
+    slot_on_gone(slot, inquiry_gone, &r->inquiry);
     removal_next(r);
 }

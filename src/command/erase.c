@@ -1,6 +1,7 @@
 #include "command/erase.h"
 
 #include "base/error.h"
+#include "command/handlers.h"
 #include "model/name.h"
 
 enum {
@@ -14,20 +15,17 @@ static uint32_t points_max(const struct erasing *e)
     return e->way == ERASING_MOVE ? MOVE_POINTS_MAX : ERASE_POINTS_MAX;
 }
 
-static void read_next(struct erasing *e, uint64_t after);
-
-static void fail(struct erasing *e, int err, const char *why)
+static void fail(void *arg, const char *word, const char *what)
 {
-    e->done(e, err == LT_EBUSY ? "BUSY" : "ERR", why);
+    struct erasing *e = arg;
+    e->done(e, word, what);
 }
 
 static void stored(void *arg, const struct ingest_written *written)
 {
     struct erasing *e = arg;
-    const struct log_report *report = written->report;
-    if (report->outcome != LOG_STORED) {
-        e->done(e,
-                report->outcome == LOG_FAILED ? "KAFKA failed:" : "KAFKA unknown:", report->reason);
+    if (written->report->outcome != LOG_STORED) {
+        fail(e, write_not_stored_word(written->report), written->report->reason);
         return;
     }
     e->erased += e->batch;
@@ -38,18 +36,19 @@ static void stored(void *arg, const struct ingest_written *written)
         e->passes++;
     }
     if (e->passes == MOVE_PASSES_MAX)
-        e->done(e, "BUSY", "the series is written all the time");
-    else if (e->more && !e->gone)
-        read_next(e, ingest_acked(e->deps->ingest, e->environment->partition));
+        fail(e, "BUSY", "the series is written all the time");
+    else if (e->more)
+        erasing_start(e);
     else
         e->done(e, NULL, NULL);
 }
 
 static int append(struct erasing *e, const struct result_points *points)
 {
+    struct ingest *ingest = e->inquiry->deps->ingest;
     struct slice host, metric;
     name_split_key(e->key, &host, &metric);
-    int err = ingest_begin(e->deps->ingest, e->environment);
+    int err = ingest_begin(ingest, e->inquiry->environment);
     if (err != 0)
         return err;
     bool writes = e->way != ERASING_ERASE,
@@ -59,75 +58,44 @@ static int append(struct erasing *e, const struct result_points *points)
         name_split_key(e->to, &to_host, &to_metric);
     enum policy policy = e->way == ERASING_KEEP ? POLICY_FIRST : POLICY_LAST;
     for (uint32_t i = 0; writes && i < points->count && err == 0; i++)
-        err = ingest_point(e->deps->ingest, false, to_host, to_metric, points->times_ms[i],
+        err = ingest_point(ingest, false, to_host, to_metric, points->times_ms[i],
                            points->values[i], policy);
     for (uint32_t i = 0; erases && i < points->count && err == 0; i++)
-        err = ingest_point(e->deps->ingest, false, host, metric, points->times_ms[i], 0,
-                           POLICY_ERASE);
+        err = ingest_point(ingest, false, host, metric, points->times_ms[i], 0, POLICY_ERASE);
     if (err != 0)
-        ingest_abort(e->deps->ingest);
-    return err != 0 ? err : ingest_end(e->deps->ingest, stored, e);
+        ingest_abort(ingest);
+    return err != 0 ? err : ingest_end(ingest, stored, e);
 }
 
-static void found(void *arg, const struct query_answer *answer)
+static void found(void *arg, const union query_result *result)
 {
     struct erasing *e = arg;
-    union query_result *result = answer->result;
-    e->reading = false;
-    if (answer->status != 0) {
-        fail(e, answer->status, answer->why);
-        return;
-    }
     const struct result_points *points = &result->points;
     if (!points->source.complete) { /* what is not seen would be taken for not there */
-        fail(e, LT_EUNAVAILABLE, points->source.why);
-        query_result_free(&result);
+        fail(e, "ERR", points->source.why);
         return;
     }
-    bool erases = points->known && points->count > 0;
-    int err = 0;
     e->known |= points->known;
-    if (erases) {
-        e->batch = points->count;
-        e->more = points->count == points_max(e);
-        e->next_ms = points->times_ms[points->count - 1] + 1;
-        err = append(e, points);
-    }
-    query_result_free(&result);
-    if (err != 0)
-        fail(e, err, error_text(err));
-    else if (!erases)
+    if (!points->known || points->count == 0) {
         e->done(e, NULL, NULL);
-}
-
-static void read_next(struct erasing *e, uint64_t after)
-{
-    struct query_spec spec = {.what = QUERY_POINTS,
-                              .command = e->command,
-                              .environment = e->environment,
-                              .client = e->client,
-                              .after = after,
-                              .keys = &e->key,
-                              .keys_count = 1,
-                              .from_ms = e->from_ms,
-                              .to_ms = e->to_ms,
-                              .limit = points_max(e),
-                              .points = e->way == ERASING_KEEP ? QUERY_POINTS_COMPUTED
-                                                               : QUERY_POINTS_OWN};
-    int err = query_submit(e->deps->query, &spec, found, e, &e->query_id);
-    e->reading = err == 0;
+        return;
+    }
+    e->batch = points->count;
+    e->more = points->count == points_max(e);
+    e->next_ms = points->times_ms[points->count - 1] + 1;
+    int err = append(e, points);
     if (err != 0)
-        fail(e, err, error_text(err));
+        fail(e, err == LT_EBUSY ? "BUSY" : "ERR", error_text(err));
 }
 
-void erasing_start(struct erasing *e, uint64_t after)
+void erasing_start(struct erasing *e)
 {
-    read_next(e, after);
-}
-
-void erasing_stop(struct erasing *e)
-{
-    e->gone = true;
-    if (e->reading)
-        (void)!query_kill(e->deps->query, e->query_id);
+    struct inquiry *q = e->inquiry;
+    struct query_spec spec = inquiry_spec(QUERY_POINTS, &e->key, 1,
+                                          ingest_acked(q->deps->ingest, q->environment->partition));
+    spec.from_ms = e->from_ms;
+    spec.to_ms = e->to_ms;
+    spec.limit = points_max(e);
+    spec.points = e->way == ERASING_KEEP ? QUERY_POINTS_COMPUTED : QUERY_POINTS_OWN;
+    inquiry_ask(q, spec, found, fail, e);
 }

@@ -2,6 +2,7 @@
 #define COMMAND_ERASE_H
 
 #include "command/command.h"
+#include "command/inquiry.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,7 +18,7 @@
  *     ^------------------------- until there are no more -----------------------'
  *
  * What another client adds to the range meanwhile may be erased or not: the two are concurrent.
- * Thread: loop. */
+ * A client that hangs up ends it at its next read. Thread: loop. */
 
 enum erasing_way {
     ERASING_ERASE = 0,
@@ -27,12 +28,9 @@ enum erasing_way {
 };
 
 struct erasing {
-    const struct command_deps *deps;
-    const struct tenant_environment *environment;
-    const char *command; /* a literal */
-    uint64_t client;
-    struct slice key;       /* the caller's until done */
-    int64_t from_ms, to_ms; /* [from, to) of what is left */
+    struct inquiry *inquiry; /* the command's; erasing asks by it until done */
+    struct slice key;        /* the caller's until done */
+    int64_t from_ms, to_ms;  /* [from, to) of what is left */
     enum erasing_way way;
     struct slice to; /* COPY, MOVE: the other series; the caller's until done */
     /* Called once. word NULL: they are gone. Else "ERR", "KAFKA failed:" ..., and what happened. */
@@ -40,21 +38,14 @@ struct erasing {
     uint64_t erased; /* or written */
     bool known;      /* there is such a series */
     /* internal */
-    uint64_t query_id;
-    bool reading;
-    bool gone;
     bool more;
     int64_t next_ms; /* after the points that are being erased */
     uint32_t batch;
     uint32_t passes; /* of MOVE */
 };
 
-/* Everything above `done` is set, the rest is 0. after: what the first read must see. done may be
- * called within. */
-void erasing_start(struct erasing *e, uint64_t after);
-
-/* The client hung up: what is with the log already will be done, and done is called, perhaps
- * within. */
-void erasing_stop(struct erasing *e);
+/* All up to `done` are set, the rest is 0. Begins where all that this process took is applied. done
+ * may be called within. */
+void erasing_start(struct erasing *e);
 
 #endif

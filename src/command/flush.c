@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "command/handlers.h"
+#include "command/inquiry.h"
 #include "command/read_request.h"
 #include "command_table.h"
 
@@ -9,10 +10,8 @@
  * until this process has applied the clear, and the session runs nothing before. */
 
 struct flush {
-    const struct command_deps *deps;
-    const struct tenant_environment *environment;
+    struct inquiry inquiry;
     struct slot *slot;
-    uint64_t client;
 };
 
 static void flush_end(struct flush *f)
@@ -21,35 +20,36 @@ static void flush_end(struct flush *f)
     free(f);
 }
 
-/* The log has it: whether it could be waited for or not, it is done. */
-static void flush_seen(void *arg, const struct query_answer *answer)
+static void flush_done(struct flush *f)
 {
-    struct flush *f = arg;
-    union query_result *result = answer->result;
-    query_result_free(&result);
     resp_simple(slot_reply(f->slot), SLICE_LIT("OK"));
     flush_end(f);
+}
+
+static void flush_seen(void *arg, const union query_result *result)
+{
+    flush_done(arg);
+}
+
+/* The log has it: whether it could be waited for or not, it is done. */
+static void flush_unseen(void *arg, const char *word, const char *what)
+{
+    flush_done(arg);
 }
 
 static void flush_stored(void *arg, const struct ingest_written *written)
 {
     struct flush *f = arg;
     const struct slice any = SLICE_LIT("any");
-    const struct query_spec spec = {.what = QUERY_DECLARED,
-                                    .command = "FLUSHDB",
-                                    .environment = f->environment,
-                                    .client = f->client,
-                                    .after = written->report->offset + 1,
-                                    .keys = &any,
-                                    .keys_count = 1,
-                                    .to_ms = INT64_MAX};
-    const struct query_answer unseen = {.status = LT_EUNAVAILABLE};
-    uint64_t id;
+    const struct query_spec spec =
+        inquiry_spec(QUERY_DECLARED, &any, 1, written->report->offset + 1);
     if (written->report->outcome != LOG_STORED) {
         write_reply_not_stored(slot_reply(f->slot), written->report, true);
         flush_end(f);
-    } else if (f->deps->query == NULL || query_submit(f->deps->query, &spec, flush_seen, f, &id)) {
-        flush_seen(f, &unseen);
+    } else if (f->inquiry.deps->query == NULL) {
+        flush_done(f);
+    } else {
+        inquiry_ask(&f->inquiry, spec, flush_seen, flush_unseen, f);
     }
 }
 
@@ -72,10 +72,7 @@ void write_flush(struct command_call *call)
         resp_error(call->reply, SLICE_LIT("ERR out of memory, nothing is deleted"));
         return;
     }
-    *f = (struct flush){.deps = call->deps,
-                        .environment = call->environment,
-                        .slot = call_defer_blocking(call),
-                        .client = session_id(call->session)};
+    *f = (struct flush){.inquiry = inquiry_of(call, "FLUSHDB"), .slot = call_defer_blocking(call)};
     if (f->slot == NULL) {
         free(f);
         return;

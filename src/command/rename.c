@@ -10,8 +10,9 @@
 /* RENAME and RENAMENX. Numbers of names are shared between series (docs/adr/0004), so a series
  * takes a new name by a copy of its points:
  *
- *   look at both --> copy all points --> declare the new one as the old one is --> wait until that
- * is applied --> move what came meanwhile, and what was copied --> drop the old one --> wait
+ *   look at both --> copy all points --> declare the new one as the old one is --> wait -.
+ *     .------------------------------------- until that is applied <---------------------'
+ *     '-> move what was copied, and what came meanwhile --> drop the old one --> wait
  *
  * Nothing of the old series is touched before all of it is there under the new name; after that
  * every point stands under the new name. So whenever this ends in between, one of the two is whole:
@@ -19,19 +20,13 @@
  * never renamed over: what would be lost if it was the whole one. */
 
 struct renaming {
-    const struct command_deps *deps;
-    const struct tenant_environment *environment;
+    struct inquiry inquiry;
     struct slot *slot;
-    uint64_t client;
-    const char *command; /* a literal */
     bool nx;
     struct buffer from, to; /* keys, as the client named them */
     struct buffer settings; /* settings_write; of one that is not declared: empty */
     bool declared;
     struct erasing moving;
-    void (*next)(struct renaming *r, const union query_result *result);
-    uint64_t query_id;
-    bool reading, moves, gone;
 };
 
 static void renaming_free(struct renaming *r)
@@ -57,8 +52,9 @@ static void done(struct renaming *r)
     end(r);
 }
 
-static void fail(struct renaming *r, const char *word, const char *what)
+static void fail(void *arg, const char *word, const char *what)
 {
+    struct renaming *r = arg;
     resp_error_printf(slot_reply(r->slot),
                       "%s %s; both keys may be there: EXISTS and TS.INFO tell, and one of them has "
                       "all points",
@@ -66,43 +62,16 @@ static void fail(struct renaming *r, const char *word, const char *what)
     end(r);
 }
 
-static void fail_by(struct renaming *r, int err, const char *why)
+static void fail_by(struct renaming *r, int err)
 {
-    fail(r, err == LT_EBUSY ? "BUSY" : "ERR", why);
+    fail(r, err == LT_EBUSY ? "BUSY" : "ERR", error_text(err));
 }
 
-/* ---- reading ---- */
-
-static void answered(void *arg, const struct query_answer *answer)
+static void ask(struct renaming *r, enum query_what what, const struct buffer *key, uint64_t after,
+                inquiry_found *found)
 {
-    struct renaming *r = arg;
-    union query_result *result = answer->result;
-    r->reading = false;
-    if (answer->status != 0)
-        fail_by(r, answer->status, answer->why);
-    else
-        r->next(r, result);
-    query_result_free(&result);
-}
-
-static void ask(struct renaming *r, enum query_what what, struct slice key, uint64_t after,
-                void (*next)(struct renaming *r, const union query_result *result))
-{
-    struct query_spec spec = {.what = what,
-                              .command = r->command,
-                              .environment = r->environment,
-                              .client = r->client,
-                              .after = after,
-                              .keys = &key,
-                              .keys_count = 1,
-                              .to_ms = INT64_MAX};
-    r->next = next;
-    r->reading = true;
-    int err = query_submit(r->deps->query, &spec, answered, r, &r->query_id);
-    if (err != 0) {
-        r->reading = false;
-        fail_by(r, err, error_text(err));
-    }
+    const struct slice name = buffer_slice(key);
+    inquiry_ask(&r->inquiry, inquiry_spec(what, &name, 1, after), found, fail, r);
 }
 
 /* ---- writing ---- */
@@ -110,28 +79,13 @@ static void ask(struct renaming *r, enum query_what what, struct slice key, uint
 static void move(struct renaming *r, enum erasing_way way,
                  void (*then)(struct erasing *e, const char *word, const char *what))
 {
-    r->moves = true;
-    r->moving = (struct erasing){.deps = r->deps,
-                                 .environment = r->environment,
-                                 .command = r->command,
-                                 .client = r->client,
+    r->moving = (struct erasing){.inquiry = &r->inquiry,
                                  .key = buffer_slice(&r->from),
                                  .to = buffer_slice(&r->to),
                                  .way = way,
                                  .to_ms = INT64_MAX,
-                                 .done = then,
-                                 .gone = r->gone};
-    erasing_start(&r->moving, ingest_acked(r->deps->ingest, r->environment->partition));
-}
-
-/* False: it is over. */
-static bool moved_all(struct renaming *r, const char *word, const char *what)
-{
-    r->moves = false;
-    if (word == NULL && !r->gone)
-        return true;
-    fail(r, word != NULL ? word : "ERR", word != NULL ? what : "the client hung up");
-    return false;
+                                 .done = then};
+    erasing_start(&r->moving);
 }
 
 static bool is_stored(struct renaming *r, const struct ingest_written *written)
@@ -143,45 +97,48 @@ static bool is_stored(struct renaming *r, const struct ingest_written *written)
     return false;
 }
 
-static void applied(struct renaming *r, const union query_result *result)
+static void applied(void *arg, const union query_result *result)
 {
-    done(r);
+    done(arg);
 }
 
 static void dropped(void *arg, const struct ingest_written *written)
 {
     struct renaming *r = arg;
     if (is_stored(r, written))
-        ask(r, QUERY_DECLARED, buffer_slice(&r->from), written->report->offset + 1, applied);
+        ask(r, QUERY_DECLARED, &r->from, written->report->offset + 1, applied);
 }
 
 static void moved(struct erasing *e, const char *word, const char *what)
 {
     struct renaming *r = CONTAINER_OF(e, struct renaming, moving);
     struct slice host, metric;
-    if (!moved_all(r, word, what))
+    if (word != NULL) {
+        fail(r, word, what);
         return;
+    }
     if (!r->declared) {
         done(r);
         return;
     }
     name_split_key(buffer_slice(&r->from), &host, &metric);
-    int err = ingest_drop(r->deps->ingest, r->environment, host, metric, dropped, r);
+    int err =
+        ingest_drop(r->inquiry.deps->ingest, r->inquiry.environment, host, metric, dropped, r);
     if (err != 0)
-        fail_by(r, err, error_text(err));
+        fail_by(r, err);
 }
 
 /* Somebody may have taken a key away meanwhile; the copy is whole. */
-static void declared(struct renaming *r, const union query_result *result)
+static void declared(void *arg, const union query_result *result)
 {
-    move(r, ERASING_MOVE, moved);
+    move(arg, ERASING_MOVE, moved);
 }
 
 static void declaration_stored(void *arg, const struct ingest_written *written)
 {
     struct renaming *r = arg;
     if (is_stored(r, written))
-        ask(r, QUERY_DECLARED, buffer_slice(&r->to), written->report->offset + 1, declared);
+        ask(r, QUERY_DECLARED, &r->to, written->report->offset + 1, declared);
 }
 
 static void copied(struct erasing *e, const char *word, const char *what)
@@ -191,8 +148,10 @@ static void copied(struct erasing *e, const char *word, const char *what)
     struct label labels[SETTINGS_LABELS_MAX];
     struct slice host, metric;
     uint32_t count;
-    if (!moved_all(r, word, what))
+    if (word != NULL) {
+        fail(r, word, what);
         return;
+    }
     if (!r->declared) {
         move(r, ERASING_MOVE, moved);
         return;
@@ -200,16 +159,17 @@ static void copied(struct erasing *e, const char *word, const char *what)
     name_split_key(buffer_slice(&r->to), &host, &metric);
     int err = settings_read(buffer_slice(&r->settings), &settings, labels, &count);
     if (err == 0)
-        err = ingest_series(r->deps->ingest, r->environment, host, metric, RECORD_SERIES_EITHER,
-                            &settings, labels, count, declaration_stored, r);
+        err = ingest_series(r->inquiry.deps->ingest, r->inquiry.environment, host, metric,
+                            RECORD_SERIES_EITHER, &settings, labels, count, declaration_stored, r);
     if (err != 0)
-        fail_by(r, err, error_text(err));
+        fail_by(r, err);
 }
 
 /* ---- looking ---- */
 
-static void target_looked(struct renaming *r, const union query_result *result)
+static void target_looked(void *arg, const union query_result *result)
 {
+    struct renaming *r = arg;
     if (!result->keys.keys[0].known) {
         move(r, ERASING_COPY, copied);
     } else if (r->nx) {
@@ -224,8 +184,9 @@ static void target_looked(struct renaming *r, const union query_result *result)
     }
 }
 
-static void source_looked(struct renaming *r, const union query_result *result)
+static void source_looked(void *arg, const union query_result *result)
 {
+    struct renaming *r = arg;
     const struct result_info *info = &result->info;
     r->declared = info->key.declared;
     int err = !r->declared ? 0
@@ -234,7 +195,7 @@ static void source_looked(struct renaming *r, const union query_result *result)
     if (err == 0)
         err = r->settings.error;
     if (err != 0) {
-        fail_by(r, err, error_text(err));
+        fail_by(r, err);
     } else if (!info->key.known) {
         resp_error(slot_reply(r->slot), SLICE_LIT("ERR no such key"));
         end(r);
@@ -250,18 +211,8 @@ static void source_looked(struct renaming *r, const union query_result *result)
             resp_simple(slot_reply(r->slot), SLICE_LIT("OK"));
         end(r);
     } else {
-        ask(r, QUERY_EXISTS, buffer_slice(&r->to), 0, target_looked);
+        ask(r, QUERY_EXISTS, &r->to, 0, target_looked);
     }
-}
-
-static void gone(void *arg)
-{
-    struct renaming *r = arg;
-    r->gone = true;
-    if (r->moves)
-        erasing_stop(&r->moving);
-    else if (r->reading)
-        (void)!query_kill(r->deps->query, r->query_id);
 }
 
 static void begin(struct command_call *call, const char *command, bool nx)
@@ -297,13 +248,10 @@ static void begin(struct command_call *call, const char *command, bool nx)
         renaming_free(r);
         return;
     }
-    r->deps = call->deps;
-    r->environment = call->environment;
-    r->client = session_id(call->session);
-    r->command = command;
+    r->inquiry = inquiry_of(call, command);
     r->nx = nx;
-    slot_on_gone(r->slot, gone, r);
-    ask(r, QUERY_INFO, buffer_slice(&r->from), after, source_looked);
+    slot_on_gone(r->slot, inquiry_gone, &r->inquiry);
+    ask(r, QUERY_INFO, &r->from, after, source_looked);
 }
 
 void write_rename(struct command_call *call)

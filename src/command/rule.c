@@ -23,19 +23,13 @@
  * it. */
 
 struct ruling {
-    const struct command_deps *deps;
-    const struct tenant_environment *environment;
+    struct inquiry inquiry;
     struct slot *slot;
-    uint64_t client;
-    const char *command; /* a literal */
     bool ends;
     struct buffer source, destination; /* keys, as name_join_key gives them */
     struct rule rule;
     bool source_declared;
     struct erasing keeping;
-    void (*next)(struct ruling *r, const union query_result *result); /* what the read is for */
-    uint64_t query_id;
-    bool reading, keeps, gone;
 };
 
 static void ruling_free(struct ruling *r)
@@ -57,46 +51,19 @@ static void refuse(struct ruling *r, const char *text)
     end(r);
 }
 
-static void fail(struct ruling *r, int err, const char *why)
+static void fail(void *arg, const char *word, const char *what)
 {
-    resp_error_printf(slot_reply(r->slot), "%s %s", err == LT_EBUSY ? "BUSY" : "ERR", why);
+    struct ruling *r = arg;
+    resp_error_printf(slot_reply(r->slot), "%s %s", word, what);
     end(r);
 }
 
-/* ---- reading ---- */
-
-static void answered(void *arg, const struct query_answer *answer)
-{
-    struct ruling *r = arg;
-    union query_result *result = answer->result;
-    r->reading = false;
-    if (answer->status != 0)
-        fail(r, answer->status, answer->why);
-    else
-        r->next(r, result);
-    query_result_free(&result);
-}
-
 /* Of both keys, source first; LAST of the source alone. */
-static void ask(struct ruling *r, enum query_what what, uint64_t after,
-                void (*next)(struct ruling *r, const union query_result *result))
+static void ask(struct ruling *r, enum query_what what, uint64_t after, inquiry_found *found)
 {
     const struct slice keys[] = {buffer_slice(&r->source), buffer_slice(&r->destination)};
-    struct query_spec spec = {.what = what,
-                              .command = r->command,
-                              .environment = r->environment,
-                              .client = r->client,
-                              .after = after,
-                              .keys = keys,
-                              .keys_count = what == QUERY_LAST ? 1 : 2,
-                              .to_ms = INT64_MAX};
-    r->next = next;
-    r->reading = true;
-    int err = query_submit(r->deps->query, &spec, answered, r, &r->query_id);
-    if (err != 0) {
-        r->reading = false;
-        fail(r, err, error_text(err));
-    }
+    uint32_t count = what == QUERY_LAST ? 1 : 2;
+    inquiry_ask(&r->inquiry, inquiry_spec(what, keys, count, after), found, fail, r);
 }
 
 /* ---- writing ---- */
@@ -122,7 +89,7 @@ int rule_append(const struct command_deps *deps, const struct tenant_environment
     return err;
 }
 
-static void settled(struct ruling *r, const union query_result *result);
+static void settled(void *arg, const union query_result *result);
 
 static void stored(void *arg, const struct ingest_written *written)
 {
@@ -137,9 +104,10 @@ static void stored(void *arg, const struct ingest_written *written)
 
 static void append(struct ruling *r, const struct rule *rule)
 {
-    int err = rule_append(r->deps, r->environment, buffer_slice(&r->destination), rule, stored, r);
+    int err = rule_append(r->inquiry.deps, r->inquiry.environment, buffer_slice(&r->destination),
+                          rule, stored, r);
     if (err != 0) {
-        write_reply_refused(slot_reply(r->slot), r->deps->options, err);
+        write_reply_refused(slot_reply(r->slot), r->inquiry.deps->options, err);
         end(r);
     }
 }
@@ -166,22 +134,23 @@ static void source_stored(void *arg, const struct ingest_written *written)
 {
 }
 
-static void measured(struct ruling *r, const union query_result *result)
+static void measured(void *arg, const union query_result *result)
 {
+    struct ruling *r = arg;
     const struct result_points *last = &result->points;
     struct slice host, metric;
     r->rule.after_ms = last->count > 0 ? last->times_ms[0] : -1;
     r->rule.source = buffer_slice(&r->source);
     name_split_key(r->rule.source, &host, &metric);
     int err = r->source_declared ? 0
-                                 : ingest_series(r->deps->ingest, r->environment, host, metric,
-                                                 RECORD_SERIES_EITHER, &settings_none, NULL, 0,
-                                                 source_stored, NULL);
+                                 : ingest_series(r->inquiry.deps->ingest, r->inquiry.environment,
+                                                 host, metric, RECORD_SERIES_EITHER, &settings_none,
+                                                 NULL, 0, source_stored, NULL);
     if (err == 0) {
         append(r, &r->rule);
         return;
     }
-    write_reply_refused(slot_reply(r->slot), r->deps->options, err);
+    write_reply_refused(slot_reply(r->slot), r->inquiry.deps->options, err);
     end(r);
 }
 
@@ -190,11 +159,6 @@ static void measured(struct ruling *r, const union query_result *result)
 static void kept(struct erasing *e, const char *word, const char *what)
 {
     struct ruling *r = CONTAINER_OF(e, struct ruling, keeping);
-    r->keeps = false;
-    if (word == NULL && r->gone) { /* perhaps not all of it was written down */
-        word = "ERR";
-        what = "the client hung up";
-    }
     if (word == NULL) {
         append(r, NULL);
         return;
@@ -219,23 +183,20 @@ static void begin_end(struct ruling *r, const struct result_key *keys)
         refuse(r,
                "ERR TSDB: compaction rule does not exist: TS.INFO of the source tells its rules");
     } else {
-        r->keeps = true;
-        r->keeping = (struct erasing){.deps = r->deps,
-                                      .environment = r->environment,
-                                      .command = r->command,
-                                      .client = r->client,
+        r->keeping = (struct erasing){.inquiry = &r->inquiry,
                                       .key = buffer_slice(&r->destination),
                                       .to_ms = INT64_MAX,
                                       .way = ERASING_KEEP,
                                       .done = kept};
-        erasing_start(&r->keeping, ingest_acked(r->deps->ingest, r->environment->partition));
+        erasing_start(&r->keeping);
     }
 }
 
 /* ---- both ---- */
 
-static void looked(struct ruling *r, const union query_result *result)
+static void looked(void *arg, const union query_result *result)
 {
+    struct ruling *r = arg;
     const struct result_key *keys = result->keys.keys;
     const char *why = r->ends ? NULL : why_not(&keys[0], &keys[1]);
     r->source_declared = keys[0].declared;
@@ -248,8 +209,9 @@ static void looked(struct ruling *r, const union query_result *result)
 }
 
 /* What another client did meanwhile is told as if it had been there before. */
-static void settled(struct ruling *r, const union query_result *result)
+static void settled(void *arg, const union query_result *result)
 {
+    struct ruling *r = arg;
     const struct result_key *keys = result->keys.keys;
     struct rule rule;
     bool ours = keys[1].settings.rule.n > 0 && rule_read(keys[1].settings.rule, &rule) == 0 &&
@@ -263,16 +225,6 @@ static void settled(struct ruling *r, const union query_result *result)
     }
     resp_simple(slot_reply(r->slot), SLICE_LIT("OK"));
     end(r);
-}
-
-static void gone(void *arg)
-{
-    struct ruling *r = arg;
-    r->gone = true;
-    if (r->keeps)
-        erasing_stop(&r->keeping);
-    else if (r->reading)
-        (void)!query_kill(r->deps->query, r->query_id);
 }
 
 static void begin(struct command_call *call, const char *command, const struct rule *rule)
@@ -313,14 +265,11 @@ static void begin(struct command_call *call, const char *command, const struct r
         ruling_free(r);
         return;
     }
-    r->deps = call->deps;
-    r->environment = call->environment;
-    r->client = session_id(call->session);
-    r->command = command;
+    r->inquiry = inquiry_of(call, command);
     r->ends = rule == NULL;
     if (rule != NULL)
         r->rule = *rule;
-    slot_on_gone(r->slot, gone, r);
+    slot_on_gone(r->slot, inquiry_gone, &r->inquiry);
     ask(r, QUERY_EXISTS, after, looked);
 }
 

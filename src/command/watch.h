@@ -12,10 +12,10 @@
 /* WATCH: EXEC runs nothing where a watched series was written to, erased or emptied since
  * (docs/adr/0025-watch.md). Thread: loop.
  *
- *   WATCH   from now on a write that this process takes changes the series' watches; the reply
- * waits until all that it took before is applied, so that what is read next has all of it EXEC
- * unchanged, also by what others wrote, as far as it is applied, and the partition owned without a
- * break: its writes go to the decider at once, in one turn of the loop
+ *   WATCH  from now on a write that this process takes changes the series' watches. The reply waits
+ *          until all that it took before is applied: what is read next has all of it.
+ *   EXEC   unchanged, also by what others wrote, as far as it is applied, and the partition owned
+ *          without a break? Then its writes go to the decider at once, in one turn of the loop.
  *
  * Limits: WATCHES_MAX in all. */
 

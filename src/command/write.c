@@ -35,6 +35,11 @@ void write_reply_not_stored(struct resp_writer w, const struct log_report *repor
                                              : "may count twice: its time or its sum was relative");
 }
 
+const char *write_not_stored_word(const struct log_report *report)
+{
+    return report->outcome == LOG_FAILED ? "KAFKA failed:" : "KAFKA unknown:";
+}
+
 static void send_receipt(struct slot *slot, const struct ingest_written *written, bool harmless)
 {
     const struct log_report *report = written->report;
