@@ -220,21 +220,23 @@ bool store_fence(struct store *store, uint32_t partition, uint64_t *epoch_out)
     return owns;
 }
 
-/* The environment's flag, or NULL. */
-static _Atomic bool *flag_of(const struct store *store, _Atomic bool *flags, uint32_t environment)
+/* The environment, and where it stands among the tenant's; NULL: it is none of them. */
+static const struct tenant_environment *find_environment(const struct store *store, uint32_t id,
+                                                         uint32_t *place_out)
 {
     const struct tenant_environment *environments;
     uint32_t count = tenant_environments(store->config.tenant, &environments);
-    for (uint32_t i = 0; i < count; i++)
-        if (environments[i].id == environment)
-            return &flags[i];
+    for (*place_out = 0; *place_out < count; ++*place_out)
+        if (environments[*place_out].id == id)
+            return &environments[*place_out];
     return NULL;
 }
 
 bool store_items_full(const struct store *store, uint32_t environment)
 {
-    _Atomic bool *flag = flag_of(store, store->items_full, environment);
-    return flag != NULL && atomic_load_explicit(flag, memory_order_relaxed);
+    uint32_t place;
+    return find_environment(store, environment, &place) != NULL &&
+           atomic_load_explicit(&store->items_full[place], memory_order_relaxed);
 }
 
 /* Will it be known soon? */
@@ -251,32 +253,21 @@ COLD static enum declares not_known(struct partition *p)
 
 enum declares store_declares(struct store *store, uint32_t environment)
 {
-    const struct tenant_environment *environments;
-    uint32_t count = tenant_environments(store->config.tenant, &environments);
-    for (uint32_t i = 0; i < count; i++) {
-        if (environments[i].id != environment)
-            continue;
-        uint8_t says = atomic_load_explicit(&store->declares[i], memory_order_acquire);
-        return LIKELY(says < DECLARES_SOON)
-                   ? (enum declares)says
-                   : not_known(&store->partitions[environments[i].partition]);
-    }
-    return DECLARES_UNKNOWN;
-}
-
-static void note_declares(struct store *store, uint32_t environment, enum declares says)
-{
-    const struct tenant_environment *environments;
-    uint32_t count = tenant_environments(store->config.tenant, &environments);
-    for (uint32_t i = 0; i < count; i++)
-        if (environments[i].id == environment)
-            atomic_store(&store->declares[i], (uint8_t)says);
+    uint32_t place;
+    const struct tenant_environment *found = find_environment(store, environment, &place);
+    if (found == NULL)
+        return DECLARES_UNKNOWN;
+    uint8_t says = atomic_load_explicit(&store->declares[place], memory_order_acquire);
+    return LIKELY(says < DECLARES_SOON) ? (enum declares)says
+                                        : not_known(&store->partitions[found->partition]);
 }
 
 void partition_note_declares(struct partition *p, struct catalog *catalog)
 {
-    note_declares(p->store, catalog_environment(catalog),
-                  catalog_decides(catalog) ? DECLARES_SOME : DECLARES_NOTHING);
+    uint32_t place;
+    enum declares says = catalog_decides(catalog) ? DECLARES_SOME : DECLARES_NOTHING;
+    if (find_environment(p->store, catalog_environment(catalog), &place) != NULL)
+        atomic_store(&p->store->declares[place], (uint8_t)says);
 }
 
 void partition_forget_declares(struct partition *p)
@@ -287,8 +278,7 @@ void partition_forget_declares(struct partition *p)
     for (uint32_t i = 0; i < count; i++) {
         if (environments[i].partition != p->number)
             continue;
-        known |= atomic_load(&p->store->declares[i]) != DECLARES_SOON;
-        note_declares(p->store, environments[i].id, DECLARES_SOON);
+        known |= atomic_exchange(&p->store->declares[i], DECLARES_SOON) != DECLARES_SOON;
     }
     if (known)
         atomic_store(&p->unknown_mono_ms, clock_mono_ms());
