@@ -1,6 +1,7 @@
 #include "aggregation/window.h"
 
 #include "base/error.h"
+#include "base/i64.h"
 
 #include <assert.h>
 #include <math.h>
@@ -28,22 +29,6 @@ struct window {
     double carried; /* the last number before the bucket, NaN: none */
 };
 
-static int64_t min_of(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t max_of(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-/* Past the end of time there is nothing. */
-static int64_t add_up_to_end(int64_t a, int64_t b)
-{
-    return a > INT64_MAX - b ? INT64_MAX : a + b;
-}
-
 int64_t window_bucket(const struct window_rule *rule, int64_t time_ms)
 {
     int64_t off = (time_ms - rule->align_ms) % rule->bucket_ms;
@@ -52,14 +37,14 @@ int64_t window_bucket(const struct window_rule *rule, int64_t time_ms)
 
 int64_t window_stamp_ms(const struct window_rule *rule, int64_t start_ms)
 {
-    int64_t ms = max_of(start_ms, 0);
+    int64_t ms = i64_max(start_ms, 0);
     switch (rule->stamp) {
     case WINDOW_START:
         break;
     case WINDOW_MID:
-        return add_up_to_end(ms, rule->bucket_ms / 2);
+        return i64_add_capped(ms, rule->bucket_ms / 2);
     case WINDOW_END:
-        return add_up_to_end(ms, rule->bucket_ms);
+        return i64_add_capped(ms, rule->bucket_ms);
     }
     return ms;
 }
@@ -86,9 +71,9 @@ static double value_at(const struct point *p, const struct point *q, int64_t tim
 /* The line from p to q, as far as it lies in the bucket and in the range. */
 static void add_line(struct window *w, const struct point *p, const struct point *q)
 {
-    int64_t end_ms = add_up_to_end(w->start_ms, w->rule->bucket_ms);
-    int64_t from_ms = max_of(max_of(p->time_ms, w->start_ms), w->rule->from_ms);
-    int64_t to_ms = min_of(min_of(q->time_ms, end_ms), w->rule->last_ms);
+    int64_t end_ms = i64_add_capped(w->start_ms, w->rule->bucket_ms);
+    int64_t from_ms = i64_max(i64_max(p->time_ms, w->start_ms), w->rule->from_ms);
+    int64_t to_ms = i64_min(i64_min(q->time_ms, end_ms), w->rule->last_ms);
     if (from_ms > to_ms)
         return;
     double at_from = value_at(p, q, from_ms), at_to = value_at(p, q, to_ms);
@@ -186,7 +171,7 @@ static int end_with_line(struct window *w, const struct point *p, const struct p
         return 0;
     int err = 0;
     if (w->rule->empty)
-        err = advance(w, min_of(w->rule->last_ms, q->time_ms), p, q);
+        err = advance(w, i64_min(w->rule->last_ms, q->time_ms), p, q);
     if (err == 0 && w->open)
         add_line(w, p, q);
     return err;

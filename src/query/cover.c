@@ -1,5 +1,7 @@
 #include "query/cover.h"
 
+#include "base/i64.h"
+
 #include <stdlib.h>
 
 enum { DAY_S = 86400, MINUTE_S = 60, MINUTE_MS = 60000 };
@@ -144,16 +146,6 @@ static void push(struct cover *out, struct cover_part part, int64_t from_ms, int
     out->parts[out->count++] = part;
 }
 
-static int64_t max_of(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static int64_t min_of(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* A minute that the range's bounds cut is read by second: so what a range adds up to does not
  * depend on what has been compacted. Where it must be exact, so is a coarser run's bucket. */
 static void push_hour(struct cover *out, struct cover_part part, int64_t from_ms, int64_t to_ms,
@@ -166,8 +158,8 @@ static void push_hour(struct cover *out, struct cover_part part, int64_t from_ms
         return;
     }
     int64_t unit_ms = part.run != NULL ? part.run->resolution_s * INT64_C(1000) : MINUTE_MS;
-    int64_t up_ms = min_of((from_ms + unit_ms - 1) / unit_ms * unit_ms, to_ms);
-    int64_t down_ms = max_of(to_ms / unit_ms * unit_ms, up_ms);
+    int64_t up_ms = i64_min((from_ms + unit_ms - 1) / unit_ms * unit_ms, to_ms);
+    int64_t down_ms = i64_max(to_ms / unit_ms * unit_ms, up_ms);
     push(out, fine, from_ms, up_ms);
     push(out, part, up_ms, down_ms);
     push(out, fine, down_ms, to_ms);
@@ -200,13 +192,13 @@ int cover_plan(const struct storage_run *runs, uint32_t count, const int64_t *di
     int64_t at_ms = from_ms;
     for (uint32_t i = 0; i < p.count; i++) {
         int64_t hour_ms = (p.first_s + (int64_t)i * COVER_HOUR_S) * 1000;
-        int64_t begin_ms = max_of(hour_ms, from_ms);
-        int64_t end_ms = min_of(hour_ms + COVER_HOUR_S * 1000, to_ms);
+        int64_t begin_ms = i64_max(hour_ms, from_ms);
+        int64_t end_ms = i64_min(hour_ms + COVER_HOUR_S * 1000, to_ms);
         push(out, fine, at_ms, begin_ms);
         struct cover_part part = choose(&p.hours[i], steps, hour_ms / 1000 < p.seconds_from_s);
         part.minutes |= joins_minutes(out, &p.hours[i], &part);
         push_hour(out, part, begin_ms, end_ms, steps);
-        at_ms = max_of(at_ms, end_ms);
+        at_ms = i64_max(at_ms, end_ms);
     }
     push(out, fine, at_ms, to_ms);
     return 0;

@@ -36,8 +36,7 @@ static int count_points(void *arg, const struct block *block)
 {
     struct in_memory *tally = arg;
     const struct fold_series *series = tally->series;
-    if (block->category != series->category || block->dimension != series->dimension ||
-        block->host != series->host)
+    if (!fold_may_hold(block, series))
         return 0;
     for (uint32_t i = 0; i < block->count; i++)
         tally->points += block->items[i] == series->item;
@@ -47,14 +46,7 @@ static int count_points(void *arg, const struct block *block)
 static int count_in_memory(struct read *read, const struct fold_series *series, uint64_t *out)
 {
     struct in_memory tally = {.series = series};
-    struct block_filter filter = {.category = series->category,
-                                  .dimensions = &series->dimension,
-                                  .dimensions_count = 1,
-                                  .hosts = &series->host,
-                                  .hosts_count = 1,
-                                  .items = &series->item,
-                                  .items_count = 1,
-                                  .to_ms = INT64_MAX};
+    struct block_filter filter = fold_filter_of(series, 0, INT64_MAX);
     int err = 0;
     for (int fresh = 0; fresh < 2 && err == 0; fresh++) {
         filter.fresh = fresh == 1;
@@ -70,8 +62,7 @@ static int count_in_memory(struct read *read, const struct fold_series *series, 
 bool read_declared(struct read *read, const struct fold_series *series,
                    struct catalog_declared *out)
 {
-    const struct catalog_key key = {series->host, series->category, series->item,
-                                    series->dimension};
+    const struct catalog_key key = read_key_of(series);
     return catalog_declared_at(read_catalog(read), &key, out);
 }
 
@@ -111,7 +102,7 @@ static int add_destination(void *arg, const struct catalog_key *key, struct slic
         err = SCRATCH_RESERVE(d->read->guard, &d->found, 1);
     if (err == 0)
         d->found.v[d->found.n++] =
-            (struct destination){.series = {key->category, key->dimension, key->host, key->item},
+            (struct destination){.series = read_series_of(key),
                                  .rule = {.aggregator = (enum aggregator)rule.aggregator,
                                           .bucket_ms = rule.bucket_ms,
                                           .align_ms = rule.align_ms}};
@@ -155,8 +146,7 @@ static int note_destinations(struct read *read, const struct catalog_key *key,
 
 static int note_rules(struct read *read, const struct fold_series *series, struct result_key *out)
 {
-    const struct catalog_key key = {series->host, series->category, series->item,
-                                    series->dimension};
+    const struct catalog_key key = read_key_of(series);
     struct scratch *memory = &read->answer->memory;
     int err = out->declared ? note_destinations(read, &key, out) : 0;
     if (err != 0 || !out->declared || (out->settings.given & SETTINGS_RULE) == 0)
@@ -219,8 +209,7 @@ static int measure(struct read *read, struct rules *rules, const struct fold_ser
 
 static int take_labels(struct read *read, const struct fold_series *series, struct result_info *out)
 {
-    const struct catalog_key key = {series->host, series->category, series->item,
-                                    series->dimension};
+    const struct catalog_key key = read_key_of(series);
     struct scratch *memory = &read->answer->memory;
     struct label *labels = scratch_take(memory, SETTINGS_LABELS_MAX, sizeof(labels[0]));
     struct buffer body;

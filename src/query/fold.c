@@ -552,11 +552,28 @@ struct one {
     void *arg;
 };
 
-static bool select_one(void *arg, const struct block *block)
+bool fold_may_hold(const struct block *block, const struct fold_series *series)
 {
-    const struct fold_series *series = ((const struct one *)arg)->series;
     return block->category == series->category && block->dimension == series->dimension &&
            block->host == series->host;
+}
+
+struct block_filter fold_filter_of(const struct fold_series *series, int64_t from_ms, int64_t to_ms)
+{
+    return (struct block_filter){.category = series->category,
+                                 .dimensions = &series->dimension,
+                                 .dimensions_count = 1,
+                                 .hosts = &series->host,
+                                 .hosts_count = 1,
+                                 .items = &series->item,
+                                 .items_count = 1,
+                                 .from_ms = from_ms,
+                                 .to_ms = to_ms};
+}
+
+static bool select_one(void *arg, const struct block *block)
+{
+    return fold_may_hold(block, ((const struct one *)arg)->series);
 }
 
 static bool wants_one(void *arg, uint32_t item)
@@ -576,15 +593,7 @@ int fold_one(struct source *source, const struct fold_series *series, int64_t fr
              void *arg)
 {
     struct one one = {series, add, arg};
-    const struct block_filter filter = {.category = series->category,
-                                        .dimensions = &series->dimension,
-                                        .dimensions_count = 1,
-                                        .hosts = &series->host,
-                                        .hosts_count = 1,
-                                        .items = &series->item,
-                                        .items_count = 1,
-                                        .from_ms = from_ms,
-                                        .to_ms = to_ms};
+    const struct block_filter filter = fold_filter_of(series, from_ms, to_ms);
     const struct fold_sink sink = {
         .select = select_one, .wants = wants_one, .add = add_one, .arg = &one, .ordered = ordered};
     return fold_run(source, &filter, &sink);

@@ -48,6 +48,12 @@ struct fold_sink {
 MUST_USE int fold_run(struct source *source, const struct block_filter *filter,
                       const struct fold_sink *sink);
 
+/* Its points in [from, to); points into *series. */
+struct block_filter fold_filter_of(const struct fold_series *series, int64_t from_ms,
+                                   int64_t to_ms);
+/* May the block hold its points? */
+bool fold_may_hold(const struct block *block, const struct fold_series *series);
+
 /* One series' points in [from, to), as fold_run. */
 MUST_USE int fold_one(struct source *source, const struct fold_series *series, int64_t from_ms,
                       int64_t to_ms, bool ordered,

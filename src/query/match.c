@@ -64,8 +64,7 @@ static int add_implicit(struct matching *m)
     }
     int err = gather_run(m->read, &filter, &gathered);
     for (uint32_t i = 0; err == 0 && i < gathered.entries.n; i++) {
-        const struct fold_series *s = &gathered.entries.v[i].series;
-        const struct catalog_key key = {s->host, s->category, s->item, s->dimension};
+        const struct catalog_key key = read_key_of(&gathered.entries.v[i].series);
         if (!catalog_declared_at(m->catalog, &key, &declared) &&
             catalog_match_implicit(m->match, &key))
             err = add(m, &key, false);
@@ -105,8 +104,7 @@ static int describe(struct matching *m, const struct found *found, struct buffer
 {
     const struct catalog_key *key = &found->key;
     struct match *to = &out->v[out->count];
-    *to = (struct match){.series = {key->category, key->dimension, key->host, key->item},
-                         .settings = settings_none};
+    *to = (struct match){.series = read_series_of(key), .settings = settings_none};
     if (!read_put_key(m->catalog, &to->series, &scratch[0], &scratch[1]))
         return 0;
     int err = scratch[0].error != 0 ? scratch[0].error : scratch[1].error;
@@ -208,6 +206,28 @@ int match_label(struct read *read, const struct match *match, struct slice label
         return 0;
     *out = scratch_copy(memory, value);
     return out->p == NULL ? memory->error : 0;
+}
+
+int match_shown(struct read *read, const struct match *match, const struct label **labels_out,
+                uint32_t *count_out)
+{
+    const struct query_spec *spec = read->spec;
+    struct scratch *memory = &read->answer->memory;
+    *labels_out = match->labels;
+    *count_out = spec->with_labels ? match->labels_count : 0;
+    if (spec->selected_count == 0)
+        return 0;
+    struct label *labels = scratch_take(memory, spec->selected_count, sizeof(*labels));
+    int err = labels == NULL ? memory->error : 0;
+    for (uint32_t i = 0; i < spec->selected_count && err == 0; i++) {
+        labels[i].name = scratch_copy(memory, spec->selected[i]);
+        err = labels[i].name.p == NULL
+                  ? memory->error
+                  : match_label(read, match, spec->selected[i], memory, &labels[i].value);
+    }
+    *labels_out = labels;
+    *count_out = spec->selected_count;
+    return err;
 }
 
 /* ---- TS.QUERYINDEX ---- */

@@ -43,6 +43,11 @@ MUST_USE int match_read(struct read *read, const struct slice *filters, uint32_t
 MUST_USE int match_label(struct read *read, const struct match *match, struct slice label,
                          struct scratch *memory, struct slice *out);
 
+/* The labels that the reply shows, in the answer's memory: all that were declared (with_labels),
+ * those that were selected, or none. */
+MUST_USE int match_shown(struct read *read, const struct match *match,
+                         const struct label **labels_out, uint32_t *count_out);
+
 /* The kinds of read. */
 MUST_USE int index_read(struct read *read);
 MUST_USE int labels_read(struct read *read);

@@ -187,28 +187,6 @@ static int find_lasts(struct mget *m, const struct matches *matches)
     return err == 0 && ruled ? look_by_rules(m) : err;
 }
 
-/* The labels that the reply shows. */
-static int put_labels(struct read *read, const struct match *match, struct result_mget_row *row)
-{
-    const struct query_spec *spec = read->spec;
-    struct scratch *memory = &read->answer->memory;
-    row->labels = match->labels;
-    row->labels_count = spec->with_labels ? match->labels_count : 0;
-    if (spec->selected_count == 0)
-        return 0;
-    struct label *labels = scratch_take(memory, spec->selected_count, sizeof(labels[0]));
-    int err = labels == NULL ? memory->error : 0;
-    for (uint32_t i = 0; err == 0 && i < spec->selected_count; i++) {
-        labels[i].name = scratch_copy(memory, spec->selected[i]);
-        err = labels[i].name.p == NULL
-                  ? memory->error
-                  : match_label(read, match, spec->selected[i], memory, &labels[i].value);
-    }
-    row->labels = labels;
-    row->labels_count = spec->selected_count;
-    return err;
-}
-
 static int put_rows(struct mget *m, const struct matches *matches)
 {
     struct read *read = m->read;
@@ -225,7 +203,7 @@ static int put_rows(struct mget *m, const struct matches *matches)
                                            .found = m->lasts[at].found,
                                            .time_ms = m->lasts[at].time_ms,
                                            .value = m->lasts[at].value};
-        err = put_labels(read, match, &rows[i]);
+        err = match_shown(read, match, &rows[i].labels, &rows[i].labels_count);
     }
     out->rows = rows;
     out->count = matches->count;

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "catalog/catalog.h"
+#include "catalog/declared.h"
 #include "model/name.h"
 #include "query/fold.h"
 #include "query/match.h"
@@ -31,6 +32,22 @@ bool read_find_series(struct read *read, struct slice key, struct fold_series *o
         return false;
     *out = (struct fold_series){series.category, series.dimension, host_id, series.item};
     return true;
+}
+
+struct catalog_key read_key_of(const struct fold_series *series)
+{
+    return (struct catalog_key){.host = series->host,
+                                .category = series->category,
+                                .item = series->item,
+                                .dimension = series->dimension};
+}
+
+struct fold_series read_series_of(const struct catalog_key *key)
+{
+    return (struct fold_series){.category = key->category,
+                                .dimension = key->dimension,
+                                .host = key->host,
+                                .item = key->item};
 }
 
 void read_recent(int64_t from_ms[READ_WINDOWS])

@@ -52,6 +52,11 @@ struct buffer;
 bool read_put_key(struct catalog *catalog, const struct fold_series *series, struct buffer *stem,
                   struct buffer *key);
 
+/* A series as the catalog names it, and as reads do. */
+struct catalog_key;
+struct catalog_key read_key_of(const struct fold_series *series);
+struct fold_series read_series_of(const struct catalog_key *key);
+
 /* What is declared of the series; false: nothing. */
 struct catalog_declared;
 bool read_declared(struct read *read, const struct fold_series *series,

@@ -1,6 +1,7 @@
 #include "query/rules.h"
 
 #include "base/error.h"
+#include "base/i64.h"
 #include "catalog/declared.h"
 
 #include <math.h>
@@ -11,11 +12,6 @@ enum { BUCKETS_A_RUN = 1 << 19, MINUTE_MS = 60000 };
 
 /* ---- which ---- */
 
-static struct catalog_key key_of(const struct fold_series *series)
-{
-    return (struct catalog_key){series->host, series->category, series->item, series->dimension};
-}
-
 /* 1: it is a destination. */
 static int take_rule(struct read *read, const struct fold_series *series, struct buffer *bytes,
                      struct rules_row *out)
@@ -23,7 +19,7 @@ static int take_rule(struct read *read, const struct fold_series *series, struct
     struct catalog_declared declared;
     if (!read_declared(read, series, &declared) || (declared.settings.given & SETTINGS_RULE) == 0)
         return 0;
-    const struct catalog_key key = key_of(series);
+    const struct catalog_key key = read_key_of(series);
     buffer_reset(bytes, SIZE_MAX);
     int found = catalog_rule(read_catalog(read), &key, bytes);
     if (found <= 0)
@@ -102,21 +98,6 @@ static int64_t bucket_of(const struct rule *rule, int64_t time_ms)
     return window_bucket(&window, time_ms);
 }
 
-static int64_t add_up_to_end(int64_t a, int64_t b)
-{
-    return a > INT64_MAX - b ? INT64_MAX : a + b;
-}
-
-static int64_t max_of(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static int64_t min_of(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* What of the source the rows of [from, last] are made of, both ends included; and the start of the
  * last bucket that has a row. */
 struct extent {
@@ -132,15 +113,16 @@ static bool find_extent(const struct rules_row *row, int64_t from_ms, int64_t la
         return false;
     int64_t first_ms = bucket_of(rule, from_ms), open_ms = bucket_of(rule, row->newest_ms);
     if (first_ms < from_ms && from_ms > 0)
-        first_ms = add_up_to_end(first_ms, rule->bucket_ms);
+        first_ms = i64_add_capped(first_ms, rule->bucket_ms);
     out->last_bucket_ms = latest ? open_ms : open_ms - rule->bucket_ms;
-    out->last_bucket_ms = min_of(out->last_bucket_ms, bucket_of(rule, last_ms));
-    out->from_ms = max_of(first_ms, max_of(rule->after_ms + 1, 0));
-    out->last_ms = min_of(add_up_to_end(out->last_bucket_ms, rule->bucket_ms - 1), row->newest_ms);
+    out->last_bucket_ms = i64_min(out->last_bucket_ms, bucket_of(rule, last_ms));
+    out->from_ms = i64_max(first_ms, i64_max(rule->after_ms + 1, 0));
+    out->last_ms =
+        i64_min(i64_add_capped(out->last_bucket_ms, rule->bucket_ms - 1), row->newest_ms);
     return out->from_ms <= out->last_ms;
 }
 
-/* ---- newest points ---- */
+/* ---- sources, once for all rows ---- */
 
 static int settle(struct rules *r)
 {
@@ -162,6 +144,9 @@ static int settle(struct rules *r)
         r->v[i].newest_ms = source->has_last ? source->last_ms : samples_stored_end(&s);
         r->v[i].has_newest = r->v[i].newest_ms >= 0;
     }
+    r->stored_end_ms = samples_stored_end(&s);
+    if (err == 0)
+        err = samples_find_first(&s, &r->first_ms);
     r->settled = err == 0;
     return err;
 }
@@ -205,8 +190,8 @@ static int keep_rows(struct rules *r, const struct want *w, const struct samples
     const struct rule *rule = &w->row->rule;
     struct samples_points *out = &w->row->points;
     int err = SCRATCH_RESERVE(r->read->guard, out, rows->times.n);
-    from_ms = max_of(from_ms, w->asked_from_ms);
-    last_ms = min_of(last_ms, w->asked_last_ms);
+    from_ms = i64_max(from_ms, w->asked_from_ms);
+    last_ms = i64_min(last_ms, w->asked_last_ms);
     for (uint32_t i = 0; i < rows->times.n && err == 0; i++) {
         int64_t time_ms = rows->times.v[i];
         if (time_ms < from_ms || time_ms > last_ms ||
@@ -240,8 +225,8 @@ static int run_part(struct rules *r, const struct want *wants, uint32_t count, i
     s.spec.from_ms = from_ms;
     s.spec.last_ms = last_ms;
     if (is_twa(&wants[0])) { /* lines reach beyond the buckets */
-        s.spec.from_ms = max_of(max_of(from_ms - rule->bucket_ms, rule->after_ms + 1), 0);
-        s.spec.last_ms = add_up_to_end(last_ms, rule->bucket_ms);
+        s.spec.from_ms = i64_max(i64_max(from_ms - rule->bucket_ms, rule->after_ms + 1), 0);
+        s.spec.last_ms = i64_add_capped(last_ms, rule->bucket_ms);
     }
     s.spec.aggregators = &list;
     s.spec.aggregators_count = 1;
@@ -254,7 +239,7 @@ static int run_part(struct rules *r, const struct want *wants, uint32_t count, i
         err = samples_can_tally(&s) ? samples_tally(&s) : samples_collect(&s);
     if (err == 0 && is_twa(&wants[0]))
         forget_neighbours(&s, rule->after_ms);
-    int64_t first_ms = max_of(bucket_of(rule, from_ms), 0);
+    int64_t first_ms = i64_max(bucket_of(rule, from_ms), 0);
     for (uint32_t i = 0; i < count && err == 0; i++) {
         struct samples_rows rows = {.columns = 0};
         err = samples_rows(&s, i, &rows);
@@ -280,41 +265,23 @@ static int run_part_apart(struct rules *r, const struct want *wants, uint32_t co
     return err;
 }
 
-/* What of the wants' sources' time can hold points, and to where minutes and hours may answer. */
-static int find_bounds(struct rules *r, const struct want *wants, uint32_t count,
-                       int64_t *first_out, int64_t *stored_end_out)
-{
-    struct samples s = samples_of(r->read, count);
-    struct fold_series *sources = scratch_take(&r->read->scratch, count, sizeof(*sources));
-    if (sources == NULL)
-        return r->read->scratch.error;
-    for (uint32_t i = 0; i < count; i++)
-        sources[i] = wants[i].row->source;
-    *stored_end_out = samples_stored_end(&s);
-    int err = samples_over(&s, sources);
-    return err != 0 ? err : samples_find_first(&s, first_out);
-}
-
 /* Part by part where minutes and hours may answer, for a part has a tally for each of its buckets.
  * What is later is one part: of few points, perhaps, and of more buckets than anybody can count,
  * where a point was written for the year 2100. */
 static int run(struct rules *r, const struct want *wants, uint32_t count)
 {
     const struct rule *rule = &wants[0].row->rule;
-    int64_t from_ms = wants[0].extent.from_ms, last_ms = 0, first_ms, stored_end_ms;
-    int64_t step_ms = max_of(BUCKETS_A_RUN / count, 1);
-    int err = find_bounds(r, wants, count, &first_ms, &stored_end_ms);
-    if (err != 0)
-        return err;
+    int64_t from_ms = i64_max(wants[0].extent.from_ms, r->first_ms), last_ms = 0;
+    int64_t step_ms = i64_max(BUCKETS_A_RUN / count, 1), stored_end_ms = r->stored_end_ms;
+    int err = 0;
     for (uint32_t i = 0; i < count; i++)
-        last_ms = max_of(last_ms, wants[i].extent.last_ms);
-    from_ms = max_of(from_ms, first_ms);
+        last_ms = i64_max(last_ms, wants[i].extent.last_ms);
     step_ms = step_ms > INT64_MAX / rule->bucket_ms ? INT64_MAX : step_ms * rule->bucket_ms;
     if (rule->bucket_ms % MINUTE_MS != 0 || rule->align_ms % MINUTE_MS != 0)
         stored_end_ms = -1;
-    while (err == 0 && from_ms <= min_of(last_ms, stored_end_ms)) {
-        int64_t next_ms = add_up_to_end(bucket_of(rule, from_ms), step_ms);
-        err = run_part_apart(r, wants, count, from_ms, min_of(last_ms, next_ms - 1));
+    while (err == 0 && from_ms <= i64_min(last_ms, stored_end_ms)) {
+        int64_t next_ms = i64_add_capped(bucket_of(rule, from_ms), step_ms);
+        err = run_part_apart(r, wants, count, from_ms, i64_min(last_ms, next_ms - 1));
         from_ms = next_ms;
     }
     return err == 0 && from_ms <= last_ms ? run_part_apart(r, wants, count, from_ms, last_ms) : err;
@@ -382,16 +349,16 @@ int rules_compute_last(struct rules *r, bool latest)
     int err = r->count > 0 ? settle(r) : 0;
     int64_t newest_ms = 0, bucket_ms = 0;
     for (uint32_t i = 0; i < r->count; i++) {
-        newest_ms = max_of(newest_ms, r->v[i].has_newest ? r->v[i].newest_ms : 0);
-        bucket_ms = max_of(bucket_ms, r->v[i].rule.bucket_ms);
+        newest_ms = i64_max(newest_ms, r->v[i].has_newest ? r->v[i].newest_ms : 0);
+        bucket_ms = i64_max(bucket_ms, r->v[i].rule.bucket_ms);
         r->v[i].points.n = 0;
     }
     const int64_t backs_ms[] = {
-        max_of(3600 * INT64_C(1000), add_up_to_end(bucket_ms, bucket_ms)),
-        max_of(86400 * INT64_C(1000), bucket_ms > INT64_MAX / 32 ? INT64_MAX : 32 * bucket_ms),
+        i64_max(3600 * INT64_C(1000), i64_add_capped(bucket_ms, bucket_ms)),
+        i64_max(86400 * INT64_C(1000), bucket_ms > INT64_MAX / 32 ? INT64_MAX : 32 * bucket_ms),
         INT64_MAX};
     for (size_t i = 0; i < ARRAY_LEN(backs_ms) && err == 0; i++)
-        err = compute(r, max_of(newest_ms - min_of(backs_ms[i], newest_ms), 0), INT64_MAX, latest,
+        err = compute(r, i64_max(newest_ms - i64_min(backs_ms[i], newest_ms), 0), INT64_MAX, latest,
                       has_no_row);
     for (uint32_t i = 0; i < r->count && err == 0; i++) {
         struct samples_points *points = &r->v[i].points;

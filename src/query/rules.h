@@ -29,7 +29,9 @@ struct rules {
     struct read *read;
     struct rules_row *v; /* by series, ascending */
     uint32_t count;
-    bool settled; /* newest of all is known */
+    bool settled;          /* newest of all is known, and of the sources: */
+    int64_t first_ms;      /* no point is before, */
+    int64_t stored_end_ms; /* ... and this is samples_stored_end's */
 };
 
 /* Those of the series that are destinations. rules_free in any case. */

@@ -6,28 +6,6 @@
 
 /* ---- each by itself ---- */
 
-static int put_labels(struct samples *s, const struct match *match,
-                      struct result_sample_series *out)
-{
-    const struct query_spec *spec = s->read->spec;
-    struct scratch *memory = &s->read->answer->memory;
-    out->labels = match->labels;
-    out->labels_count = spec->with_labels ? match->labels_count : 0;
-    if (spec->selected_count == 0)
-        return 0;
-    struct label *labels = scratch_take(memory, spec->selected_count, sizeof(*labels));
-    int err = labels == NULL ? memory->error : 0;
-    for (uint32_t i = 0; i < spec->selected_count && err == 0; i++) {
-        labels[i].name = scratch_copy(memory, spec->selected[i]);
-        err = labels[i].name.p == NULL
-                  ? memory->error
-                  : match_label(s->read, match, spec->selected[i], memory, &labels[i].value);
-    }
-    out->labels = labels;
-    out->labels_count = spec->selected_count;
-    return err;
-}
-
 static int answer_each(struct samples *s)
 {
     struct scratch *memory = &s->read->answer->memory;
@@ -42,7 +20,9 @@ static int answer_each(struct samples *s)
         if (err == 0 && (rows.times.n > 0 || !s->spec.exclude_empty)) {
             err = samples_rows_keep(s, &rows, &series[n].rows);
             if (err == 0)
-                err = put_labels(s, &s->matches.v[k], &series[n++]);
+                err = match_shown(s->read, &s->matches.v[k], &series[n].labels,
+                                  &series[n].labels_count);
+            n++;
         }
         samples_rows_free(s->read->guard, &rows);
     }

@@ -53,7 +53,7 @@ static bool is_wide(const struct samples *s, int64_t from_ms, int64_t last_ms)
  * too many, and the points of years too. */
 int samples_narrow(struct samples *s)
 {
-    int64_t first_ms, last_ms = -1;
+    int64_t first_ms, last_ms = -1, stored_end_ms = samples_stored_end(s);
     s->tally_from_ms = s->spec.from_ms;
     s->tally_last_ms = s->spec.last_ms;
     if (!may_tally(s) || !is_wide(s, s->spec.from_ms, s->spec.last_ms))
@@ -63,7 +63,7 @@ int samples_narrow(struct samples *s)
         err = samples_find_last(s);
     for (uint32_t i = 0; i < s->range.known && err == 0; i++) {
         const struct samples_series *series = &s->series[i];
-        int64_t ms = series->has_last ? series->last_ms : samples_stored_end(s);
+        int64_t ms = series->has_last ? series->last_ms : stored_end_ms;
         last_ms = ms > last_ms ? ms : last_ms;
     }
     if (first_ms > s->tally_from_ms)
