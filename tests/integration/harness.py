@@ -134,13 +134,22 @@ class Longtaild:
             return "(no log)"
 
 
-def error(client, *words):
-    """What a command that must fail says."""
+def ask(client, *words):
+    return client.execute_command(*words)
+
+
+def refused(call, *arguments):
+    """What a call that must fail says."""
     try:
-        reply = client.execute_command(*words)
+        reply = call(*arguments)
     except redis.ResponseError as refusal:
         return str(refusal)
-    raise AssertionError(f"{words[0]} answered {reply!r}, expected an error")
+    raise AssertionError(f"{arguments} were answered {reply!r}, expected an error")
+
+
+def error(client, *words):
+    """What a command that must fail says."""
+    return refused(client.execute_command, *words)
 
 
 def points(client, key):

@@ -7,8 +7,8 @@ import time
 import pytest
 import redis
 
+from harness import points, refused
 from test_roles import wait_for_state
-from test_state import error_of, points
 
 NEVER = "10m"  # nothing is flushed
 POLICIES = {"SUM": 3, "MIN": 1, "MAX": 2, "FIRST": 1, "LAST": 2}  # what 1 and 2 come to
@@ -102,7 +102,7 @@ def test_while_the_database_is_away_the_logs_order_tells(longtaild, private_stac
         assert points(c, "plain") == [(5, 2)]
         assert points(c, "k.SUM")[1] == (6, 21) and points(c, "k.MAX")[1] == (6, 19)
         server.restart()
-    assert "BLOCK" in error_of(server.client().execute_command, "TS.ADD", "k.BLOCK", 5, 3)
+    assert "BLOCK" in refused(server.client().execute_command, "TS.ADD", "k.BLOCK", 5, 3)
 
 
 def test_a_process_that_only_takes_writes_leaves_it_to_the_log(longtaild):

@@ -237,6 +237,15 @@ def test_a_process_without_the_role_says_so(longtaild):
 
 # ---- expire ----
 
+def keep_seconds_for_an_hour(server):
+    server.terminate()
+    server.options["keep_1s"] = "1h"
+    server.start()
+    client = server.client()
+    owned(client)
+    return client
+
+
 def test_seconds_leave_once_they_are_downsampled(longtaild):
     server = longtaild(**QUICK, query_deadline="500ms")
     client, database = server.client(), Database(server)
@@ -245,11 +254,7 @@ def test_seconds_leave_once_they_are_downsampled(longtaild):
     begin = day_of(2)
     write(client, begin, [8, 9])
     wait_for("compact", lambda: database.count(COMPACT, 1) == 2 and database.count(ARRIVAL, 1) == 0)
-    server.terminate()
-    server.options["keep_1s"] = "1h"
-    server.start()
-    client = server.client()
-    owned(client)
+    client = keep_seconds_for_an_hour(server)
     wait_for("expire waits", lambda: "waits for compact and downsample" in jobs(client)["expire"]["error"])
     time.sleep(0.5)
     assert database.count(COMPACT, 1) == 2, "nothing leaves that is not downsampled"
@@ -296,11 +301,7 @@ def test_rows_of_rules_outlive_seconds(longtaild):
     hours = client.execute_command(*coarse)
     wait_for("compact", lambda: database.count(COMPACT, 1) == 2 and database.count(ARRIVAL, 1) == 0)
     assert rule_answers(client) == before
-    server.terminate()
-    server.options["keep_1s"] = "1h"
-    server.start()
-    client = server.client()
-    owned(client)
+    client = keep_seconds_for_an_hour(server)
     client.execute_command("JOBS", "RESUME", "downsample")
     wait_for("seconds leave", lambda: database.count(COMPACT, 1) == 0)
     assert client.execute_command(*coarse) == hours

@@ -7,22 +7,15 @@ import time
 import pytest
 import redis
 
+from harness import ask
+from harness import error as error_of
+
 T = 1700000000000
 
 
 @pytest.fixture(params=[("10m", 2), ("50ms", 3)], ids=["head-resp2", "flushed-resp3"])
 def client(request, longtaild):
     return longtaild(flush_interval=request.param[0]).client(request.param[1])
-
-
-def ask(client, *args):
-    return client.execute_command(*args)
-
-
-def error_of(client, *args):
-    with pytest.raises(redis.ResponseError) as raised:
-        ask(client, *args)
-    return str(raised.value)
 
 
 def rows(client, key):

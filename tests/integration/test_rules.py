@@ -7,20 +7,13 @@ import random
 import pytest
 import redis
 
+from harness import ask
+from harness import error as error_of
+
 T = 1700000000000
 MINUTE = 60000
 AGGREGATORS = ["avg", "sum", "min", "max", "range", "count", "first", "last", "std.p", "std.s", "var.p", "var.s", "twa",
                "countnan", "countall"]
-
-
-def ask(client, *args):
-    return client.execute_command(*args)
-
-
-def error_of(client, *args):
-    with pytest.raises(redis.ResponseError) as raised:
-        ask(client, *args)
-    return str(raised.value)
 
 
 def rows(reply):

@@ -11,6 +11,7 @@ import time
 import pytest
 import redis
 
+from harness import ask
 from harness import error as error_of
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
@@ -30,10 +31,6 @@ def peer(tmp_path):
     with RedisTimeSeries(programs, folder) as running:
         yield redis.Redis(port=running.port, decode_responses=True, protocol=2)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def ask(client, *args):
-    return client.execute_command(*args)
 
 
 def number(x):

@@ -6,8 +6,8 @@ import time
 import pytest
 import redis
 
+from harness import points, refused
 from test_roles import wait_for_state
-from test_state import error_of, points
 
 T = 1000
 
@@ -176,14 +176,14 @@ def test_what_cannot_be_carried_is_refused(longtaild):
         raw.execute_command("MULTI")
         raw.execute_command("TS.ADD", "k", T, 2)
         raw.execute_command(*words)
-        assert error_of(raw.execute_command, "EXEC").startswith("Transaction discarded: behind WATCH")
+        assert refused(raw.execute_command, "EXEC").startswith("Transaction discarded: behind WATCH")
     raw.execute_command("WATCH", "k")
     raw.execute_command("MULTI")
     raw.execute_command("TS.GET", "k")
     raw.execute_command("TS.ADD", "k", T, 2)
-    assert "behind WATCH" in error_of(raw.execute_command, "EXEC"), "a read waits, others come between"
+    assert "behind WATCH" in refused(raw.execute_command, "EXEC"), "a read waits, others come between"
     raw.execute_command("MULTI")
-    assert "WATCH inside MULTI" in error_of(raw.execute_command, "WATCH", "k")
+    assert "WATCH inside MULTI" in refused(raw.execute_command, "WATCH", "k")
     raw.execute_command("TS.ADD", "k", T, 7)
     assert raw.execute_command("EXEC") == [T]
     assert points(server.client(), "k") == [(T, 7)]
@@ -195,10 +195,10 @@ def test_only_the_owner_takes_it_and_sees_what_others_write(longtaild):
     c = first.client()
     c.execute_command("TS.ADD", "k", T, 1)
     ingest = longtaild(**first.shared, roles="ingest").client()
-    assert "NOTOWNER" in error_of(ingest.execute_command, "WATCH", "k")
+    assert "NOTOWNER" in refused(ingest.execute_command, "WATCH", "k")
     second = longtaild(**first.shared)
     wait_for_state(second, "following")
-    assert "NOTOWNER" in error_of(second.client().execute_command, "WATCH", "k")
+    assert "NOTOWNER" in refused(second.client().execute_command, "WATCH", "k")
     with c.pipeline() as p:
         p.watch("k")
         ingest.execute_command("TS.ADD", "k", T, 5)
