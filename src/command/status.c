@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/vec.h"
 #include "command/module.h"
+#include "command/read_request.h"
 #include "command/session.h"
 #include "command_table.h"
 
@@ -35,7 +36,8 @@ struct lines {
     struct arena arena;
     VEC(struct line) lines;
     VEC(struct section) sections;
-    bool failed; /* out of memory */
+    struct buffer names; /* of all sections, asked for or not */
+    bool failed;         /* out of memory */
 };
 
 static void keep(struct lines *lines, struct line line)
@@ -67,6 +69,7 @@ static void lines_init(struct lines *lines)
 {
     *lines = (struct lines){.sink = {keep_number, keep_text}};
     arena_init(&lines->arena);
+    buffer_init(&lines->names, SIZE_MAX);
 }
 
 static void lines_fini(struct lines *lines)
@@ -74,6 +77,7 @@ static void lines_fini(struct lines *lines)
     arena_fini(&lines->arena);
     VEC_FINI(&lines->lines);
     VEC_FINI(&lines->sections);
+    buffer_fini(&lines->names);
 }
 
 /* ---- the server's own sections ---- */
@@ -238,6 +242,7 @@ static void collect_from(struct lines *lines, const struct command_call *call,
                          const struct status_provider *provider)
 {
     struct section section = {.name = provider->section, .first = lines->lines.n};
+    buffer_printf(&lines->names, "%s%s", lines->names.len > 0 ? ", " : "", provider->section);
     if (lines->failed || !asked_for(call, provider->section))
         return;
     if (!VEC_PUSH(&lines->sections, section)) {
@@ -369,7 +374,10 @@ void status_status(struct command_call *call)
     struct lines lines;
     lines_init(&lines);
     if (collect(&lines, call)) {
-        if (call->reply.version == 2)
+        if (lines.sections.n == 0)
+            resp_error_printf(call->reply, "ERR there is no section '%.*s': expected %.*s or all",
+                              READ_QUOTE(call->argv[1]), (int)lines.names.len, lines.names.data);
+        else if (call->reply.version == 2)
             reply_page(call->reply, &lines);
         else
             reply_maps(call->reply, &lines);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "catalog/declared.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* What deciding needs to know of a partition, asked on the loop: is it ours, what is a series'
@@ -144,7 +145,6 @@ void store_owner(struct store *store, uint32_t partition, char out[STORE_NODE_BY
     struct partition *p = &store->partitions[partition];
     pthread_mutex_lock(&p->lock);
     bool ours = p->state == PARTITION_OWNING;
-    strncpy(out, ours ? store->config.node : p->owner, STORE_NODE_BYTES_MAX - 1);
-    out[STORE_NODE_BYTES_MAX - 1] = '\0';
+    snprintf(out, STORE_NODE_BYTES_MAX, "%s", ours ? store->config.node : p->owner);
     pthread_mutex_unlock(&p->lock);
 }

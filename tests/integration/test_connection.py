@@ -184,6 +184,8 @@ def test_redis_cli_shows_status_and_help(server):
     assert "# clients" in status and re.search(r"^connected_clients: \d+$", status, re.M)
     assert "connected_clients" in cli(server, "STATUS", "clients", options=["-3"])
     assert "CLIENT KILL" in cli(server, "CLIENT", "HELP")
+    wrong = cli(server, "STATUS", "clinets")
+    assert wrong.startswith("ERR there is no section 'clinets': expected ") and " clients, " in wrong
 
 
 def test_errors_say_what_was_expected(server):
