@@ -60,7 +60,7 @@ static uint64_t settings_hash(const struct settings *s)
     h = hash_u64(
         h ^ ((uint64_t)s->chunk_bytes << 32 | (unsigned)s->encoding << 8 | (unsigned)s->duplicate));
     h = hash_u64(hash_u64(h ^ (uint64_t)s->ignore_ms) ^ bits);
-    return s->rule.n > 0 ? h ^ hash_bytes(s->rule) : h;
+    return (s->rule.n > 0 ? h ^ hash_bytes(s->rule) : h) ^ s->moving;
 }
 
 static bool settings_eq(const void *context, const void *key, uint32_t position)
@@ -304,13 +304,51 @@ static int link_rule(struct catalog *c, uint32_t number, struct slice rule,
     return err != 0 || rule.n == 0 ? err : link(&c->declared.rules, &source, number);
 }
 
+/* Is a series of that key being renamed to `to`? */
+static bool is_renamed(const struct catalog *c, struct slice from, struct slice to)
+{
+    const struct declared *d = &c->declared;
+    struct catalog_key key;
+    struct slice host, metric;
+    name_split_key(to, &host, &metric);
+    if (!declared_find_key(c, host, metric, &key))
+        return false;
+    uint64_t number = declared_find(d, &key);
+    return number != NAME_INDEX_NONE &&
+           d->settings.v[declared_series(d, (uint32_t)number)->settings].settings.moving ==
+               settings_moving(from, true);
+}
+
+/* As rule_merge; but a rule follows its source where that is renamed. */
+static int merge_rule(const struct catalog *c, struct slice now, struct slice change,
+                      struct buffer *out)
+{
+    struct rule before, given;
+    if (now.n > 0 && change.n > 0 && rule_read(now, &before) == 0 &&
+        rule_read(change, &given) == 0 && given.aggregator == before.aggregator &&
+        given.bucket_ms == before.bucket_ms && given.align_ms == before.align_ms &&
+        is_renamed(c, before.source, given.source)) {
+        before.source = given.source;
+        return rule_write(out, &before);
+    }
+    return rule_merge(now, change, out);
+}
+
+static bool has_other_source(struct slice now, struct slice rule)
+{
+    struct rule a, b;
+    if (now.n == 0 || rule.n == 0)
+        return now.n != rule.n;
+    return rule_read(now, &a) != 0 || rule_read(rule, &b) != 0 || !slice_eq(a.source, b.source);
+}
+
 /* now: with the rule that the series has had so far; rule: what it will have. */
 static int set_settings(struct catalog *c, uint32_t number, struct settings *now, struct slice rule)
 {
     struct declared *d = &c->declared;
     struct declared_series *s = declared_series(d, number);
     uint32_t old = s->settings;
-    bool relinks = (rule.n > 0) != (now->rule.n > 0);
+    bool relinks = has_other_source(now->rule, rule);
     int err = relinks ? link_rule(c, number, now->rule, rules_remove) : 0;
     if (err == 0 && relinks)
         err = link_rule(c, number, rule, rules_add);
@@ -330,7 +368,7 @@ static int change(struct catalog *c, uint32_t number, const struct settings *set
     struct buffer rule;
     buffer_init(&rule, SIZE_MAX);
     if ((settings->given & SETTINGS_RULE) == 0 ||
-        rule_merge(now.rule, settings->rule, &rule) != 0) {
+        merge_rule(c, now.rule, settings->rule, &rule) != 0) {
         buffer_reset(&rule, SIZE_MAX);
         buffer_append_slice(&rule, now.rule);
     }

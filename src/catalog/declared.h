@@ -20,7 +20,8 @@
  *
  * A rule (model/rule.h) counts where, as the record is applied, its source is declared and has no
  * rule itself, and the series is no source of another: rules make no chains. It ends with its
- * source.
+ * source, or follows it: a record that gives the same rule of a source that is being renamed from
+ * the old one (SETTINGS_MOVING) makes that its source.
  *
  * About 130 bytes a series with 5 labels that others have too, names included
  * (tests/catalog/bench_declared.c). Limit: 2^32 - 1 declarations, dropped ones included, in a

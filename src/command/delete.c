@@ -3,6 +3,7 @@
 #include "command/erase.h"
 #include "command/handlers.h"
 #include "command/read_request.h"
+#include "command/remove.h"
 #include "command/rule.h"
 #include "command_table.h"
 #include "model/name.h"
@@ -202,33 +203,34 @@ void write_ts_del(struct command_call *call)
 
 /* ---- DEL, UNLINK ----
  *
- * Key by key: is it there? what its rules have computed is written down in their destinations; its
- * points are erased, then what is declared of it is dropped, behind them in the log. The reply
- * waits until this process has applied that: who writes the key next finds it gone. */
+ * Key by key. The reply waits until this process has applied that they are gone: who writes one of
+ * them next finds it so. */
 
 enum { REMOVAL_KEYS_MAX = 1000 };
 
 struct removal {
     struct inquiry inquiry;
-    struct erasing erasing;
+    struct removing removing; /* the key at hand */
     struct slot *slot;
-    bool declared; /* the key at hand is */
+    struct arena arena;
     int64_t removed;
     uint64_t applied; /* what the reply waits for */
     uint32_t at, count;
-    struct slice *keys;         /* their texts are in the same memory */
-    struct slice *destinations; /* of the key at hand; likewise */
-    uint32_t destinations_at, destinations_count;
+    struct slice *keys;
 };
 
 static void removal_next(struct removal *r);
 
+static void removal_free(struct removal *r)
+{
+    arena_fini(&r->arena);
+    free(r);
+}
+
 static void removal_end(struct removal *r)
 {
     slot_send(r->slot);
-    free(r->destinations);
-    free(r->keys);
-    free(r);
+    removal_free(r);
 }
 
 static void removal_fail(void *arg, const char *word, const char *what)
@@ -241,124 +243,17 @@ static void removal_fail(void *arg, const char *word, const char *what)
     removal_end(r);
 }
 
-static void removal_ask(struct removal *r, enum query_what what, uint64_t after,
-                        inquiry_found *found)
+static void removal_done(struct removing *removing, const char *word, const char *what)
 {
-    const struct slice *key = &r->keys[r->at < r->count ? r->at : 0];
-    inquiry_ask(&r->inquiry, inquiry_spec(what, key, 1, after), found, removal_fail, r);
-}
-
-static void dropped(void *arg, const struct ingest_written *written)
-{
-    struct removal *r = arg;
-    const struct log_report *report = written->report;
-    if (report->outcome != LOG_STORED) {
-        removal_fail(r, write_not_stored_word(report), report->reason);
+    struct removal *r = CONTAINER_OF(removing, struct removal, removing);
+    if (word != NULL) {
+        removal_fail(r, word, what);
         return;
     }
-    r->applied = report->offset + 1;
-    r->removed++;
+    r->removed += removing->known;
+    r->applied = removing->applied > 0 ? removing->applied : r->applied;
     r->at++;
     removal_next(r);
-}
-
-static void removal_erased(struct erasing *e, const char *word, const char *what)
-{
-    struct removal *r = CONTAINER_OF(e, struct removal, erasing);
-    struct slice host, metric;
-    if (word != NULL) {
-        removal_fail(r, word, what);
-        return;
-    }
-    if (!r->declared) {
-        r->removed++;
-        r->at++;
-        removal_next(r);
-        return;
-    }
-    name_split_key(r->keys[r->at], &host, &metric);
-    int err =
-        ingest_drop(r->inquiry.deps->ingest, r->inquiry.environment, host, metric, dropped, r);
-    if (err != 0)
-        removal_fail(r, err == LT_EBUSY ? "BUSY" : "ERR", error_text(err));
-}
-
-/* The keys and their texts, in one piece. */
-static struct slice *copy_keys(const struct slice *keys, uint32_t count)
-{
-    size_t bytes = count * sizeof(keys[0]);
-    for (uint32_t i = 0; i < count; i++)
-        bytes += keys[i].n;
-    struct slice *copy = malloc(bytes);
-    char *text = copy == NULL ? NULL : (char *)(copy + count);
-    for (uint32_t i = 0; text != NULL && i < count; i++) {
-        memcpy(text, keys[i].p, keys[i].n);
-        copy[i] = slice_make(text, keys[i].n);
-        text += keys[i].n;
-    }
-    return copy;
-}
-
-static void removal_erase(struct removal *r, struct slice key, enum erasing_way way,
-                          void (*then)(struct erasing *e, const char *word, const char *what))
-{
-    r->erasing = (struct erasing){
-        .inquiry = &r->inquiry, .key = key, .to_ms = INT64_MAX, .way = way, .done = then};
-    erasing_start(&r->erasing);
-}
-
-static void removal_keep(struct removal *r);
-
-static void removal_kept(struct erasing *e, const char *word, const char *what)
-{
-    struct removal *r = CONTAINER_OF(e, struct removal, erasing);
-    if (word != NULL) {
-        removal_fail(r, word, what);
-        return;
-    }
-    r->destinations_at++;
-    removal_keep(r);
-}
-
-/* What the rules of a source have computed stays in their destinations. */
-static void removal_keep(struct removal *r)
-{
-    if (r->destinations_at < r->destinations_count)
-        removal_erase(r, r->destinations[r->destinations_at], ERASING_KEEP, removal_kept);
-    else
-        removal_erase(r, r->keys[r->at], ERASING_ERASE, removal_erased);
-}
-
-static bool removal_take_destinations(struct removal *r, const struct result_key *key)
-{
-    struct slice *destinations = NULL;
-    free(r->destinations);
-    r->destinations = NULL;
-    r->destinations_at = r->destinations_count = 0;
-    if (key->rules_count == 0)
-        return true;
-    destinations = malloc(key->rules_count * sizeof(*destinations));
-    for (uint32_t i = 0; destinations != NULL && i < key->rules_count; i++)
-        destinations[i] = key->rules[i].destination;
-    r->destinations = destinations == NULL ? NULL : copy_keys(destinations, key->rules_count);
-    free(destinations);
-    r->destinations_count = key->rules_count;
-    return r->destinations != NULL;
-}
-
-static void removal_looked(void *arg, const union query_result *result)
-{
-    struct removal *r = arg;
-    const struct result_key *key = &result->keys.keys[0];
-    r->declared = key->declared;
-    if (!removal_take_destinations(r, key)) {
-        removal_fail(r, "ERR", "out of memory");
-    } else if (key->known) {
-        removal_keep(r);
-    } else {
-        r->at++;
-        removal_next(r);
-    }
 }
 
 static void removal_settled(void *arg, const union query_result *result)
@@ -370,12 +265,33 @@ static void removal_settled(void *arg, const union query_result *result)
 
 static void removal_next(struct removal *r)
 {
-    const struct inquiry *q = &r->inquiry;
-    if (r->at < r->count)
-        removal_ask(r, QUERY_EXISTS, ingest_acked(q->deps->ingest, q->environment->partition),
-                    removal_looked);
-    else
-        removal_ask(r, QUERY_DECLARED, r->applied, removal_settled);
+    if (r->at == r->count) {
+        inquiry_ask(&r->inquiry, inquiry_spec(QUERY_DECLARED, r->keys, 1, r->applied),
+                    removal_settled, removal_fail, r);
+        return;
+    }
+    r->removing =
+        (struct removing){.inquiry = &r->inquiry, .key = r->keys[r->at], .done = removal_done};
+    removing_start(&r->removing);
+}
+
+static struct removal *removal_create(const struct slice *keys, uint32_t count)
+{
+    struct removal *r = calloc(1, sizeof(*r));
+    if (r == NULL)
+        return NULL;
+    arena_init(&r->arena);
+    r->count = count;
+    r->keys = arena_alloc(&r->arena, count * sizeof(keys[0]), _Alignof(struct slice));
+    bool copied = r->keys != NULL;
+    for (uint32_t i = 0; copied && i < count; i++) {
+        r->keys[i] = arena_copy(&r->arena, keys[i]);
+        copied = r->keys[i].p != NULL;
+    }
+    if (copied)
+        return r;
+    removal_free(r);
+    return NULL;
 }
 
 void write_del(struct command_call *call)
@@ -396,21 +312,18 @@ void write_del(struct command_call *call)
         call_again_after_writes(call);
         return;
     }
-    struct removal *r = calloc(1, sizeof(*r));
-    struct slice *keys = copy_keys(call->argv + 1, count);
-    struct slot *slot = r == NULL || keys == NULL ? NULL : call_defer_blocking(call);
-    if (slot == NULL) {
-        if (r == NULL || keys == NULL)
-            resp_error(call->reply, SLICE_LIT("ERR out of memory, nothing is deleted"));
-        free(keys);
-        free(r);
+    struct removal *r = removal_create(call->argv + 1, count);
+    if (r == NULL) {
+        resp_error(call->reply, SLICE_LIT("ERR out of memory, nothing is deleted"));
         return;
     }
-    *r = (struct removal){.inquiry = inquiry_of(call, "DEL"),
-                          .slot = slot,
-                          .applied = call_after(call),
-                          .count = count,
-                          .keys = keys};
-    slot_on_gone(slot, inquiry_gone, &r->inquiry);
+    r->slot = call_defer_blocking(call);
+    if (r->slot == NULL) {
+        removal_free(r);
+        return;
+    }
+    r->inquiry = inquiry_of(call, "DEL");
+    r->applied = call_after(call);
+    slot_on_gone(r->slot, inquiry_gone, &r->inquiry);
     removal_next(r);
 }

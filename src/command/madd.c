@@ -6,6 +6,7 @@
 #include "command/policy.h"
 #include "command_table.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* TS.MADD key time value [key time value ...] answers point by point. Where all points are good and
@@ -36,6 +37,7 @@ struct madd {
     uint32_t written;
     uint32_t decided;
     bool relative;
+    bool has_nan;                   /* one that is to be decided: what may come behind it does */
     struct policy_known known;      /* policy_begin */
     const struct result_key *there; /* of each point; NULL: all may be written */
 };
@@ -239,7 +241,8 @@ static int leave_for_decision(struct command_call *call, struct madd *madd, uint
         struct policy_way way = policy_way(&madd->known, point, DUPLICATE_DEFAULT);
         chunk->policies[chunk->n] = way.policy;
         madd->relative |= !policy_is_harmless(way.policy);
-        *left_out = way.decides;
+        *left_out = way.decides || (madd->has_nan && verdict_asks_for_nan(way.policy, NAN));
+        madd->has_nan |= verdict_asks_for_nan(way.policy, point->value);
     }
     *left_out |= session_decided_epoch(call->session) != 0;
     if (LIKELY(!*left_out && !decide_holds(call, point->host, point->metric)))

@@ -1,31 +1,41 @@
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "command/erase.h"
 #include "command/handlers.h"
 #include "command/read_request.h"
+#include "command/remove.h"
+#include "command/rule.h"
 #include "command_table.h"
 #include "model/name.h"
 
 #include <stdlib.h>
 
-/* RENAME and RENAMENX. Numbers of names are shared between series (docs/adr/0004), so a series
- * takes a new name by a copy of its points:
+/* RENAME and RENAMENX (docs/adr/0026-rename.md). Numbers of names are shared between series
+ * (docs/adr/0004), so a series takes a new name by a copy of its points:
  *
- *   look at both --> copy all points --> declare the new one as the old one is --> wait -.
- *     .------------------------------------- until that is applied <---------------------'
- *     '-> move what was copied, and what came meanwhile --> drop the old one --> wait
+ *   look at both --> remove what has the new name --> mark the new name: its points come -->
+ *     copy all points --> mark it: all are there; its settings and labels are the old one's -->
+ *     move what was copied, and what came meanwhile --> let the old one's rules follow -->
+ *     drop the old one --> take the mark away --> reply
  *
- * Nothing of the old series is touched before all of it is there under the new name; after that
- * every point stands under the new name. So whenever this ends in between, one of the two is whole:
- * the new one if it is declared as the old one was, or else the old one. A key that is there is
- * never renamed over: what would be lost if it was the whole one. */
+ * Nothing of the old series is taken away before the second mark stands, behind all points in the
+ * log; from then on every point stands under the new name, or comes there. So whenever this ends in
+ * between, the same command, sent again, does what is left: behind the second mark it goes on, and
+ * up to there it begins anew. Each step waits until this process has applied the one before. */
+
+enum { RULES_AGAIN_MAX = 10 }; /* whoever makes rules all the time is not waited for */
 
 struct renaming {
     struct inquiry inquiry;
     struct slot *slot;
     bool nx;
-    struct buffer from, to; /* keys, as the client named them */
-    struct buffer settings; /* settings_write; of one that is not declared: empty */
-    bool declared;
+    struct buffer from, to; /* keys, as name_join_key gives them */
+    struct buffer settings; /* settings_write, with the mark */
+    bool known, declared;   /* the old one is, */
+    uint64_t created;       /* ... since */
+    inquiry_found *declared_then;
+    uint32_t rules_left, rules_again;
+    struct removing removing;
     struct erasing moving;
 };
 
@@ -43,22 +53,12 @@ static void end(struct renaming *r)
     renaming_free(r);
 }
 
-static void done(struct renaming *r)
-{
-    if (r->nx)
-        resp_integer(slot_reply(r->slot), 1);
-    else
-        resp_simple(slot_reply(r->slot), SLICE_LIT("OK"));
-    end(r);
-}
-
 static void fail(void *arg, const char *word, const char *what)
 {
     struct renaming *r = arg;
     resp_error_printf(slot_reply(r->slot),
-                      "%s %s; both keys may be there: EXISTS and TS.INFO tell, and one of them has "
-                      "all points",
-                      word, what);
+                      "%s %s; points may stand under both keys, send it again: it goes on", word,
+                      what);
     end(r);
 }
 
@@ -74,7 +74,113 @@ static void ask(struct renaming *r, enum query_what what, const struct buffer *k
     inquiry_ask(&r->inquiry, inquiry_spec(what, &name, 1, after), found, fail, r);
 }
 
-/* ---- writing ---- */
+static bool is_stored(struct renaming *r, const struct ingest_written *written)
+{
+    if (written->report->outcome == LOG_STORED)
+        return true;
+    fail(r, write_not_stored_word(written->report), written->report->reason);
+    return false;
+}
+
+/* ---- behind the mark ---- */
+
+static void done(void *arg, const union query_result *result)
+{
+    struct renaming *r = arg;
+    if (r->nx)
+        resp_integer(slot_reply(r->slot), 1);
+    else
+        resp_simple(slot_reply(r->slot), SLICE_LIT("OK"));
+    end(r);
+}
+
+static void declaration_stored(void *arg, const struct ingest_written *written)
+{
+    struct renaming *r = arg;
+    if (is_stored(r, written))
+        ask(r, QUERY_DECLARED, &r->to, written->report->offset + 1, r->declared_then);
+}
+
+/* A declaration of the new key, and what to do when this process has applied it. */
+static void declare(struct renaming *r, enum record_series_way way, const struct settings *settings,
+                    const struct label *labels, uint32_t count, inquiry_found *then)
+{
+    const struct inquiry *q = &r->inquiry;
+    struct slice host, metric;
+    r->declared_then = then;
+    name_split_key(buffer_slice(&r->to), &host, &metric);
+    int err = ingest_series(q->deps->ingest, q->environment, host, metric, way, settings, labels,
+                            count, declaration_stored, r);
+    if (err != 0)
+        fail_by(r, err);
+}
+
+static void unmark(struct renaming *r)
+{
+    struct settings settings = settings_none;
+    settings.given = SETTINGS_MOVING;
+    declare(r, RECORD_SERIES_ALTER, &settings, NULL, 0, done);
+}
+
+static void dropped(void *arg, const struct ingest_written *written)
+{
+    struct renaming *r = arg;
+    failpoint("rename.dropped");
+    if (is_stored(r, written))
+        unmark(r);
+}
+
+static void drop(struct renaming *r)
+{
+    const struct inquiry *q = &r->inquiry;
+    struct slice host, metric;
+    name_split_key(buffer_slice(&r->from), &host, &metric);
+    int err = ingest_drop(q->deps->ingest, q->environment, host, metric, dropped, r);
+    if (err != 0)
+        fail_by(r, err);
+}
+
+static void rules_looked(void *arg, const union query_result *result);
+
+static void rule_followed(void *arg, const struct ingest_written *written)
+{
+    struct renaming *r = arg;
+    if (is_stored(r, written))
+        ask(r, QUERY_DECLARED, &r->from, written->report->offset + 1, rules_looked);
+}
+
+/* One at a time: they are few. The declaration keeps what the record does not say. */
+static void rules_looked(void *arg, const union query_result *result)
+{
+    struct renaming *r = arg;
+    const struct result_key *from = &result->keys.keys[0];
+    if (!from->declared) {
+        unmark(r);
+    } else if (from->rules_count == 0) {
+        drop(r);
+    } else if (from->rules_count >= r->rules_left && r->rules_again++ == RULES_AGAIN_MAX) {
+        fail(r, "BUSY", "rules are made all the time");
+    } else {
+        r->rules_left = from->rules_count;
+        struct rule rule = {.source = buffer_slice(&r->to),
+                            .aggregator = (uint8_t)from->rules[0].aggregator,
+                            .bucket_ms = from->rules[0].bucket_ms,
+                            .align_ms = from->rules[0].align_ms};
+        int err = rule_append(r->inquiry.deps, r->inquiry.environment, from->rules[0].destination,
+                              &rule, rule_followed, r);
+        if (err != 0)
+            fail_by(r, err);
+    }
+}
+
+static void moved(struct erasing *e, const char *word, const char *what)
+{
+    struct renaming *r = CONTAINER_OF(e, struct renaming, moving);
+    if (word != NULL)
+        fail(r, word, what);
+    else
+        ask(r, QUERY_DECLARED, &r->from, 0, rules_looked);
+}
 
 static void move(struct renaming *r, enum erasing_way way,
                  void (*then)(struct erasing *e, const char *word, const char *what))
@@ -88,57 +194,20 @@ static void move(struct renaming *r, enum erasing_way way,
     erasing_start(&r->moving);
 }
 
-static bool is_stored(struct renaming *r, const struct ingest_written *written)
+/* ---- up to the mark ---- */
+
+static bool is_marked(const struct renaming *r, const struct result_key *to, bool whole)
 {
-    if (written->report->outcome == LOG_STORED)
-        return true;
-    write_reply_not_stored(slot_reply(r->slot), written->report, true);
-    end(r);
-    return false;
+    return to->declared && to->settings.moving == settings_moving(buffer_slice(&r->from), whole);
 }
 
-static void applied(void *arg, const union query_result *result)
-{
-    done(arg);
-}
-
-static void dropped(void *arg, const struct ingest_written *written)
+static void marked_whole(void *arg, const union query_result *result)
 {
     struct renaming *r = arg;
-    if (is_stored(r, written))
-        ask(r, QUERY_DECLARED, &r->from, written->report->offset + 1, applied);
-}
-
-static void moved(struct erasing *e, const char *word, const char *what)
-{
-    struct renaming *r = CONTAINER_OF(e, struct renaming, moving);
-    struct slice host, metric;
-    if (word != NULL) {
-        fail(r, word, what);
-        return;
-    }
-    if (!r->declared) {
-        done(r);
-        return;
-    }
-    name_split_key(buffer_slice(&r->from), &host, &metric);
-    int err =
-        ingest_drop(r->inquiry.deps->ingest, r->inquiry.environment, host, metric, dropped, r);
-    if (err != 0)
-        fail_by(r, err);
-}
-
-/* Somebody may have taken a key away meanwhile; the copy is whole. */
-static void declared(void *arg, const union query_result *result)
-{
-    move(arg, ERASING_MOVE, moved);
-}
-
-static void declaration_stored(void *arg, const struct ingest_written *written)
-{
-    struct renaming *r = arg;
-    if (is_stored(r, written))
-        ask(r, QUERY_DECLARED, &r->to, written->report->offset + 1, declared);
+    if (is_marked(r, &result->keys.keys[0], true))
+        move(r, ERASING_MOVE, moved);
+    else
+        fail(r, "BUSY", "the new key was changed meanwhile");
 }
 
 static void copied(struct erasing *e, const char *word, const char *what)
@@ -146,41 +215,105 @@ static void copied(struct erasing *e, const char *word, const char *what)
     struct renaming *r = CONTAINER_OF(e, struct renaming, moving);
     struct settings settings;
     struct label labels[SETTINGS_LABELS_MAX];
-    struct slice host, metric;
     uint32_t count;
     if (word != NULL) {
         fail(r, word, what);
         return;
     }
-    if (!r->declared) {
-        move(r, ERASING_MOVE, moved);
-        return;
-    }
-    name_split_key(buffer_slice(&r->to), &host, &metric);
     int err = settings_read(buffer_slice(&r->settings), &settings, labels, &count);
     if (err == 0)
-        err = ingest_series(r->inquiry.deps->ingest, r->inquiry.environment, host, metric,
-                            RECORD_SERIES_EITHER, &settings, labels, count, declaration_stored, r);
+        declare(r, RECORD_SERIES_ALTER, &settings, labels, count, marked_whole);
+    else
+        fail_by(r, err);
+}
+
+static void marked(void *arg, const union query_result *result)
+{
+    struct renaming *r = arg;
+    if (is_marked(r, &result->keys.keys[0], false))
+        move(r, ERASING_COPY, copied);
+    else
+        fail(r, "BUSY", "the new key was changed meanwhile");
+}
+
+/* Without labels: nobody shall find both by a filter while points are copied. */
+static void mark(struct renaming *r)
+{
+    struct settings settings = settings_none;
+    settings.given = SETTINGS_MOVING;
+    settings.moving = settings_moving(buffer_slice(&r->from), false);
+    declare(r, RECORD_SERIES_CREATE, &settings, NULL, 0, marked);
+}
+
+static void source_stored(void *arg, const struct ingest_written *written)
+{
+    struct renaming *r = arg;
+    if (is_stored(r, written))
+        mark(r);
+}
+
+static void begin_mark(struct renaming *r)
+{
+    const struct inquiry *q = &r->inquiry;
+    struct slice host, metric;
+    if (r->declared) {
+        mark(r);
+        return;
+    }
+    name_split_key(buffer_slice(&r->from), &host, &metric);
+    int err = ingest_series(q->deps->ingest, q->environment, host, metric, RECORD_SERIES_EITHER,
+                            &settings_none, NULL, 0, source_stored, r);
     if (err != 0)
         fail_by(r, err);
 }
 
+static void removed(struct removing *removing, const char *word, const char *what)
+{
+    struct renaming *r = CONTAINER_OF(removing, struct renaming, removing);
+    if (word != NULL)
+        fail(r, word, what);
+    else
+        begin_mark(r);
+}
+
 /* ---- looking ---- */
+
+static void same_key(struct renaming *r)
+{
+    if (r->nx)
+        resp_integer(slot_reply(r->slot), 0);
+    else
+        resp_simple(slot_reply(r->slot), SLICE_LIT("OK"));
+    end(r);
+}
+
+/* The old one is declared before the mark is made, and dropped before it is taken away: else what
+ * has its name now is another one. */
+static bool goes_on(const struct renaming *r, const struct result_key *to)
+{
+    return is_marked(r, to, true) && r->declared && r->created < to->created;
+}
 
 static void target_looked(void *arg, const union query_result *result)
 {
     struct renaming *r = arg;
-    if (!result->keys.keys[0].known) {
-        move(r, ERASING_COPY, copied);
-    } else if (r->nx) {
+    const struct result_key *to = &result->keys.keys[0];
+    if (goes_on(r, to)) {
+        move(r, ERASING_MOVE, moved);
+    } else if (!r->known && is_marked(r, to, true)) {
+        unmark(r);
+    } else if (!r->known) {
+        resp_error(slot_reply(r->slot), SLICE_LIT("ERR no such key"));
+        end(r);
+    } else if (!to->known) {
+        begin_mark(r);
+    } else if (r->nx && !is_marked(r, to, false)) {
         resp_integer(slot_reply(r->slot), 0);
         end(r);
     } else {
-        resp_error(
-            slot_reply(r->slot),
-            SLICE_LIT("ERR the new key is there, and is not renamed over: DEL it first, or, if "
-                      "a RENAME was cut short, DEL the one of the two that has fewer points"));
-        end(r);
+        r->removing =
+            (struct removing){.inquiry = &r->inquiry, .key = buffer_slice(&r->to), .done = removed};
+        removing_start(&r->removing);
     }
 }
 
@@ -188,31 +321,22 @@ static void source_looked(void *arg, const union query_result *result)
 {
     struct renaming *r = arg;
     const struct result_info *info = &result->info;
+    struct settings settings = info->key.declared ? info->key.settings : settings_none;
     r->declared = info->key.declared;
-    int err = !r->declared ? 0
-                           : settings_write(&r->settings, &info->key.settings, info->labels,
-                                            info->labels_count);
+    r->created = info->key.created;
+    r->rules_left = UINT32_MAX;
+    settings.given |= SETTINGS_MOVING;
+    settings.moving = settings_moving(buffer_slice(&r->from), true);
+    r->known = info->key.known;
+    int err = settings_write(&r->settings, &settings, info->labels, info->labels_count);
     if (err == 0)
         err = r->settings.error;
-    if (err != 0) {
+    if (err != 0)
         fail_by(r, err);
-    } else if (!info->key.known) {
-        resp_error(slot_reply(r->slot), SLICE_LIT("ERR no such key"));
-        end(r);
-    } else if (info->key.rules_count > 0) {
-        resp_error(slot_reply(r->slot),
-                   SLICE_LIT("ERR TSDB: the key is the source of rules, which name it: "
-                             "TS.DELETERULE, rename, then TS.CREATERULE"));
-        end(r);
-    } else if (slice_eq(buffer_slice(&r->from), buffer_slice(&r->to))) {
-        if (r->nx)
-            resp_integer(slot_reply(r->slot), 0);
-        else
-            resp_simple(slot_reply(r->slot), SLICE_LIT("OK"));
-        end(r);
-    } else {
+    else if (r->known && slice_eq(buffer_slice(&r->from), buffer_slice(&r->to)))
+        same_key(r);
+    else
         ask(r, QUERY_EXISTS, &r->to, 0, target_looked);
-    }
 }
 
 static void begin(struct command_call *call, const char *command, bool nx)

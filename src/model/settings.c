@@ -1,11 +1,12 @@
 #include "model/settings.h"
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "model/rule.h"
 
 #include <math.h>
 
-enum { VERSION = 1, GIVEN_ALL = (SETTINGS_RULE << 1) - 1 };
+enum { VERSION = 1, GIVEN_ALL = (SETTINGS_MOVING << 1) - 1 };
 
 const struct settings settings_none = {.chunk_bytes = SETTINGS_CHUNK_BYTES};
 
@@ -69,6 +70,11 @@ bool settings_decide(const struct settings *s)
            (s->duplicate != DUPLICATE_DEFAULT && s->duplicate != DUPLICATE_LAST);
 }
 
+uint64_t settings_moving(struct slice key, bool whole)
+{
+    return (hash_bytes(key) & ~UINT64_C(3)) | 2 | whole;
+}
+
 void settings_merge(struct settings *s, const struct settings *change)
 {
     if ((change->given & SETTINGS_RETENTION) != 0)
@@ -84,6 +90,10 @@ void settings_merge(struct settings *s, const struct settings *change)
         s->ignore_value = change->ignore_value;
     }
     s->given |= change->given & ~(uint32_t)SETTINGS_RULE;
+    if ((change->given & SETTINGS_MOVING) != 0)
+        s->moving = change->moving;
+    if (s->moving == 0)
+        s->given &= ~(uint32_t)SETTINGS_MOVING;
 }
 
 bool settings_same(const struct settings *a, const struct settings *b)
@@ -92,7 +102,7 @@ bool settings_same(const struct settings *a, const struct settings *b)
            a->chunk_bytes == b->chunk_bytes && a->encoding == b->encoding &&
            a->duplicate == b->duplicate && a->ignore_ms == b->ignore_ms &&
            memcmp(&a->ignore_value, &b->ignore_value, sizeof(a->ignore_value)) == 0 &&
-           slice_eq(a->rule, b->rule);
+           slice_eq(a->rule, b->rule) && a->moving == b->moving;
 }
 
 /* ---- bytes ---- */
@@ -118,7 +128,8 @@ static bool is_good(const struct settings *s)
            (unsigned)s->duplicate <= DUPLICATE_SUM &&
            ((s->given & SETTINGS_DUPLICATE) == 0 || s->duplicate != DUPLICATE_DEFAULT) &&
            s->ignore_ms >= 0 && isfinite(s->ignore_value) && s->ignore_value >= 0 &&
-           ((s->given & SETTINGS_RULE) != 0 || s->rule.n == 0) && is_rule(s->rule);
+           ((s->given & SETTINGS_RULE) != 0 || s->rule.n == 0) && is_rule(s->rule) &&
+           ((s->given & SETTINGS_MOVING) != 0 || s->moving == 0);
 }
 
 static void put(struct buffer *out, uint64_t x, unsigned bytes)
@@ -162,6 +173,8 @@ int settings_write(struct buffer *out, const struct settings *s, const struct la
     }
     if ((s->given & SETTINGS_RULE) != 0)
         put_text(out, s->rule);
+    if ((s->given & SETTINGS_MOVING) != 0)
+        put(out, s->moving, 8);
     if (labelled)
         put(out, count, 1);
     for (uint32_t i = 0; i < count; i++) {
@@ -232,6 +245,7 @@ int settings_read(struct slice bytes, struct settings *out,
     memcpy(&s.ignore_value, &bits, sizeof(bits));
     if ((given & SETTINGS_RULE) != 0)
         s.rule = take_bytes(&in);
+    s.moving = take_given(&in, given, SETTINGS_MOVING, 8, 0);
     uint32_t count = (uint32_t)take_given(&in, given, SETTINGS_LABELS, 1, 0);
     if (in.failed || !is_good(&s) || count > SETTINGS_LABELS_MAX)
         return LT_EPARSE;

@@ -38,6 +38,7 @@ enum settings_field {
     SETTINGS_IGNORE = 1 << 4,
     SETTINGS_LABELS = 1 << 5, /* named with none of them: cleared */
     SETTINGS_RULE = 1 << 6,   /* of a rule's destination; n 0: it has no rule any more */
+    SETTINGS_MOVING = 1 << 7, /* of what is being renamed; 0: it is done */
 };
 
 enum {
@@ -61,6 +62,7 @@ struct settings {
     int64_t ignore_ms;
     double ignore_value;
     struct slice rule; /* model/rule.h, its bytes; the texts' owner owns them */
+    uint64_t moving;   /* settings_moving of the key whose place the series takes; 0: nobody's */
 };
 extern const struct settings settings_none;
 
@@ -82,6 +84,10 @@ enum policy settings_policy(enum duplicate duplicate);
 /* Does a write have to look at them? Not where they only say labels, or what holds anyway. */
 bool settings_decide(const struct settings *settings);
 
+/* The series takes the place of this one, a key as name_join_key gives it: not all of its points
+ * are there yet, or all are. Never 0. */
+uint64_t settings_moving(struct slice key, bool whole);
+
 /* Takes over what `change` gives, but for the rule: rule_merge tells that. */
 void settings_merge(struct settings *settings, const struct settings *change);
 bool settings_same(const struct settings *a, const struct settings *b);
@@ -90,8 +96,8 @@ bool settings_same(const struct settings *a, const struct settings *b);
  * that are given, in this order:
  *
  *   | u8 version = 1 | u8 given | i64 retention_ms | u32 chunk_bytes | u8 encoding | u8 duplicate |
- *   | i64 ignore_ms | f64 ignore_value | u16 n, rule | u8 labels | labels x (u16 n, name, u16 n,
- *   value) |
+ *   | i64 ignore_ms | f64 ignore_value | u16 n, rule | u64 moving | u8 labels | labels x (u16 n,
+ *   name, u16 n, value) |
  *
  * write appends; LT_EINVALID: no declaration may hold it (a label without name or value, or too
  * long, too many of them, a number out of range). The caller checks out->error. */

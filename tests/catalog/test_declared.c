@@ -83,13 +83,27 @@ static uint32_t labels_of(const struct record *r, char text[LABEL_NAMES][2][16],
     return n;
 }
 
-static void put_rule(const struct ruled *r, struct buffer *out)
+static void put_key(uint32_t key, struct buffer *out)
 {
     char host[16], metric[64];
+    struct name_metric m = name_split_metric(metric_of(key, metric));
+    buffer_init(out, 256);
+    name_join_key(host_of(key, host), m.stem, m.has_dimension, m.dimension, out);
+}
+
+static uint64_t moving_of(uint32_t key, bool whole)
+{
+    struct buffer text;
+    put_key(key, &text);
+    uint64_t moving = settings_moving(buffer_slice(&text), whole);
+    buffer_fini(&text);
+    return moving;
+}
+
+static void put_rule(const struct ruled *r, struct buffer *out)
+{
     struct buffer key;
-    buffer_init(&key, 256);
-    struct name_metric m = name_split_metric(metric_of(r->source, metric));
-    name_join_key(host_of(r->source, host), m.stem, m.has_dimension, m.dimension, &key);
+    put_key(r->source, &key);
     struct rule rule = {.source = buffer_slice(&key),
                         .bucket_ms = r->bucket_ms,
                         .hidden_count = r->hides != 0,
@@ -173,6 +187,10 @@ static void model_rule(struct model *m, uint32_t key, const struct ruled *rule)
     if (!now->has) {
         *now = *rule;
         m->key[key].hidden = 0;
+    } else if (now->bucket_ms == rule->bucket_ms &&
+               m->key[rule->source].settings.moving == moving_of(now->source, true)) {
+        now->source = rule->source; /* renamed: it hides what it hid */
+        return;
     } else if (now->source != rule->source || now->bucket_ms != rule->bucket_ms) {
         return;
     }
@@ -473,7 +491,33 @@ static void assert_filters(struct catalog *c, const struct model *m, unsigned *r
 
 /* ---- the story ---- */
 
-static struct record random_record(struct catalog *c, unsigned *random, uint64_t *round)
+/* Steps of a RENAME of a source: the new name, and then the rule that follows. */
+static void rename_source(const struct model *m, unsigned *random, struct record *r)
+{
+    uint32_t from = (uint32_t)rand_r(random) % KEYS;
+    for (uint32_t i = 0; i < KEYS; i++, from = (from + 1) % KEYS)
+        if (m->key[from].declared && m->key[from].rule.has)
+            break;
+    const struct ruled *rule = &m->key[from].rule;
+    if (!rule->has)
+        return;
+    uint64_t moving = moving_of(rule->source, rand_r(random) % 4 > 0);
+    for (uint32_t i = 0; i < KEYS; i++) {
+        if (!m->key[i].declared || m->key[i].settings.moving != moving)
+            continue;
+        r->what = EITHER;
+        r->key = from;
+        r->settings.given |= SETTINGS_RULE;
+        r->rule = (struct ruled){.has = true, .source = i, .bucket_ms = rule->bucket_ms};
+        return;
+    }
+    r->what = EITHER;
+    r->settings.given |= SETTINGS_MOVING;
+    r->settings.moving = moving;
+}
+
+static struct record random_record(struct catalog *c, const struct model *m, unsigned *random,
+                                   uint64_t *round)
 {
     struct record r = {.key = (uint32_t)rand_r(random) % KEYS, .settings = settings_none};
     r.what = (enum what)(rand_r(random) % 7);
@@ -498,6 +542,12 @@ static struct record random_record(struct catalog *c, unsigned *random, uint64_t
                                 .source = (uint32_t)rand_r(random) % KEYS,
                                 .bucket_ms = 1 + (uint32_t)rand_r(random) % 2,
                                 .hides = (uint32_t)rand_r(random) % 64};
+    }
+    if (rand_r(random) % 16 == 0) {
+        r.settings.given |= SETTINGS_MOVING;
+        r.settings.moving = 0;
+    } else if (rand_r(random) % 4 == 0) {
+        rename_source(m, random, &r);
     }
     *round += r.what == DOOM && rand_r(random) % 6 == 0;
     r.round = *round;
@@ -533,7 +583,7 @@ static void story(unsigned seed)
     assert_int_equal(catalog_create(1, &owner), 0);
     memset(&models[0], 0, sizeof(models[0]));
     for (uint32_t i = 0; i < RECORDS; i++) {
-        log[i] = random_record(owner, &random, &round);
+        log[i] = random_record(owner, &models[i], &random, &round);
         apply(owner, &log[i], i);
         models[i + 1] = models[i];
         model_apply(&models[i + 1], &log[i], i);

@@ -67,29 +67,75 @@ def test_what_is_declared_goes_with_the_name(client):
     assert list(ask(client, "TS.QUERYINDEX", "team=web")) == ["still-empty"]
 
 
-def test_a_rules_destination_goes_with_its_rule(client):
-    for key in ("s", "d"):
+def rules_of(client, key):
+    reply = ask(client, "TS.INFO", key)
+    rules = (dict(zip(reply[::2], reply[1::2])) if isinstance(reply, list) else reply)["rules"]
+    return sorted(rules) if isinstance(rules, dict) else sorted(rule[0] for rule in rules)
+
+
+def test_rules_go_with_their_ends(client):
+    for key in ("s", "d", "m"):
         ask(client, "TS.CREATE", key)
     ask(client, "TS.CREATERULE", "s", "d", "AGGREGATION", "sum", 10)
     for time_ms in range(100, 135):
         ask(client, "TS.ADD", "s", time_ms, 1)
+    ask(client, "TS.CREATERULE", "s", "m", "AGGREGATION", "max", 10)
     ask(client, "TS.DEL", "d", 110, 110)
     ask(client, "TS.ADD", "d", 5, 5)
-    assert "is the source of rules" in error_of(client, "RENAME", "s", "t")
     ask(client, "RENAME", "d", "e")
-    ask(client, "TS.ADD", "s", 140, 1)
-    assert rows(client, "e") == {5: 5, 100: 10, 120: 10, 130: 5}
-    assert ask(client, "EXISTS", "d") == 0
+    assert rules_of(client, "s") == ["e", "m"]
+    ask(client, "RENAME", "s", "db7/t")
+    assert rules_of(client, "db7/t") == ["e", "m"]
+    assert ask(client, "EXISTS", "s", "d") == 0
+    ask(client, "TS.ADD", "db7/t", 140, 1)
+    ask(client, "TS.ADD", "db7/t", 150, 1)
+    assert rows(client, "e") == {5: 5, 100: 10, 120: 10, 130: 5, 140: 1}, "what was hidden is hidden"
+    assert rows(client, "m") == {140: 1}, "what was there before the rule counts no more than it did"
+    ask(client, "TS.CREATE", "s") # nobody's source
+    ask(client, "TS.ADD", "s", 160, 9)
+    assert rules_of(client, "s") == [] and len(rows(client, "e")) == 5
+    ask(client, "TS.DELETERULE", "db7/t", "e")
+    assert rows(client, "e") == {5: 5, 100: 10, 120: 10, 130: 5, 140: 1}
 
 
-def test_nothing_is_renamed_over(client):
+@pytest.mark.parametrize("way", ["source over its destination", "destination over its source"])
+def test_the_ends_of_one_rule(client, way):
+    for key in ("s", "d"):
+        ask(client, "TS.CREATE", key)
+    ask(client, "TS.CREATERULE", "s", "d", "AGGREGATION", "sum", 10)
+    for time_ms in range(100, 125):
+        ask(client, "TS.ADD", "s", time_ms, 1)
+    source, destination = rows(client, "s"), rows(client, "d")
+    if way.startswith("source"):
+        ask(client, "RENAME", "s", "d")
+        assert rows(client, "d") == source and ask(client, "EXISTS", "s") == 0
+        assert rules_of(client, "d") == []
+    else:
+        ask(client, "RENAME", "d", "s")
+        assert rows(client, "s") == destination == {100: 10, 110: 10} and ask(client, "EXISTS", "d") == 0
+
+
+def test_over_a_key_that_is_there(client):
     fill(client, "a", [1, 2])
-    fill(client, "b", [3])
-    assert "is there, and is not renamed over" in error_of(client, "RENAME", "a", "b")
+    fill(client, "b", [2, 3])
+    ask(client, "TS.CREATE", "b2", "LABELS", "old", "yes")
+    fill(client, "b2", [9])
     assert ask(client, "RENAMENX", "a", "b") in (0, False)
-    assert len(rows(client, "a")) == 2 and len(rows(client, "b")) == 1
+    assert len(rows(client, "a")) == 2 and len(rows(client, "b")) == 2
+    for target in ("b", "b2"):
+        assert ask(client, "RENAME", "a", target) in ("OK", True)
+        assert rows(client, target) == {1: 1, 2: 2} and ask(client, "EXISTS", "a") == 0
+        ask(client, "RENAME", target, "a")
+    assert ask(client, "TS.QUERYINDEX", "old=yes") in ([], set())
+    ask(client, "TS.CREATE", "empty", "LABELS", "team", "web")
+    ask(client, "RENAME", "empty", "a")
+    assert rows(client, "a") == {} and list(ask(client, "TS.QUERYINDEX", "team=web")) == ["a"]
+
+
+def test_names_that_cannot_be(client):
+    fill(client, "a", [1, 2])
     assert "no such key" in error_of(client, "RENAME", "nobody", "c")
-    assert "no such key" in error_of(client, "RENAMENX", "nobody", "b")
+    assert "no such key" in error_of(client, "RENAMENX", "nobody", "a")
     assert ask(client, "RENAME", "a", "/a") in ("OK", True) # the same
     assert ask(client, "RENAMENX", "a", "a") in (0, False)
     assert len(rows(client, "a")) == 2
@@ -127,19 +173,60 @@ def test_who_writes_meanwhile_loses_nothing(longtaild):
     assert len(there) >= 30000
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_a_kill_leaves_one_of_the_two_whole(longtaild, seed):
+@pytest.mark.parametrize("command", ["RENAME", "RENAMENX"])
+@pytest.mark.parametrize("seed", range(4))
+def test_what_a_kill_cuts_short_goes_on(longtaild, seed, command):
+    """At each moment one of the two is whole; sent again until it is answered, it is as if nothing had happened."""
     server = longtaild(flush_interval="50ms")
+    chance = random.Random(seed)
     client = server.client()
     all_of_it = set(range(T, T + 40000))
     ask(client, "TS.CREATE", "a", "LABELS", "l", "v")
+    ask(client, "TS.CREATE", "d")
+    ask(client, "TS.CREATERULE", "a", "d", "AGGREGATION", "count", 10000)
     fill(client, "a", sorted(all_of_it))
-    connection = client.connection_pool.get_connection()
-    connection.send_command("RENAME", "a", "b")
-    time.sleep(random.Random(seed).random() * 0.1)
-    server.kill9()
+    if command == "RENAME":
+        fill(client, "b", range(T - 5000, T + 5000))
+    computed = rows(client, "d")
+    assert len(computed) == 3
+    for _ in range(6):
+        connection = client.connection_pool.get_connection()
+        connection.send_command(command, "a", "b")
+        time.sleep(chance.random() * 0.15)
+        server.kill9()
+        server.start()
+        client = server.client()
+        here, there = rows(client, "a"), rows(client, "b")
+        labelled = set(ask(client, "TS.QUERYINDEX", "l=v"))
+        assert (here.keys() == all_of_it and "a" in labelled) or (there.keys() == all_of_it and "b" in labelled)
+    try:
+        assert ask(client, command, "a", "b") in ("OK", True, 1)
+    except redis.ResponseError as error:  # one of those that were cut short was done
+        assert "no such key" in str(error)
+    assert rows(client, "b").keys() == all_of_it and rows(client, "a") == {}
+    assert list(ask(client, "TS.QUERYINDEX", "l=v")) == ["b"] and rules_of(client, "b") == ["d"]
+    assert rows(client, "d") == computed
+    assert "no such key" in error_of(client, command, "a", "b"), "nothing is left to be done"
+
+
+@pytest.mark.parametrize("again", ["nobody", "another", "another, declared"])
+def test_the_old_name_is_free_before_all_is_done(longtaild, again):
+    """Killed where the old one is gone and the new one is still marked."""
+    server = longtaild(flush_interval="50ms", start=False)
+    server.start(environment={"LONGTAIL_FAILPOINT": "rename.dropped"})
+    client = server.client()
+    fill(client, "a", [1, 2])
+    with pytest.raises(redis.ConnectionError):
+        ask(client, "RENAME", "a", "b")
+    server.process.wait(10)
     server.start()
     client = server.client()
-    here, there = rows(client, "a"), rows(client, "b")
-    labelled = set(ask(client, "TS.QUERYINDEX", "l=v"))
-    assert (here.keys() == all_of_it and "a" in labelled) or (there.keys() == all_of_it and "b" in labelled)
+    assert ask(client, "EXISTS", "a") == 0 and rows(client, "b") == {1: 1, 2: 2}
+    if again == "another, declared":
+        ask(client, "TS.CREATE", "a")
+    if again != "nobody":
+        fill(client, "a", [3])
+        assert ask(client, "RENAMENX", "a", "b") in (0, False)
+    assert ask(client, "RENAME", "a", "b") in ("OK", True)
+    assert rows(client, "b") == ({1: 1, 2: 2} if again == "nobody" else {3: 3})
+    assert "no such key" in error_of(client, "RENAME", "a", "b")

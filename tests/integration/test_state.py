@@ -252,6 +252,17 @@ def test_no_nan_by_madd(server, protocol):
     assert shown(c, "m") == [(1, 6), (2, None), (3, 4)] and shown(c, "l") == [(1, None), (2, 1)]
 
 
+@pytest.mark.parametrize("policy", ["SUM", "MIN", "MAX"])
+def test_a_number_behind_a_nan_of_its_madd(lone_client, policy):
+    """One that is decided must not be overtaken by one that is not."""
+    c = lone_client
+    c.execute_command("TS.CREATE", policy, "DUPLICATE_POLICY", policy)
+    reply = c.execute_command("TS.MADD", policy, 7, "nan", "other", 1, 1, policy, 8, 1, policy, 7, 40.25)
+    assert reply == [7, 1, 8, 7]
+    assert points(c, policy) == [(7, 40.25), (8, 1)]
+    assert BLOCKED in refused(c.execute_command, "TS.ADD", policy, 7, "nan")
+
+
 def test_nothing_is_counted_from_nan(server, protocol):
     c = server.client(protocol)
     c.execute_command("TS.ADD", "a/b", 10, 1)

@@ -59,7 +59,7 @@ static unsigned below(struct fixture *f, unsigned n)
 static struct settings random_settings(struct fixture *f)
 {
     struct settings s = settings_none;
-    s.given = below(f, 128);
+    s.given = below(f, 256);
     if ((s.given & SETTINGS_RETENTION) != 0)
         s.retention_ms = below(f, 2) == 0 ? INT64_MAX : below(f, 1000);
     if ((s.given & SETTINGS_CHUNK) != 0)
@@ -80,6 +80,8 @@ static struct settings random_settings(struct fixture *f)
         assert_int_equal(rule_write(&f->rule, &rule), 0);
         s.rule = buffer_slice(&f->rule);
     }
+    if ((s.given & SETTINGS_MOVING) != 0 && below(f, 4) > 0)
+        s.moving = settings_moving(SLICE_LIT("db1/cpu.user"), below(f, 2) == 0);
     return s;
 }
 
@@ -232,7 +234,7 @@ static void test_what_no_record_may_hold(void **state)
 {
     struct fixture *f = *state;
     char large[LABEL_BYTES_MAX + 1] = {0};
-    struct settings s[10];
+    struct settings s[11];
     struct label labels[SETTINGS_LABELS_MAX + 1];
     const struct label bad[] = {{SLICE_LIT(""), SLICE_LIT("v")},
                                 {SLICE_LIT("n"), SLICE_LIT("")},
@@ -240,7 +242,7 @@ static void test_what_no_record_may_hold(void **state)
                                 {SLICE_LIT("n"), slice_make(large, sizeof(large))}};
     for (unsigned i = 0; i < ARRAY_LEN(s); i++)
         s[i] = settings_none;
-    s[0].given = 128;
+    s[0].given = 256;
     s[1].retention_ms = -1;
     s[2].chunk_bytes = 40;
     s[3].chunk_bytes = 52;
@@ -250,6 +252,7 @@ static void test_what_no_record_may_hold(void **state)
     s[7].ignore_value = NAN;
     s[8].ignore_value = -1;
     s[9].duplicate = (enum duplicate)7;
+    s[10].moving = 1;
     for (unsigned i = 0; i < ARRAY_LEN(s); i++)
         assert_int_equal(settings_write(&f->out, &s[i], NULL, 0), LT_EINVALID);
     s[0].given = SETTINGS_LABELS;
@@ -277,6 +280,10 @@ static void test_settings_of_a_newer_program(void **state)
     uint32_t count;
     assert_int_equal(settings_read(SLICE_LIT("\x02\x00"), &s, labels, &count), LT_EVERSION);
     assert_int_equal(settings_read(SLICE_LIT("\x01\x80"), &s, labels, &count), LT_EPARSE);
+    assert_int_equal(
+        settings_read(SLICE_LIT("\x01\x80\x01\x00\x00\x00\x00\x00\x00\x02"), &s, labels, &count),
+        0);
+    assert_true(s.moving == 0x0200000000000001);
     assert_int_equal(settings_read(SLICE_LIT(""), &s, labels, &count), LT_EPARSE);
     assert_int_equal(settings_read(SLICE_LIT("\x01\x00"), &s, labels, &count), 0);
     assert_true(settings_same(&s, &settings_none) && count == 0);
@@ -289,7 +296,11 @@ static void test_merging_takes_what_is_given(void **state)
     for (int round = 0; round < ROUNDS; round++) {
         struct settings a = random_settings(f), b = random_settings(f), m = a;
         settings_merge(&m, &b);
-        assert_int_equal(m.given, (a.given | b.given) & ~(b.given & ~a.given & SETTINGS_RULE));
+        uint64_t moving = ((b.given & SETTINGS_MOVING) != 0 ? b : a).moving;
+        uint32_t given = (a.given | b.given) & ~(uint32_t)(SETTINGS_RULE | SETTINGS_MOVING);
+        given |= (a.given & SETTINGS_RULE) | (moving != 0 ? SETTINGS_MOVING : 0);
+        assert_int_equal(m.given, given);
+        assert_true(m.moving == moving);
         assert_true(m.retention_ms == ((b.given & SETTINGS_RETENTION) != 0 ? b : a).retention_ms);
         assert_int_equal(m.chunk_bytes, ((b.given & SETTINGS_CHUNK) != 0 ? b : a).chunk_bytes);
         assert_int_equal(m.encoding, ((b.given & SETTINGS_ENCODING) != 0 ? b : a).encoding);
