@@ -24,7 +24,7 @@ class Commands:
                   (8, self.range, "TS.RANGE"), (4, self.range, "TS.REVRANGE"), (3, self.nrange, "TS.NRANGE"), (2, self.nrange, "TS.NREVRANGE"),
                   (5, self.mrange, "TS.MRANGE"), (3, self.mrange, "TS.MREVRANGE"), (3, self.read, "TS.READ"), (3, self.get, "TS.GET"),
                   (3, self.mget, "TS.MGET"), (2, self.queryindex, "TS.QUERYINDEX"), (2, self.querylabels, "TS.QUERYLABELS"), (2, self.info, "TS.INFO"),
-                  (1, self.exists, "EXISTS"), (1, self.one_key, "TYPE"), (0.6, self.delete, "DEL"), (0.3, self.delete, "UNLINK"),
+                  (1, self.two_keys, "EXISTS"), (1, self.one_key, "TYPE"), (0.6, self.delete, "DEL"), (0.3, self.delete, "UNLINK"), (0.8, self.two_keys, "RENAME"), (0.4, self.two_keys, "RENAMENX"),
                   (1, lambda _: ["KEYS", self.pick("*", "h*", "?", "*cpu*")], "KEYS"), (1, self.scan, "SCAN"), (1, lambda _: ["DBSIZE"], "DBSIZE"),
                   (0.3, lambda _: ["RANDOMKEY"], "RANDOMKEY"), (0.5, self.expire, "EXPIRE"), (0.5, self.expire, "PEXPIRE"),
                   (0.3, self.one_key, "PERSIST"), (0.5, self.one_key, "TTL"), (0.5, self.one_key, "PTTL"),
@@ -265,7 +265,7 @@ class Commands:
     def one_key(self, name):
         return [name, self.key()]
 
-    def exists(self, name):
+    def two_keys(self, name):
         return [name, self.key(), self.key()]
 
     def delete(self, name):

@@ -1,4 +1,4 @@
-"""Keys whatever they hold: DEL, EXISTS, TYPE, EXPIRE, PERSIST, TTL, KEYS, SCAN …"""
+"""Keys whatever they hold: DEL, RENAME, EXISTS, TYPE, EXPIRE, PERSIST, TTL, KEYS, SCAN …"""
 
 import fnmatch
 
@@ -24,6 +24,29 @@ class Keys:
         return integer(sum(self.drop(key) for key in keys))
 
     do_unlink = do_del
+
+    def do_rename(self, key, newkey):
+        self.must(key)
+        if key != newkey:
+            self.drop(newkey)
+            self.move(key, newkey)
+        return OK
+
+    def do_renamenx(self, key, newkey):
+        self.must(key)
+        if self.there(newkey):
+            return integer(0)
+        self.move(key, newkey)
+        return integer(1)
+
+    def move(self, key, newkey):
+        series = self.series[newkey] = self.series.pop(key)
+        series.declared = True
+        if series.source:
+            rules = self.series[series.source].rules
+            rules[newkey] = rules.pop(key)
+        for destination, rule in series.rules.items():
+            rule.source = self.series[destination].source = newkey
 
     def do_keys(self, pattern):
         return unordered(bulk(key) for key in self.keys() if fnmatch.fnmatchcase(key, pattern))
