@@ -1,5 +1,5 @@
-#include "base/error.h"
 #include "command/handlers.h"
+#include "command/inquiry.h"
 #include "command/madd.h"
 
 #include <stdlib.h>
@@ -9,39 +9,24 @@
 struct careful {
     struct command_call call; /* of the copies */
     struct slot *slot;
-    uint64_t query_id;
-    bool reading;
+    struct inquiry inquiry;
     struct slice argv[]; /* behind them, the keys, then the texts */
 };
 
-static void careful_end(struct careful *c)
+static void careful_failed(void *arg, const char *word, const char *what)
 {
+    struct careful *c = arg;
+    resp_error_printf(slot_reply(c->slot), "%s %s; nothing is stored", word, what);
     slot_send(c->slot);
     free(c);
 }
 
-static void careful_looked(void *arg, const struct query_answer *answer)
+static void careful_looked(void *arg, const union query_result *result)
 {
     struct careful *c = arg;
-    union query_result *result = answer->result;
-    c->reading = false;
-    if (answer->status != 0) {
-        resp_error_printf(slot_reply(c->slot), "%s %s; nothing is stored",
-                          answer->status == LT_EBUSY ? "BUSY" : "ERR", answer->why);
-        careful_end(c);
-        return;
-    }
     slot_on_gone(c->slot, NULL, NULL); /* c goes, the slot may stay */
     madd_write(&c->call, result->keys.keys, c->slot);
-    query_result_free(&result);
     free(c);
-}
-
-static void careful_gone(void *arg)
-{
-    struct careful *c = arg;
-    if (c->reading)
-        (void)!query_kill(c->call.deps->query, c->query_id);
 }
 
 static struct careful *careful_copy(const struct command_call *call, uint32_t keys)
@@ -63,7 +48,6 @@ static struct careful *careful_copy(const struct command_call *call, uint32_t ke
         c->argv[call->argc + i] = c->argv[1 + (size_t)i * 3];
     c->call = *call;
     c->call.argv = c->argv;
-    c->reading = false;
     return c;
 }
 
@@ -85,24 +69,14 @@ void madd_careful(struct command_call *call)
         resp_error(call->reply, SLICE_LIT("ERR out of memory, nothing is stored"));
         return;
     }
-    struct query_spec spec = {.what = QUERY_EXISTS,
-                              .command = "TS.MADD",
-                              .environment = call->environment,
-                              .client = session_id(call->session),
-                              .after = call_after(call),
-                              .keys = c->argv + call->argc,
-                              .keys_count = keys,
-                              .to_ms = INT64_MAX};
+    uint64_t after = call_after(call);
     c->slot = call_defer_blocking(call);
     if (c->slot == NULL) {
         free(c);
         return;
     }
-    slot_on_gone(c->slot, careful_gone, c);
-    int err = query_submit(call->deps->query, &spec, careful_looked, c, &c->query_id);
-    c->reading = err == 0;
-    if (err != 0) {
-        write_reply_refused(slot_reply(c->slot), call->deps->options, err);
-        careful_end(c);
-    }
+    c->inquiry = inquiry_of(call, "TS.MADD");
+    slot_on_gone(c->slot, inquiry_gone, &c->inquiry);
+    inquiry_ask(&c->inquiry, inquiry_spec(QUERY_EXISTS, c->argv + call->argc, keys, after),
+                careful_looked, careful_failed, c);
 }
