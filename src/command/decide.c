@@ -19,6 +19,7 @@ struct wake { /* for an offset of a partition */
 struct decide {
     struct decide_config config;
     struct decider *decider;
+    struct claims claims;
     struct wake *wakes; /* a partition */
 };
 
@@ -223,6 +224,7 @@ int decide_create(const struct decide_config *config, struct decide **out)
         .queued_max = QUEUED_MAX,
     };
     d->config = *config;
+    d->claims = (struct claims){.store = config->store, .deadline_ms = config->deadline_ms};
     d->wakes = calloc(partitions, sizeof(d->wakes[0]));
     int err = d->wakes == NULL ? LT_ENOMEM : decider_create(&decider, &d->decider);
     if (err != 0) {
@@ -237,6 +239,7 @@ int decide_create(const struct decide_config *config, struct decide **out)
 void decide_stop(struct decide *d)
 {
     decider_stop(d->decider);
+    claims_stop(&d->claims);
     for (uint32_t i = 0; i < tenant_partitions(d->config.tenant); i++)
         if (d->wakes[i].armed)
             head_wait_cancel(store_head(d->config.store), &d->wakes[i].wait);
@@ -256,6 +259,17 @@ void decide_destroy(struct decide **decide)
 struct decider *decide_decider(struct decide *d)
 {
     return d->decider;
+}
+
+void decide_turn(struct decide *d)
+{
+    decider_turn(d->decider);
+    claims_turn(&d->claims);
+}
+
+struct claims *decide_claims(struct decide *d)
+{
+    return &d->claims;
 }
 
 /* ---- replies ---- */

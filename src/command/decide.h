@@ -1,6 +1,7 @@
 #ifndef COMMAND_DECIDE_H
 #define COMMAND_DECIDE_H
 
+#include "command/claims.h"
 #include "command/command.h"
 #include "ingest/decider.h"
 #include "store/store.h"
@@ -26,7 +27,11 @@ void decide_stop(struct decide *decide);
 /* After log and ingest are. */
 void decide_destroy(struct decide **decide);
 
+/* At the end of each loop turn, and every 50 ms or so. */
+void decide_turn(struct decide *decide);
+
 struct decider *decide_decider(struct decide *decide);
+struct claims *decide_claims(struct decide *decide);
 
 /* ---- for handlers ---- */
 

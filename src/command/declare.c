@@ -90,7 +90,7 @@ void declare_append(struct declare *d, enum record_series_way way, const struct 
     }
     declare_names(d, &host, &metric);
     if (err == 0)
-        err = ingest_series(d->inquiry.deps->ingest, d->inquiry.environment, host, metric, way,
+        err = ingest_series(d->inquiry.deps->ingest, d->inquiry.environment, 0, host, metric, way,
                             settings, labels, count, stored, d);
     if (err != 0)
         declare_fail(d, err);
@@ -100,7 +100,8 @@ void declare_append_drop(struct declare *d)
 {
     struct slice host, metric;
     declare_names(d, &host, &metric);
-    int err = ingest_drop(d->inquiry.deps->ingest, d->inquiry.environment, host, metric, stored, d);
+    int err =
+        ingest_drop(d->inquiry.deps->ingest, d->inquiry.environment, 0, host, metric, stored, d);
     if (err != 0)
         declare_fail(d, err);
 }

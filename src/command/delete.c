@@ -106,7 +106,7 @@ static void deletion_hide(struct deletion *d)
     rule.hidden_count = 1;
     rule.hidden[0] = d->hides;
     if (err == 0)
-        err = rule_append(d->inquiry.deps, d->inquiry.environment, buffer_slice(&d->key), &rule,
+        err = rule_append(d->inquiry.deps, d->inquiry.environment, 0, buffer_slice(&d->key), &rule,
                           deletion_hidden, d);
     if (err != 0)
         deletion_fail(d, err == LT_EBUSY ? "BUSY" : "ERR", error_text(err));

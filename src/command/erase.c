@@ -1,6 +1,8 @@
 #include "command/erase.h"
 
 #include "base/error.h"
+#include "base/failpoint.h"
+#include "command/claims.h"
 #include "command/handlers.h"
 #include "model/name.h"
 
@@ -28,6 +30,7 @@ static void stored(void *arg, const struct ingest_written *written)
         fail(e, write_not_stored_word(written->report), written->report->reason);
         return;
     }
+    e->offset = written->report->offset;
     e->erased += e->batch;
     e->from_ms = e->next_ms;
     if (!e->more && e->way == ERASING_MOVE) { /* what came meanwhile */
@@ -46,9 +49,11 @@ static void stored(void *arg, const struct ingest_written *written)
 static int append(struct erasing *e, const struct result_points *points)
 {
     struct ingest *ingest = e->inquiry->deps->ingest;
+    failpoint("erase.append");
     struct slice host, metric;
     name_split_key(e->key, &host, &metric);
-    int err = ingest_begin(ingest, e->inquiry->environment);
+    int err = e->epoch != 0 ? ingest_begin_decided(ingest, e->inquiry->environment, e->epoch)
+                            : ingest_begin(ingest, e->inquiry->environment);
     if (err != 0)
         return err;
     bool writes = e->way != ERASING_ERASE,
@@ -67,10 +72,22 @@ static int append(struct erasing *e, const struct result_points *points)
     return err != 0 ? err : ingest_end(ingest, stored, e);
 }
 
+/* Nothing that is sent under this epoch counts any more. */
+static bool is_fenced(const struct erasing *e)
+{
+    const struct inquiry *q = e->inquiry;
+    return e->epoch != 0 && e->offset != 0 &&
+           store_outcome(q->deps->store, q->environment->partition, e->epoch, e->offset) != 0;
+}
+
 static void found(void *arg, const union query_result *result)
 {
     struct erasing *e = arg;
     const struct result_points *points = &result->points;
+    if (is_fenced(e)) {
+        fail(e, "ERR", CLAIM_LOST);
+        return;
+    }
     if (!points->source.complete) { /* what is not seen would be taken for not there */
         fail(e, "ERR", points->source.why);
         return;

@@ -31,6 +31,7 @@ struct erasing {
     struct inquiry *inquiry; /* the command's; erasing asks by it until done */
     struct slice key;        /* the caller's until done */
     int64_t from_ms, to_ms;  /* [from, to) of what is left */
+    uint64_t epoch;          /* of the claim under which it runs (claims.h), or 0 */
     enum erasing_way way;
     struct slice to; /* COPY, MOVE: the other series; the caller's until done */
     /* Called once. word NULL: they are gone. Else "ERR", "KAFKA failed:" ..., and what happened. */
@@ -39,6 +40,7 @@ struct erasing {
     bool known;      /* there is such a series */
     /* internal */
     bool more;
+    uint64_t offset; /* of the record before; 0: none */
     int64_t next_ms; /* after the points that are being erased */
     uint32_t batch;
     uint32_t passes; /* of MOVE */

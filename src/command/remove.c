@@ -32,7 +32,7 @@ static void erased(struct erasing *e, const char *word, const char *what)
         return;
     }
     name_split_key(r->key, &host, &metric);
-    int err = ingest_drop(q->deps->ingest, q->environment, host, metric, dropped, r);
+    int err = ingest_drop(q->deps->ingest, q->environment, r->epoch, host, metric, dropped, r);
     if (err != 0)
         finish(r, err == LT_EBUSY ? "BUSY" : "ERR", error_text(err));
 }
@@ -40,8 +40,12 @@ static void erased(struct erasing *e, const char *word, const char *what)
 static void erase(struct removing *r, struct slice key, enum erasing_way way,
                   void (*then)(struct erasing *e, const char *word, const char *what))
 {
-    r->erasing = (struct erasing){
-        .inquiry = r->inquiry, .key = key, .to_ms = INT64_MAX, .way = way, .done = then};
+    r->erasing = (struct erasing){.inquiry = r->inquiry,
+                                  .key = key,
+                                  .to_ms = INT64_MAX,
+                                  .epoch = r->epoch,
+                                  .way = way,
+                                  .done = then};
     erasing_start(&r->erasing);
 }
 

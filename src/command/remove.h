@@ -14,6 +14,7 @@
 struct removing {
     struct inquiry *inquiry; /* the command's; removing asks by it until done */
     struct slice key;        /* the caller's until done */
+    uint64_t epoch;          /* erase.h's */
     /* Called once. word NULL: it is gone, or was never there; else as erase.h says. */
     void (*done)(struct removing *r, const char *word, const char *what);
     bool known; /* out: there was such a key */

@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "base/failpoint.h"
+#include "command/decide.h"
 #include "command/erase.h"
 #include "command/handlers.h"
 #include "command/read_request.h"
@@ -27,7 +28,9 @@ enum { RULES_AGAIN_MAX = 10 }; /* whoever makes rules all the time is not waited
 
 struct renaming {
     struct inquiry inquiry;
+    struct claim claim; /* on both; its epoch is in all records */
     struct slot *slot;
+    uint64_t after; /* what the first look must see */
     bool nx;
     struct buffer from, to; /* keys, as name_join_key gives them */
     struct buffer settings; /* settings_write, with the mark */
@@ -44,6 +47,8 @@ static void renaming_free(struct renaming *r)
     buffer_fini(&r->from);
     buffer_fini(&r->to);
     buffer_fini(&r->settings);
+    if (r->claim.held)
+        claims_let_go(decide_claims(r->inquiry.deps->decide), &r->claim);
     free(r);
 }
 
@@ -84,9 +89,18 @@ static bool is_stored(struct renaming *r, const struct ingest_written *written)
 
 /* ---- behind the mark ---- */
 
+static bool is_marked(const struct renaming *r, const struct result_key *to, bool whole)
+{
+    return to->declared && to->settings.moving == settings_moving(buffer_slice(&r->from), whole);
+}
+
 static void done(void *arg, const union query_result *result)
 {
     struct renaming *r = arg;
+    if (is_marked(r, &result->keys.keys[0], true)) {
+        fail(r, "ERR", CLAIM_LOST);
+        return;
+    }
     if (r->nx)
         resp_integer(slot_reply(r->slot), 1);
     else
@@ -107,10 +121,11 @@ static void declare(struct renaming *r, enum record_series_way way, const struct
 {
     const struct inquiry *q = &r->inquiry;
     struct slice host, metric;
+    failpoint("rename.mark");
     r->declared_then = then;
     name_split_key(buffer_slice(&r->to), &host, &metric);
-    int err = ingest_series(q->deps->ingest, q->environment, host, metric, way, settings, labels,
-                            count, declaration_stored, r);
+    int err = ingest_series(q->deps->ingest, q->environment, r->claim.epoch, host, metric, way,
+                            settings, labels, count, declaration_stored, r);
     if (err != 0)
         fail_by(r, err);
 }
@@ -135,7 +150,8 @@ static void drop(struct renaming *r)
     const struct inquiry *q = &r->inquiry;
     struct slice host, metric;
     name_split_key(buffer_slice(&r->from), &host, &metric);
-    int err = ingest_drop(q->deps->ingest, q->environment, host, metric, dropped, r);
+    int err =
+        ingest_drop(q->deps->ingest, q->environment, r->claim.epoch, host, metric, dropped, r);
     if (err != 0)
         fail_by(r, err);
 }
@@ -166,8 +182,8 @@ static void rules_looked(void *arg, const union query_result *result)
                             .aggregator = (uint8_t)from->rules[0].aggregator,
                             .bucket_ms = from->rules[0].bucket_ms,
                             .align_ms = from->rules[0].align_ms};
-        int err = rule_append(r->inquiry.deps, r->inquiry.environment, from->rules[0].destination,
-                              &rule, rule_followed, r);
+        int err = rule_append(r->inquiry.deps, r->inquiry.environment, r->claim.epoch,
+                              from->rules[0].destination, &rule, rule_followed, r);
         if (err != 0)
             fail_by(r, err);
     }
@@ -190,16 +206,12 @@ static void move(struct renaming *r, enum erasing_way way,
                                  .to = buffer_slice(&r->to),
                                  .way = way,
                                  .to_ms = INT64_MAX,
+                                 .epoch = r->claim.epoch,
                                  .done = then};
     erasing_start(&r->moving);
 }
 
 /* ---- up to the mark ---- */
-
-static bool is_marked(const struct renaming *r, const struct result_key *to, bool whole)
-{
-    return to->declared && to->settings.moving == settings_moving(buffer_slice(&r->from), whole);
-}
 
 static void marked_whole(void *arg, const union query_result *result)
 {
@@ -207,7 +219,7 @@ static void marked_whole(void *arg, const union query_result *result)
     if (is_marked(r, &result->keys.keys[0], true))
         move(r, ERASING_MOVE, moved);
     else
-        fail(r, "BUSY", "the new key was changed meanwhile");
+        fail(r, "BUSY", "the new key was changed, or the partition has another owner");
 }
 
 static void copied(struct erasing *e, const char *word, const char *what)
@@ -233,7 +245,7 @@ static void marked(void *arg, const union query_result *result)
     if (is_marked(r, &result->keys.keys[0], false))
         move(r, ERASING_COPY, copied);
     else
-        fail(r, "BUSY", "the new key was changed meanwhile");
+        fail(r, "BUSY", "the new key was changed, or the partition has another owner");
 }
 
 /* Without labels: nobody shall find both by a filter while points are copied. */
@@ -261,8 +273,8 @@ static void begin_mark(struct renaming *r)
         return;
     }
     name_split_key(buffer_slice(&r->from), &host, &metric);
-    int err = ingest_series(q->deps->ingest, q->environment, host, metric, RECORD_SERIES_EITHER,
-                            &settings_none, NULL, 0, source_stored, r);
+    int err = ingest_series(q->deps->ingest, q->environment, r->claim.epoch, host, metric,
+                            RECORD_SERIES_EITHER, &settings_none, NULL, 0, source_stored, r);
     if (err != 0)
         fail_by(r, err);
 }
@@ -311,8 +323,10 @@ static void target_looked(void *arg, const union query_result *result)
         resp_integer(slot_reply(r->slot), 0);
         end(r);
     } else {
-        r->removing =
-            (struct removing){.inquiry = &r->inquiry, .key = buffer_slice(&r->to), .done = removed};
+        r->removing = (struct removing){.inquiry = &r->inquiry,
+                                        .key = buffer_slice(&r->to),
+                                        .epoch = r->claim.epoch,
+                                        .done = removed};
         removing_start(&r->removing);
     }
 }
@@ -339,6 +353,22 @@ static void source_looked(void *arg, const union query_result *result)
         ask(r, QUERY_EXISTS, &r->to, 0, target_looked);
 }
 
+static void claimed(struct claim *claim, int err)
+{
+    struct renaming *r = CONTAINER_OF(claim, struct renaming, claim);
+    if (err == 0) {
+        ask(r, QUERY_INFO, &r->from, r->after, source_looked);
+        return;
+    }
+    if (err == LT_ETIMEOUT)
+        resp_error(slot_reply(r->slot),
+                   SLICE_LIT("BUSY another command renames one of the keys, or this process has "
+                             "only just become their owner: nothing is renamed; try again"));
+    else
+        decide_reply_refused(slot_reply(r->slot), err);
+    end(r);
+}
+
 static void begin(struct command_call *call, const char *command, bool nx)
 {
     if (!read_check_key(call, call->argv[1]) || !read_check_key(call, call->argv[2]))
@@ -347,10 +377,8 @@ static void begin(struct command_call *call, const char *command, bool nx)
         call_again_after_writes(call);
         return;
     }
-    if (call->deps->query == NULL) {
-        resp_error_printf(call->reply,
-                          "ERR '%s' reads what it moves: ask a process that has the role query too",
-                          call->spec->name);
+    if (call->deps->decide == NULL) {
+        decide_reply_refused(call->reply, LT_EFENCED);
         return;
     }
     struct renaming *r = calloc(1, sizeof(*r));
@@ -363,7 +391,7 @@ static void begin(struct command_call *call, const char *command, bool nx)
     buffer_init(&r->to, 2 * NAME_BYTES_MAX + 1);
     name_put_key(call->argv[1], &r->from);
     name_put_key(call->argv[2], &r->to);
-    uint64_t after = call_after(call);
+    r->after = call_after(call);
     if (r->from.error != 0 || r->to.error != 0)
         resp_error(call->reply, SLICE_LIT("ERR out of memory, nothing is renamed"));
     else
@@ -375,7 +403,10 @@ static void begin(struct command_call *call, const char *command, bool nx)
     r->inquiry = inquiry_of(call, command);
     r->nx = nx;
     slot_on_gone(r->slot, inquiry_gone, &r->inquiry);
-    ask(r, QUERY_INFO, &r->from, after, source_looked);
+    r->claim = (struct claim){.environment = call->environment,
+                              .keys = {buffer_slice(&r->from), buffer_slice(&r->to)},
+                              .granted = claimed};
+    claims_take(decide_claims(call->deps->decide), &r->claim);
 }
 
 void write_rename(struct command_call *call)

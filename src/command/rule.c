@@ -69,7 +69,8 @@ static void ask(struct ruling *r, enum query_what what, uint64_t after, inquiry_
 /* ---- writing ---- */
 
 int rule_append(const struct command_deps *deps, const struct tenant_environment *environment,
-                struct slice key, const struct rule *rule, ingest_done *done, void *arg)
+                uint64_t epoch, struct slice key, const struct rule *rule, ingest_done *done,
+                void *arg)
 {
     struct slice host, metric;
     struct settings settings = settings_none;
@@ -82,7 +83,7 @@ int rule_append(const struct command_deps *deps, const struct tenant_environment
     settings.given = SETTINGS_RULE;
     settings.rule = buffer_slice(&bytes);
     if (err == 0)
-        err = ingest_series(deps->ingest, environment, host, metric,
+        err = ingest_series(deps->ingest, environment, epoch, host, metric,
                             rule != NULL ? RECORD_SERIES_EITHER : RECORD_SERIES_ALTER, &settings,
                             NULL, 0, done, arg);
     buffer_fini(&bytes);
@@ -104,7 +105,7 @@ static void stored(void *arg, const struct ingest_written *written)
 
 static void append(struct ruling *r, const struct rule *rule)
 {
-    int err = rule_append(r->inquiry.deps, r->inquiry.environment, buffer_slice(&r->destination),
+    int err = rule_append(r->inquiry.deps, r->inquiry.environment, 0, buffer_slice(&r->destination),
                           rule, stored, r);
     if (err != 0) {
         write_reply_refused(slot_reply(r->slot), r->inquiry.deps->options, err);
@@ -143,7 +144,7 @@ static void measured(void *arg, const union query_result *result)
     r->rule.source = buffer_slice(&r->source);
     name_split_key(r->rule.source, &host, &metric);
     int err = r->source_declared ? 0
-                                 : ingest_series(r->inquiry.deps->ingest, r->inquiry.environment,
+                                 : ingest_series(r->inquiry.deps->ingest, r->inquiry.environment, 0,
                                                  host, metric, RECORD_SERIES_EITHER, &settings_none,
                                                  NULL, 0, source_stored, NULL);
     if (err == 0) {

@@ -6,10 +6,10 @@
 #include "model/rule.h"
 
 /* Appends a record that gives a series this compaction rule, or none any more (rule NULL), and
- * declares the series if it is not (docs/adr/0024-rules-are-computed.md). What ingest_series
- * returns. Thread: loop. */
+ * declares the series if it is not (docs/adr/0024-rules-are-computed.md). epoch and what it
+ * returns: as ingest_series. Thread: loop. */
 MUST_USE int rule_append(const struct command_deps *deps,
-                         const struct tenant_environment *environment, struct slice key,
-                         const struct rule *rule, ingest_done *done, void *arg);
+                         const struct tenant_environment *environment, uint64_t epoch,
+                         struct slice key, const struct rule *rule, ingest_done *done, void *arg);
 
 #endif

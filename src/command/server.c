@@ -161,7 +161,7 @@ static void on_turn_end(void *arg)
     if (UNLIKELY(server->sessions.wait_declared > 0))
         sessions_look(&server->sessions);
     if (server->sessions.deps->decide != NULL)
-        decider_turn(decide_decider(server->sessions.deps->decide));
+        decide_turn(server->sessions.deps->decide);
     ingest_turn_end(ingest);
     wake_when_due(server);
     bool paused = ingest_paused(ingest);

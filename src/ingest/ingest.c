@@ -599,9 +599,10 @@ int ingest_text(struct ingest *g, const struct tenant_environment *e, struct sli
     return err;
 }
 
-int ingest_series(struct ingest *g, const struct tenant_environment *e, struct slice host,
-                  struct slice metric, enum record_series_way way, const struct settings *settings,
-                  const struct label *labels, uint32_t labels_count, ingest_done *done, void *arg)
+int ingest_series(struct ingest *g, const struct tenant_environment *e, uint64_t epoch,
+                  struct slice host, struct slice metric, enum record_series_way way,
+                  const struct settings *settings, const struct label *labels,
+                  uint32_t labels_count, ingest_done *done, void *arg)
 {
     struct buffer record;
     int err = check_room(g);
@@ -611,15 +612,15 @@ int ingest_series(struct ingest *g, const struct tenant_environment *e, struct s
         return err;
     buffer_init(&record, LOG_RECORD_BYTES_MAX);
     ingest_touched(g, e, host, metric);
-    err = record_write_series(&record, e->id, clock_wall_ms(), host, metric, way, settings, labels,
-                              labels_count);
+    err = record_write_series(&record, e->id, clock_wall_ms(), epoch, host, metric, way, settings,
+                              labels, labels_count);
     err = control_append(g, e, err, &record, done, arg);
     buffer_fini(&record);
     return err;
 }
 
-int ingest_drop(struct ingest *g, const struct tenant_environment *e, struct slice host,
-                struct slice metric, ingest_done *done, void *arg)
+int ingest_drop(struct ingest *g, const struct tenant_environment *e, uint64_t epoch,
+                struct slice host, struct slice metric, ingest_done *done, void *arg)
 {
     struct buffer record;
     int err = check_room(g);
@@ -627,7 +628,7 @@ int ingest_drop(struct ingest *g, const struct tenant_environment *e, struct sli
         return err;
     buffer_init(&record, LOG_RECORD_BYTES_MAX);
     ingest_touched(g, e, host, metric);
-    err = record_write_drop(&record, e->id, clock_wall_ms(), host, metric);
+    err = record_write_drop(&record, e->id, clock_wall_ms(), epoch, host, metric);
     err = control_append(g, e, err, &record, done, arg);
     buffer_fini(&record);
     return err;

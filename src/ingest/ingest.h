@@ -123,13 +123,16 @@ MUST_USE int ingest_rule(struct ingest *ingest, const struct tenant_environment 
                          ingest_done *done, void *arg);
 MUST_USE int ingest_text(struct ingest *ingest, const struct tenant_environment *environment,
                          struct slice stem, struct slice text, ingest_done *done, void *arg);
-/* LT_EFULL: it would be a new item. */
+/* LT_EFULL: it would be a new item. epoch: the owner's, who has decided it (record/series.h), or 0.
+ */
 MUST_USE int ingest_series(struct ingest *ingest, const struct tenant_environment *environment,
-                           struct slice host, struct slice metric, enum record_series_way way,
-                           const struct settings *settings, const struct label *labels,
-                           uint32_t labels_count, ingest_done *done, void *arg);
+                           uint64_t epoch, struct slice host, struct slice metric,
+                           enum record_series_way way, const struct settings *settings,
+                           const struct label *labels, uint32_t labels_count, ingest_done *done,
+                           void *arg);
 MUST_USE int ingest_drop(struct ingest *ingest, const struct tenant_environment *environment,
-                         struct slice host, struct slice metric, ingest_done *done, void *arg);
+                         uint64_t epoch, struct slice host, struct slice metric, ingest_done *done,
+                         void *arg);
 /* Empties the environment: what stands before it in the log is gone for whoever reads behind it. */
 MUST_USE int ingest_clear(struct ingest *ingest, const struct tenant_environment *environment,
                           ingest_done *done, void *arg);

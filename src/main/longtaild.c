@@ -288,7 +288,7 @@ static void on_tick(void *arg)
     if (p->store != NULL)
         store_tick(p->store);
     if (p->decide != NULL)
-        decider_turn(decide_decider(p->decide));
+        decide_turn(p->decide);
 }
 
 static int build_query(struct process *p)

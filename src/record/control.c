@@ -18,6 +18,14 @@ static void pack_versioned(struct buffer *out, uint32_t version, uint32_t fields
     pack_int(out, append_ms);
 }
 
+/* Of a series; epoch 0: nobody's. */
+static void pack_series(struct buffer *out, uint32_t fields, enum record_what what,
+                        uint32_t environment, int64_t append_ms, uint64_t epoch)
+{
+    pack_versioned(out, epoch != 0 ? RECORD_SERIES_DECIDED_VERSION : RECORD_SERIES_VERSION,
+                   fields + (epoch != 0), what, environment, append_ms);
+}
+
 static void pack_head(struct buffer *out, uint32_t fields, enum record_what what,
                       uint32_t environment, int64_t append_ms)
 {
@@ -65,40 +73,42 @@ static bool is_series(struct slice host, struct slice metric)
            slice_find(host, '/') == host.n;
 }
 
-int record_write_series(struct buffer *out, uint32_t environment, int64_t append_ms,
+int record_write_series(struct buffer *out, uint32_t environment, int64_t append_ms, uint64_t epoch,
                         struct slice host, struct slice metric, enum record_series_way way,
                         const struct settings *settings, const struct label *labels,
                         uint32_t labels_count)
 {
     struct buffer bytes;
-    if (!is_series(host, metric) || (unsigned)way > RECORD_SERIES_EITHER)
+    if (!is_series(host, metric) || (unsigned)way > RECORD_SERIES_EITHER || epoch > INT64_MAX)
         return LT_EINVALID;
     buffer_init(&bytes, SIZE_MAX);
     int err = settings_write(&bytes, settings, labels, labels_count);
     if (err == 0)
         err = bytes.error;
     if (err == 0) {
-        pack_versioned(out, RECORD_SERIES_VERSION, RECORD_SERIES_FIELDS, RECORD_SERIES, environment,
-                       append_ms);
+        pack_series(out, RECORD_SERIES_FIELDS, RECORD_SERIES, environment, append_ms, epoch);
         pack_bytes(out, host);
         pack_bytes(out, metric);
         pack_uint(out, way);
         pack_bytes(out, buffer_slice(&bytes));
+        if (epoch != 0)
+            pack_uint(out, epoch);
         err = out->error;
     }
     buffer_fini(&bytes);
     return err;
 }
 
-int record_write_drop(struct buffer *out, uint32_t environment, int64_t append_ms,
+int record_write_drop(struct buffer *out, uint32_t environment, int64_t append_ms, uint64_t epoch,
                       struct slice host, struct slice metric)
 {
-    if (!is_series(host, metric))
+    if (!is_series(host, metric) || epoch > INT64_MAX)
         return LT_EINVALID;
-    pack_versioned(out, RECORD_SERIES_VERSION, RECORD_DROP_FIELDS, RECORD_DROP, environment,
-                   append_ms);
+    pack_series(out, RECORD_DROP_FIELDS, RECORD_DROP, environment, append_ms, epoch);
     pack_bytes(out, host);
     pack_bytes(out, metric);
+    if (epoch != 0)
+        pack_uint(out, epoch);
     return out->error;
 }
 

@@ -47,7 +47,8 @@ enum {
     RECORD_POINTS_VERSION = 2,
     RECORD_RULE_VERSION = 2, /* of one that says a precision */
     RECORD_ITEMS_VERSION = 2,
-    RECORD_SERIES_VERSION = 2, /* and of drop */
+    RECORD_SERIES_VERSION = 2,         /* and of drop; */
+    RECORD_SERIES_DECIDED_VERSION = 3, /* ... with the epoch as one more field, the last */
     RECORD_CLEAR_VERSION = 2,
     RECORD_HEAD_FIELDS = 4, /* version, what, environment, append_ms */
     RECORD_POINTS_1_FIELDS = 9,

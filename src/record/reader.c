@@ -95,23 +95,6 @@ static int read_items(struct record_reader *r, struct unpack *in, struct record 
     return err;
 }
 
-static int read_series(struct record_reader *r, struct unpack *in, bool drop, struct record *out)
-{
-    struct slice bytes;
-    uint32_t way;
-    if (!unpack_bytes(in, &out->series.host) || out->series.host.n > NAME_BYTES_MAX ||
-        slice_find(out->series.host, '/') < out->series.host.n ||
-        !unpack_bytes(in, &out->series.metric) || out->series.metric.n > NAME_BYTES_MAX)
-        return LT_EPARSE;
-    if (drop)
-        return 0;
-    if (!unpack_u32(in, &way) || way > RECORD_SERIES_EITHER || !unpack_bytes(in, &bytes))
-        return LT_EPARSE;
-    out->series.way = (enum record_series_way)way;
-    out->series.labels = r->labels;
-    return settings_read(bytes, &out->series.settings, r->labels, &out->series.labels_count);
-}
-
 static int read_epoch(struct unpack *in, struct record *out)
 {
     int64_t epoch;
@@ -119,6 +102,24 @@ static int read_epoch(struct unpack *in, struct record *out)
         return LT_EPARSE;
     out->epoch = (uint64_t)epoch;
     return 0;
+}
+
+static int read_series(struct record_reader *r, struct unpack *in, bool decided, struct record *out)
+{
+    struct slice bytes;
+    uint32_t way;
+    if (!unpack_bytes(in, &out->series.host) || out->series.host.n > NAME_BYTES_MAX ||
+        slice_find(out->series.host, '/') < out->series.host.n ||
+        !unpack_bytes(in, &out->series.metric) || out->series.metric.n > NAME_BYTES_MAX)
+        return LT_EPARSE;
+    if (out->what == RECORD_DROP)
+        return decided ? read_epoch(in, out) : 0;
+    if (!unpack_u32(in, &way) || way > RECORD_SERIES_EITHER || !unpack_bytes(in, &bytes))
+        return LT_EPARSE;
+    out->series.way = (enum record_series_way)way;
+    out->series.labels = r->labels;
+    int err = settings_read(bytes, &out->series.settings, r->labels, &out->series.labels_count);
+    return err == 0 && decided ? read_epoch(in, out) : err;
 }
 
 /* Of an undecided record, whose decided runs it is of, if there are any. */
@@ -155,7 +156,7 @@ static int read_points(struct record_reader *r, struct unpack *in, bool second, 
 }
 
 /* The fields behind the head. */
-static int read_body(struct record_reader *r, struct unpack *in, bool second, uint32_t fields,
+static int read_body(struct record_reader *r, struct unpack *in, uint32_t version, uint32_t fields,
                      struct record *out)
 {
     static const uint32_t expected[] = {
@@ -166,8 +167,10 @@ static int read_body(struct record_reader *r, struct unpack *in, bool second, ui
         [RECORD_CLEAR] = RECORD_CLEAR_FIELDS,     [RECORD_EPOCH] = RECORD_EPOCH_FIELDS,
         [RECORD_DECIDED] = RECORD_DECIDED_FIELDS, [RECORD_UNDECIDED] = RECORD_DECIDED_FIELDS,
     };
+    bool second = version != RECORD_VERSION;
     bool precise = second && out->what == RECORD_RULE;
-    uint32_t wanted = expected[out->what];
+    bool decided = version == RECORD_SERIES_DECIDED_VERSION;
+    uint32_t wanted = expected[out->what] + decided;
     if (second && out->what == RECORD_POINTS)
         wanted = RECORD_POINTS_FIELDS;
     if (fields != (precise ? RECORD_PRECISION_FIELDS : wanted))
@@ -188,7 +191,7 @@ static int read_body(struct record_reader *r, struct unpack *in, bool second, ui
         return read_items(r, in, out);
     case RECORD_SERIES:
     case RECORD_DROP:
-        return read_series(r, in, out->what == RECORD_DROP, out);
+        return read_series(r, in, decided, out);
     case RECORD_NOOP:
     case RECORD_CLEAR:
         break;
@@ -215,7 +218,7 @@ static bool is_known(uint32_t version, uint32_t what)
         return version == RECORD_ITEMS_VERSION;
     case RECORD_SERIES:
     case RECORD_DROP:
-        return version == RECORD_SERIES_VERSION;
+        return version == RECORD_SERIES_VERSION || version == RECORD_SERIES_DECIDED_VERSION;
     case RECORD_CLEAR:
         return version == RECORD_CLEAR_VERSION;
     default:
@@ -237,8 +240,7 @@ int record_read(struct record_reader *reader, struct slice bytes, struct record 
         return LT_EPARSE;
     if (!is_known(version, what))
         return LT_EVERSION;
-    bool second = version != RECORD_VERSION;
-    int err = read_body(reader, &in, second, fields, &record);
+    int err = read_body(reader, &in, version, fields, &record);
     if (err != 0)
         return err;
     if (unpack_rest(&in) != 0)

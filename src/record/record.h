@@ -26,6 +26,7 @@
  *            what these two mean: docs/adr/0016-items-are-forgotten.md
  *   series   [2, 7, environment, append_ms, host, metric, way, settings]
  *   drop     [2, 8, environment, append_ms, host, metric]
+ *            where an owner decided them (record/series.h): version 3, and the epoch behind that
  *   clear    [2, 9, environment, append_ms] (FLUSHDB: all points before it are gone)
  *   epoch    [1, 10, environment, append_ms, epoch]
  *   decided  [2, 11, environment, append_ms, epoch, and from hosts on as points of version 2]
@@ -147,7 +148,8 @@ struct record {
     enum record_what what;
     uint32_t environment;
     int64_t append_ms;
-    uint64_t epoch; /* of epoch and decided, and of undecided where it has decided runs; else 0 */
+    uint64_t epoch; /* of epoch and decided, of undecided where it has decided runs, of a
+                       series or drop that an owner decided; else 0 */
     union {
         struct { /* points, decided and undecided */
             const struct slice *hosts;

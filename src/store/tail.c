@@ -368,6 +368,8 @@ static int apply_forget(struct tail *t, const struct record *r)
 static int apply_series(struct tail *t, uint64_t offset, const struct record *r)
 {
     int err;
+    if (r->epoch != 0 && r->epoch < t->log_epoch)
+        return 0; /* who decided it was no owner any more */
     if (r->what == RECORD_DROP)
         err = catalog_drop(t->catalog, r->series.host, r->series.metric);
     else

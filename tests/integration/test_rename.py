@@ -9,6 +9,8 @@ import redis
 
 from harness import ask
 from harness import error as error_of
+from test_roles import wait_for_state
+from test_state import OWNER, later, wait_frozen
 
 T = 1700000000000
 
@@ -171,6 +173,59 @@ def test_who_writes_meanwhile_loses_nothing(longtaild):
     assert not here.keys() & there.keys()
     assert here.keys() | there.keys() == set(range(T, T + 30000)) | set(acked)
     assert len(there) >= 30000
+
+
+def test_two_at_once(longtaild):
+    """Of two that do the same, one finds it done; two that share one key come one after the other."""
+    server = longtaild(flush_interval="50ms")
+    client = server.client()
+    all_of_it = set(range(T, T + 40000))
+    fill(client, "a", sorted(all_of_it))
+    fill(client, "b", range(T, T + 20000))
+    fill(client, "c", [7])
+    clients = [server.client() for _ in range(3)]
+    threads = [later(ask, each, "RENAME", "a", "b") for each in clients[:2]]
+    time.sleep(0.05)
+    threads.append(later(ask, clients[2], "RENAME", "c", "d"))  # has nothing to wait for
+    for thread in threads:
+        thread.join(60)
+    assert sorted(str(thread.result) for thread in threads) == ["True", "True", "no such key"]
+    assert rows(client, "b").keys() == all_of_it and rows(client, "a") == {} and rows(client, "d") == {7: 7}
+
+
+@pytest.mark.parametrize("at", ["erase.append:1", "erase.append:2", "erase.append:4", "rename.mark:1", "rename.mark:2", "rename.mark:3",
+                                "rename.dropped:1"])
+def test_what_a_thawed_owner_renames_changes_nothing(longtaild, at):
+    """Frozen before any of its records, or between the last two."""
+    first = longtaild(log="kafka", start=False, flush_interval="1h", **OWNER)
+    first.start(environment={"LONGTAIL_FAILPOINT": f"{at}:stop"})
+    wait_for_state(first, "owning")
+    client = first.client(socket_timeout=60)
+    ask(client, "TS.CREATE", "a", "LABELS", "l", "old")
+    ask(client, "TS.CREATE", "b", "LABELS", "l", "gone")
+    fill(client, "a", range(T, T + 25000))
+    fill(client, "b", range(T, T + 100))
+    second = longtaild(**first.shared, flush_interval="100ms", **OWNER)
+    wait_for_state(second, "following")
+    waiting = later(ask, client, "RENAME", "a", "b")
+    wait_frozen(first)
+    wait_for_state(second, "owning")
+    other = second.client()
+    assert ask(other, "RENAME", "a", "b") in ("OK", True)
+    assert rows(other, "b").keys() == set(range(T, T + 25000))
+    ask(other, "TS.CREATE", "a", "LABELS", "l", "new")
+    fill(other, "a", [1, T, T + 24999])
+    before = [rows(other, key) for key in "ab"], list(ask(other, "TS.QUERYINDEX", "l=(old,new,gone)"))
+    assert before[1] == ["a", "b"]
+    first.thaw()
+    waiting.join(30)
+    nearly_done = at in ("rename.mark:3", "rename.dropped:1")  # all that was left was done by the other one
+    assert waiting.result is True if nearly_done else isinstance(waiting.result, redis.RedisError), waiting.result
+    wait_for_state(first, "following")
+    for each in (other, first.client()):
+        assert ([rows(each, key) for key in "ab"], list(ask(each, "TS.QUERYINDEX", "l=(old,new,gone)"))) == before
+    assert "NOTOWNER" in error_of(first.client(), "RENAME", "a", "b")
+    assert ask(other, "RENAMENX", "a", "b") in (0, False)
 
 
 @pytest.mark.parametrize("command", ["RENAME", "RENAMENX"])

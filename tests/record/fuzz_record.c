@@ -74,12 +74,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (err == 0 && record.what == RECORD_SERIES) {
         struct buffer out;
         buffer_init(&out, size + 4096);
-        check(record_write_series(&out, record.environment, record.append_ms, record.series.host,
-                                  record.series.metric, record.series.way, &record.series.settings,
-                                  record.series.labels, record.series.labels_count) == 0);
+        check(record_write_series(&out, record.environment, record.append_ms, record.epoch,
+                                  record.series.host, record.series.metric, record.series.way,
+                                  &record.series.settings, record.series.labels,
+                                  record.series.labels_count) == 0);
         check(record_read(again, buffer_slice(&out), &second) == 0);
         check(settings_same(&second.series.settings, &record.series.settings) &&
-              second.series.labels_count == record.series.labels_count);
+              second.series.labels_count == record.series.labels_count &&
+              second.epoch == record.epoch);
         buffer_fini(&out);
     }
     record_builder_destroy(&builder);

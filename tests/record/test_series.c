@@ -122,16 +122,24 @@ static void test_what_is_written_is_read(void **state)
         struct settings s = random_settings(f);
         uint32_t count = random_labels(f, &s, labels);
         enum record_series_way way = (enum record_series_way)below(f, 3);
+        uint64_t epoch = below(f, 2) == 0 ? 0 : 1 + below(f, 1000000);
         struct record r;
         buffer_reset(&f->out, RECORD_MAX);
-        assert_int_equal(record_write_series(&f->out, 7, 1000, SLICE_LIT("db1"), SLICE_LIT("a.b"),
-                                             way, &s, labels, count),
+        assert_int_equal(record_write_series(&f->out, 7, 1000, epoch, SLICE_LIT("db1"),
+                                             SLICE_LIT("a.b"), way, &s, labels, count),
                          0);
         assert_int_equal(record_read(f->reader, buffer_slice(&f->out), &r), 0);
         assert_int_equal(r.what, RECORD_SERIES);
         assert_int_equal(r.series.way, way);
         assert_true(slice_eq_str(r.series.host, "db1") && slice_eq_str(r.series.metric, "a.b"));
         assert_same(&r, &s, labels, count);
+        assert_true(r.epoch == epoch);
+        buffer_reset(&f->out, RECORD_MAX);
+        assert_int_equal(
+            record_write_drop(&f->out, 7, 1000, epoch, SLICE_LIT("db1"), SLICE_LIT("a.b")), 0);
+        assert_int_equal(record_read(f->reader, buffer_slice(&f->out), &r), 0);
+        assert_true(r.what == RECORD_DROP && r.epoch == epoch);
+        assert_true(slice_eq_str(r.series.host, "db1") && slice_eq_str(r.series.metric, "a.b"));
     }
 }
 
@@ -145,8 +153,9 @@ static void test_pieces_and_flipped_bits(void **state)
         struct settings s = random_settings(f);
         uint32_t count = random_labels(f, &s, labels);
         buffer_reset(&f->out, RECORD_MAX);
-        assert_int_equal(record_write_series(&f->out, 7, 1000, SLICE_LIT("db1"), SLICE_LIT("a.b"),
-                                             RECORD_SERIES_ALTER, &s, labels, count),
+        assert_int_equal(record_write_series(&f->out, 7, 1000, below(f, 2), SLICE_LIT("db1"),
+                                             SLICE_LIT("a.b"), RECORD_SERIES_ALTER, &s, labels,
+                                             count),
                          0);
         struct slice whole = buffer_slice(&f->out);
         for (size_t n = 0; n < whole.n && n < 400; n++)
@@ -198,19 +207,19 @@ static void test_golden_files(void **state)
                                .ignore_value = 0.5};
     const struct label labels[] = {{SLICE_LIT("region"), SLICE_LIT("eu")},
                                    {SLICE_LIT("rack"), SLICE_LIT("r 1")}};
-    assert_int_equal(record_write_series(&f->out, 2, 1000, SLICE_LIT("db1"),
+    assert_int_equal(record_write_series(&f->out, 2, 1000, 0, SLICE_LIT("db1"),
                                          SLICE_LIT("host.cpu.user"), RECORD_SERIES_EITHER, &s,
                                          labels, 2),
                      0);
     expect_golden(GOLDEN "series-2.bin", buffer_slice(&f->out));
     buffer_reset(&f->out, RECORD_MAX);
-    assert_int_equal(record_write_series(&f->out, 2, 1000, SLICE_LIT(""), SLICE_LIT("cpu"),
+    assert_int_equal(record_write_series(&f->out, 2, 1000, 0, SLICE_LIT(""), SLICE_LIT("cpu"),
                                          RECORD_SERIES_CREATE, &settings_none, NULL, 0),
                      0);
     expect_golden(GOLDEN "series-none-2.bin", buffer_slice(&f->out));
     buffer_reset(&f->out, RECORD_MAX);
     assert_int_equal(
-        record_write_drop(&f->out, 2, 1000, SLICE_LIT("db1"), SLICE_LIT("host.cpu.user")), 0);
+        record_write_drop(&f->out, 2, 1000, 0, SLICE_LIT("db1"), SLICE_LIT("host.cpu.user")), 0);
     expect_golden(GOLDEN "drop-2.bin", buffer_slice(&f->out));
     struct rule rule = {.source = SLICE_LIT("db1/host.cpu.user"),
                         .aggregator = 12,
@@ -223,11 +232,24 @@ static void test_golden_files(void **state)
     struct settings ruled = {.given = SETTINGS_RULE, .rule = buffer_slice(&f->rule)};
     ruled.chunk_bytes = settings_none.chunk_bytes;
     buffer_reset(&f->out, RECORD_MAX);
-    assert_int_equal(record_write_series(&f->out, 2, 1000, SLICE_LIT("db1"),
+    assert_int_equal(record_write_series(&f->out, 2, 1000, 0, SLICE_LIT("db1"),
                                          SLICE_LIT("host.cpu.user.1m"), RECORD_SERIES_ALTER, &ruled,
                                          NULL, 0),
                      0);
     expect_golden(GOLDEN "series-rule-2.bin", buffer_slice(&f->out));
+    struct settings moving = {.given = SETTINGS_MOVING,
+                              .chunk_bytes = settings_none.chunk_bytes,
+                              .moving = settings_moving(SLICE_LIT("db1/host.cpu.user"), true)};
+    buffer_reset(&f->out, RECORD_MAX);
+    assert_int_equal(record_write_series(&f->out, 2, 1000, 7, SLICE_LIT("db2"),
+                                         SLICE_LIT("host.cpu.user"), RECORD_SERIES_ALTER, &moving,
+                                         NULL, 0),
+                     0);
+    expect_golden(GOLDEN "series-decided-3.bin", buffer_slice(&f->out));
+    buffer_reset(&f->out, RECORD_MAX);
+    assert_int_equal(
+        record_write_drop(&f->out, 2, 1000, 7, SLICE_LIT("db1"), SLICE_LIT("host.cpu.user")), 0);
+    expect_golden(GOLDEN "drop-decided-3.bin", buffer_slice(&f->out));
 }
 
 static void test_what_no_record_may_hold(void **state)
@@ -262,12 +284,12 @@ static void test_what_no_record_may_hold(void **state)
         labels[i] = (struct label){SLICE_LIT("n"), SLICE_LIT("v")};
     assert_int_equal(settings_write(&f->out, &s[0], labels, SETTINGS_LABELS_MAX + 1), LT_EINVALID);
     assert_int_equal(settings_write(&f->out, &settings_none, labels, 1), LT_EINVALID);
-    assert_int_equal(record_write_drop(&f->out, 1, 1, SLICE_LIT("a/b"), SLICE_LIT("m")),
+    assert_int_equal(record_write_drop(&f->out, 1, 1, 0, SLICE_LIT("a/b"), SLICE_LIT("m")),
                      LT_EINVALID);
-    assert_int_equal(record_write_series(&f->out, 1, 1, SLICE_LIT("a/b"), SLICE_LIT("m"),
+    assert_int_equal(record_write_series(&f->out, 1, 1, 0, SLICE_LIT("a/b"), SLICE_LIT("m"),
                                          RECORD_SERIES_CREATE, &settings_none, NULL, 0),
                      LT_EINVALID);
-    assert_int_equal(record_write_series(&f->out, 1, 1, SLICE_LIT("a"), SLICE_LIT("m"),
+    assert_int_equal(record_write_series(&f->out, 1, 1, 0, SLICE_LIT("a"), SLICE_LIT("m"),
                                          (enum record_series_way)3, &settings_none, NULL, 0),
                      LT_EINVALID);
     assert_int_equal(f->out.len, 0);
