@@ -24,9 +24,8 @@
  *   doom     [2, 5, environment, append_ms, round, category, items]
  *   forget   [2, 6, environment, append_ms, round, category, items]
  *            what these two mean: docs/adr/0016-items-are-forgotten.md
- *   series   [2, 7, environment, append_ms, host, metric, way, settings]
- *   drop     [2, 8, environment, append_ms, host, metric]
- *            where an owner decided them (record/series.h): version 3, and the epoch behind that
+ *   series   [2, 7, environment, append_ms, host, metric, way, settings], or [3, ..., epoch]
+ *   drop     [2, 8, environment, append_ms, host, metric], or [3, ..., epoch]
  *   clear    [2, 9, environment, append_ms] (FLUSHDB: all points before it are gone)
  *   epoch    [1, 10, environment, append_ms, epoch]
  *   decided  [2, 11, environment, append_ms, epoch, and from hosts on as points of version 2]
@@ -148,8 +147,7 @@ struct record {
     enum record_what what;
     uint32_t environment;
     int64_t append_ms;
-    uint64_t epoch; /* of epoch and decided, of undecided where it has decided runs, of a
-                       series or drop that an owner decided; else 0 */
+    uint64_t epoch; /* of epoch, and of what an owner has decided, as a whole or in part; else 0 */
     union {
         struct { /* points, decided and undecided */
             const struct slice *hosts;
