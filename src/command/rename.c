@@ -301,17 +301,19 @@ static void same_key(struct renaming *r)
 
 /* The old one is declared before the mark is made, and dropped before it is taken away: else what
  * has its name now is another one. */
-static bool goes_on(const struct renaming *r, const struct result_key *to)
+static bool goes_on(const struct renaming *r, const struct result_key *to, bool whole)
 {
-    return is_marked(r, to, true) && r->declared && r->created < to->created;
+    return is_marked(r, to, whole) && r->declared && r->created < to->created;
 }
 
 static void target_looked(void *arg, const union query_result *result)
 {
     struct renaming *r = arg;
     const struct result_key *to = &result->keys.keys[0];
-    if (goes_on(r, to)) {
+    if (goes_on(r, to, true)) {
         move(r, ERASING_MOVE, moved);
+    } else if (r->nx && goes_on(r, to, false)) {
+        move(r, ERASING_COPY, copied); /* what others wrote there meanwhile stays */
     } else if (!r->known && is_marked(r, to, true)) {
         unmark(r);
     } else if (!r->known) {
@@ -319,7 +321,7 @@ static void target_looked(void *arg, const union query_result *result)
         end(r);
     } else if (!to->known) {
         begin_mark(r);
-    } else if (r->nx && !is_marked(r, to, false)) {
+    } else if (r->nx) {
         resp_integer(slot_reply(r->slot), 0);
         end(r);
     } else {
