@@ -230,6 +230,20 @@ static bool observe_points(struct command_call *call, int64_t time_ms)
     return true;
 }
 
+/* Is an earlier write of this client to one of the series still to be decided? It must not be
+ * overtaken. */
+static bool observe_waits(struct command_call *call)
+{
+    struct decide *decide = call->deps->decide;
+    if (LIKELY(decide == NULL || !decider_is_waiting(decide_decider(decide))))
+        return false;
+    bool waits = false;
+    for (uint32_t i = 3; i < call->argc && !waits; i += 2)
+        waits = decide_holds_series(call, call->argv[1], call->argv[i]);
+    return waits && session_writes_pending(call->session) &&
+           session_decided_epoch(call->session) == 0; /* behind WATCH nothing may wait */
+}
+
 void write_observe(struct command_call *call)
 {
     int64_t time_ms;
@@ -242,6 +256,10 @@ void write_observe(struct command_call *call)
     }
     if (!observe_host(call) || !observe_time(call, &time_ms))
         return;
+    if (UNLIKELY(observe_waits(call))) {
+        call_again_after_writes(call);
+        return;
+    }
     bool relative = slice_eq_str(call->argv[2], "*") || slice_ieq_str(call->argv[2], "now");
     int err = ingest_begin(call->deps->ingest, call->environment);
     if (err != 0) {

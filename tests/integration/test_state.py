@@ -263,6 +263,20 @@ def test_a_number_behind_a_nan_of_its_madd(lone_client, policy):
     assert BLOCKED in refused(c.execute_command, "TS.ADD", policy, 7, "nan")
 
 
+def test_an_observation_behind_what_is_decided(lone_client):
+    """One client's writes of a series keep their order, whichever command they come by."""
+    c = lone_client
+    for n in range(50):
+        pipe = c.pipeline(transaction=n % 2 == 1)
+        pipe.execute_command("TS.ADD", "h/o.nan", (n + 10) * 1000, "nan", "ON_DUPLICATE", "MAX")
+        pipe.execute_command("OBSERVE", "h", n + 10, "o.other", 1, "o.nan", n)
+        pipe.execute_command("TS.INCRBY", "h/o.count", 1, "TIMESTAMP", (n + 10) * 1000)
+        pipe.execute_command("OBSERVE", "h", n + 10, "o.count", 7)
+        pipe.execute()
+    assert points(c, "h/o.nan") == [((n + 10) * 1000, n) for n in range(50)]
+    assert points(c, "h/o.count") == [((n + 10) * 1000, 7) for n in range(50)]
+
+
 def test_nothing_is_counted_from_nan(server, protocol):
     c = server.client(protocol)
     c.execute_command("TS.ADD", "a/b", 10, 1)
