@@ -35,15 +35,20 @@ struct claims *decide_claims(struct decide *decide);
 
 /* ---- for handlers ---- */
 
+/* Does anything wait for its decision? Only then may a series be held. */
+static inline bool decide_waits(const struct command_call *call)
+{
+    struct decide *decide = call->deps->decide;
+    return decide != NULL && UNLIKELY(decider_is_waiting(decide_decider(decide)));
+}
+
 bool decide_holds_series(const struct command_call *call, struct slice host, struct slice metric);
 /* Does a plain write of the series have to go through here, because one that depends on the series'
  * state came before it and is not decided yet? */
 static inline bool decide_holds(const struct command_call *call, struct slice host,
                                 struct slice metric)
 {
-    struct decide *decide = call->deps->decide;
-    return decide != NULL && UNLIKELY(decider_is_waiting(decide_decider(decide))) &&
-           decide_holds_series(call, host, metric);
+    return decide_waits(call) && decide_holds_series(call, host, metric);
 }
 
 struct decide_ask {

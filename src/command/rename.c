@@ -79,6 +79,16 @@ static void ask(struct renaming *r, enum query_what what, const struct buffer *k
     inquiry_ask(&r->inquiry, inquiry_spec(what, &name, 1, after), found, fail, r);
 }
 
+/* renamed: RENAMENX' reply. */
+static void answer(struct renaming *r, int64_t renamed)
+{
+    if (r->nx)
+        resp_integer(slot_reply(r->slot), renamed);
+    else
+        resp_simple(slot_reply(r->slot), SLICE_LIT("OK"));
+    end(r);
+}
+
 static bool is_stored(struct renaming *r, const struct ingest_written *written)
 {
     if (written->report->outcome == LOG_STORED)
@@ -97,15 +107,10 @@ static bool is_marked(const struct renaming *r, const struct result_key *to, boo
 static void done(void *arg, const union query_result *result)
 {
     struct renaming *r = arg;
-    if (is_marked(r, &result->keys.keys[0], true)) {
+    if (is_marked(r, &result->keys.keys[0], true))
         fail(r, "ERR", CLAIM_LOST);
-        return;
-    }
-    if (r->nx)
-        resp_integer(slot_reply(r->slot), 1);
     else
-        resp_simple(slot_reply(r->slot), SLICE_LIT("OK"));
-    end(r);
+        answer(r, 1);
 }
 
 static void declaration_stored(void *arg, const struct ingest_written *written)
@@ -290,15 +295,6 @@ static void removed(struct removing *removing, const char *word, const char *wha
 
 /* ---- looking ---- */
 
-static void same_key(struct renaming *r)
-{
-    if (r->nx)
-        resp_integer(slot_reply(r->slot), 0);
-    else
-        resp_simple(slot_reply(r->slot), SLICE_LIT("OK"));
-    end(r);
-}
-
 /* The old one is declared before the mark is made, and dropped before it is taken away: else what
  * has its name now is another one. */
 static bool goes_on(const struct renaming *r, const struct result_key *to, bool whole)
@@ -322,8 +318,7 @@ static void target_looked(void *arg, const union query_result *result)
     } else if (!to->known) {
         begin_mark(r);
     } else if (r->nx) {
-        resp_integer(slot_reply(r->slot), 0);
-        end(r);
+        answer(r, 0);
     } else {
         r->removing = (struct removing){.inquiry = &r->inquiry,
                                         .key = buffer_slice(&r->to),
@@ -350,7 +345,7 @@ static void source_looked(void *arg, const union query_result *result)
     if (err != 0)
         fail_by(r, err);
     else if (r->known && slice_eq(buffer_slice(&r->from), buffer_slice(&r->to)))
-        same_key(r);
+        answer(r, 0);
     else
         ask(r, QUERY_EXISTS, &r->to, 0, target_looked);
 }

@@ -234,8 +234,7 @@ static bool observe_points(struct command_call *call, int64_t time_ms)
  * overtaken. */
 static bool observe_waits(struct command_call *call)
 {
-    struct decide *decide = call->deps->decide;
-    if (LIKELY(decide == NULL || !decider_is_waiting(decide_decider(decide))))
+    if (LIKELY(!decide_waits(call)))
         return false;
     bool waits = false;
     for (uint32_t i = 3; i < call->argc && !waits; i += 2)

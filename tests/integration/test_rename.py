@@ -264,18 +264,23 @@ def test_what_a_kill_cuts_short_goes_on(longtaild, seed, command):
     assert "no such key" in error_of(client, command, "a", "b"), "nothing is left to be done"
 
 
-@pytest.mark.parametrize("command", ["RENAME", "RENAMENX"])
-def test_what_others_wrote_to_a_copy(longtaild, command):
-    """Killed before all is copied; then somebody writes to the new name."""
+def cut_short(longtaild, failpoint, *words):
+    """A server that was killed there, in mid-command, and started again."""
     server = longtaild(flush_interval="50ms", start=False)
-    server.start(environment={"LONGTAIL_FAILPOINT": "rename.mark:2"})
+    server.start(environment={"LONGTAIL_FAILPOINT": failpoint})
     client = server.client()
     fill(client, "a", [1, 2])
     with pytest.raises(redis.ConnectionError):
-        ask(client, command, "a", "b")
+        ask(client, *words)
     server.process.wait(10)
     server.start()
-    client = server.client()
+    return server.client()
+
+
+@pytest.mark.parametrize("command", ["RENAME", "RENAMENX"])
+def test_what_others_wrote_to_a_copy(longtaild, command):
+    """Killed before all is copied; then somebody writes to the new name."""
+    client = cut_short(longtaild, "rename.mark:2", command, "a", "b")
     fill(client, "b", [3])
     assert rows(client, "a") == {1: 1, 2: 2}
     assert ask(client, command, "a", "b") in ("OK", True)
@@ -286,15 +291,7 @@ def test_what_others_wrote_to_a_copy(longtaild, command):
 @pytest.mark.parametrize("again", ["nobody", "another", "another, declared"])
 def test_the_old_name_is_free_before_all_is_done(longtaild, again):
     """Killed where the old one is gone and the new one is still marked."""
-    server = longtaild(flush_interval="50ms", start=False)
-    server.start(environment={"LONGTAIL_FAILPOINT": "rename.dropped"})
-    client = server.client()
-    fill(client, "a", [1, 2])
-    with pytest.raises(redis.ConnectionError):
-        ask(client, "RENAME", "a", "b")
-    server.process.wait(10)
-    server.start()
-    client = server.client()
+    client = cut_short(longtaild, "rename.dropped", "RENAME", "a", "b")
     assert ask(client, "EXISTS", "a") == 0 and rows(client, "b") == {1: 1, 2: 2}
     if again == "another, declared":
         ask(client, "TS.CREATE", "a")
