@@ -119,9 +119,14 @@ static int hash_of(struct catalog *c, const struct catalog_key *key, uint64_t *o
     return c->item_text.error;
 }
 
+static const struct settings *settings_of(const struct declared *d, uint32_t number)
+{
+    return &d->settings.v[declared_series(d, number)->settings].settings;
+}
+
 static bool decides(const struct declared *d, uint32_t number)
 {
-    return settings_decide(&d->settings.v[declared_series(d, number)->settings].settings);
+    return settings_decide(settings_of(d, number));
 }
 
 static int renew_deciders(struct catalog *c)
@@ -187,7 +192,7 @@ static int put_body(const struct declared *d, uint32_t number, struct buffer *ou
     struct label labels[SETTINGS_LABELS_MAX];
     for (uint32_t i = 0; i < s->labels; i++)
         labels[i] = labels_at(&d->labels, s->pairs[i]);
-    int err = settings_write(out, &d->settings.v[s->settings].settings, labels, s->labels);
+    int err = settings_write(out, settings_of(d, number), labels, s->labels);
     return err != 0 ? err : out->error;
 }
 
@@ -280,7 +285,7 @@ static int add(struct declared *d, const struct catalog_key *key, uint64_t creat
 
 static struct slice rule_of(const struct declared *d, uint32_t number)
 {
-    return d->settings.v[declared_series(d, number)->settings].settings.rule;
+    return settings_of(d, number)->rule;
 }
 
 static int find_source(const struct catalog *c, struct slice bytes, struct catalog_key *out)
@@ -315,8 +320,7 @@ static bool is_renamed(const struct catalog *c, struct slice from, struct slice 
         return false;
     uint64_t number = declared_find(d, &key);
     return number != NAME_INDEX_NONE &&
-           d->settings.v[declared_series(d, (uint32_t)number)->settings].settings.moving ==
-               settings_moving(from, true);
+           settings_of(d, (uint32_t)number)->moving == settings_moving(from, true);
 }
 
 /* As rule_merge; but a rule follows its source where that is renamed. */
@@ -363,7 +367,7 @@ static int change(struct catalog *c, uint32_t number, const struct settings *set
                   const struct label *labels, uint32_t labels_count)
 {
     struct declared *d = &c->declared;
-    struct settings now = d->settings.v[declared_series(d, number)->settings].settings;
+    struct settings now = *settings_of(d, number);
     bool before = settings_decide(&now);
     struct buffer rule;
     buffer_init(&rule, SIZE_MAX);

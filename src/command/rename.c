@@ -218,13 +218,20 @@ static void move(struct renaming *r, enum erasing_way way,
 
 /* ---- up to the mark ---- */
 
+/* False: it is over. */
+static bool mark_stands(struct renaming *r, const union query_result *result, bool whole)
+{
+    bool stands = is_marked(r, &result->keys.keys[0], whole);
+    if (!stands)
+        fail(r, "BUSY", "the new key was changed, or the partition has another owner");
+    return stands;
+}
+
 static void marked_whole(void *arg, const union query_result *result)
 {
     struct renaming *r = arg;
-    if (is_marked(r, &result->keys.keys[0], true))
+    if (mark_stands(r, result, true))
         move(r, ERASING_MOVE, moved);
-    else
-        fail(r, "BUSY", "the new key was changed, or the partition has another owner");
 }
 
 static void copied(struct erasing *e, const char *word, const char *what)
@@ -247,10 +254,8 @@ static void copied(struct erasing *e, const char *word, const char *what)
 static void marked(void *arg, const union query_result *result)
 {
     struct renaming *r = arg;
-    if (is_marked(r, &result->keys.keys[0], false))
+    if (mark_stands(r, result, false))
         move(r, ERASING_COPY, copied);
-    else
-        fail(r, "BUSY", "the new key was changed, or the partition has another owner");
 }
 
 /* Without labels: nobody shall find both by a filter while points are copied. */
