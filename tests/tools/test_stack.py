@@ -143,6 +143,15 @@ def test_a_process_that_ends_too_soon_shows_its_log(tmp_path):
         wait_until(lambda: False, short, 10, "its first answer")
 
 
+def test_a_broker_takes_the_variables_of_kafkas_scripts(tmp_path, monkeypatch):
+    broker = kafka.Kafka(str(tmp_path), port=9092)
+    assert "-Xmx256m" in broker._java("Main") and "-XX:TieredStopAtLevel=1" in broker._java("Main")
+    monkeypatch.setenv("KAFKA_HEAP_OPTS", "-Xms300m -Xmx300m")
+    monkeypatch.setenv("KAFKA_JVM_PERFORMANCE_OPTS", "")
+    line = broker._java("Main", "file")
+    assert line[1:4] == ["-Xms300m", "-Xmx300m", "-XX:+ExitOnOutOfMemoryError"] and line[-2:] == ["Main", "file"]
+
+
 def test_a_cluster_id_may_begin_with_a_dash(tmp_path, monkeypatch):
     """One in 64 does; the broker's format command takes it for an option where it is free to."""
     monkeypatch.setattr(kafka.uuid, "uuid4", lambda: uuid.UUID(bytes=b"\xf8" + bytes(15)))

@@ -17,6 +17,7 @@ from .server import Server
 
 DESCRIPTORS = 20000
 CATCH_UP_LIMIT_S = 300
+WARM_S = 60  # then the second compiler is done: rates rise for 30 s
 NEEDS_MEMORY = 7 << 30  # a peer with a million series, of 5,291 bytes and more each
 
 MODES = ("redis", "redis-everysec", "redis-always")
@@ -86,9 +87,11 @@ class Rig:
     # ---- runs ----
 
     def warm(self):
-        """A broker that has just started compiles itself while it works: that is nobody's figure."""
-        self.say("warming the broker")
-        self.ingest(connections=64)
+        """A broker that has just started compiles itself while it works: that is nobody's figure. It compiles what it has
+        done many times, so it gets many small records."""
+        seconds = self.options.seconds if self.options.quick else max(self.options.seconds, WARM_S)
+        self.say(f"warming the broker for {seconds} s")
+        self.ingest(connections=8, seconds=seconds)
 
     def ingest(self, log="kafka", topic_config=None, **load_options):
         """A run against a fresh server that only acknowledges."""
