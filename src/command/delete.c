@@ -109,7 +109,7 @@ static void deletion_hide(struct deletion *d)
         err = rule_append(d->inquiry.deps, d->inquiry.environment, 0, buffer_slice(&d->key), &rule,
                           deletion_hidden, d);
     if (err != 0)
-        deletion_fail(d, err == LT_EBUSY ? "BUSY" : "ERR", error_text(err));
+        deletion_fail(d, write_refused_word(err), error_text(err));
 }
 
 static void deletion_done(struct erasing *e, const char *word, const char *what)

@@ -102,7 +102,7 @@ static void found(void *arg, const union query_result *result)
     e->next_ms = points->times_ms[points->count - 1] + 1;
     int err = append(e, points);
     if (err != 0)
-        fail(e, err == LT_EBUSY ? "BUSY" : "ERR", error_text(err));
+        fail(e, write_refused_word(err), error_text(err));
 }
 
 void erasing_start(struct erasing *e)

@@ -14,6 +14,8 @@ void write_reply_not_stored(struct resp_writer w, const struct log_report *repor
 void write_reply_refused(struct resp_writer w, const struct option_set *options, int err);
 /* Of a report that is not LOG_STORED: "KAFKA failed:" or "KAFKA unknown:". */
 const char *write_not_stored_word(const struct log_report *report);
+/* Of an error with which ingest refused a write: "BUSY" or "ERR". */
+const char *write_refused_word(int err);
 
 /* A series' name as the log takes it. False: the reply is composed. */
 MUST_USE bool write_check_key(struct command_call *call, struct slice key, struct slice *host_out,

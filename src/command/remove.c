@@ -34,7 +34,7 @@ static void erased(struct erasing *e, const char *word, const char *what)
     name_split_key(r->key, &host, &metric);
     int err = ingest_drop(q->deps->ingest, q->environment, r->epoch, host, metric, dropped, r);
     if (err != 0)
-        finish(r, err == LT_EBUSY ? "BUSY" : "ERR", error_text(err));
+        finish(r, write_refused_word(err), error_text(err));
 }
 
 static void erase(struct removing *r, struct slice key, enum erasing_way way,

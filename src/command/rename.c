@@ -69,7 +69,7 @@ static void fail(void *arg, const char *word, const char *what)
 
 static void fail_by(struct renaming *r, int err)
 {
-    fail(r, err == LT_EBUSY ? "BUSY" : "ERR", error_text(err));
+    fail(r, write_refused_word(err), error_text(err));
 }
 
 static void ask(struct renaming *r, enum query_what what, const struct buffer *key, uint64_t after,

@@ -40,6 +40,11 @@ const char *write_not_stored_word(const struct log_report *report)
     return report->outcome == LOG_FAILED ? "KAFKA failed:" : "KAFKA unknown:";
 }
 
+const char *write_refused_word(int err)
+{
+    return err == LT_EBUSY ? "BUSY" : "ERR";
+}
+
 static void send_receipt(struct slot *slot, const struct ingest_written *written, bool harmless)
 {
     const struct log_report *report = written->report;

@@ -284,10 +284,16 @@ static int apply_turn(struct tail *t, uint64_t offset, const struct record *r,
     return err;
 }
 
-/* Follows docs/adr/0022-decided-points.md: an owner that was replaced decided it. */
+/* Is it of an owner that was replaced before? */
+static bool is_outdated(const struct tail *t, const struct record *r)
+{
+    return r->epoch < t->log_epoch;
+}
+
+/* Follows docs/adr/0022-decided-points.md: only an owner decides points. */
 static bool is_rejected(const struct tail *t, const struct record *r, const struct record_run *run)
 {
-    return UNLIKELY(run->decided) && r->epoch < t->log_epoch;
+    return UNLIKELY(run->decided) && is_outdated(t, r);
 }
 
 /* Who took the point did not know what is declared; here in the log's order everybody does, and
@@ -368,8 +374,9 @@ static int apply_forget(struct tail *t, const struct record *r)
 static int apply_series(struct tail *t, uint64_t offset, const struct record *r)
 {
     int err;
-    if (r->epoch != 0 && r->epoch < t->log_epoch)
-        return 0; /* who decided it was no owner any more */
+    bool by_owner = r->epoch != 0;
+    if (by_owner && is_outdated(t, r))
+        return 0;
     if (r->what == RECORD_DROP)
         err = catalog_drop(t->catalog, r->series.host, r->series.metric);
     else
