@@ -18,7 +18,7 @@ from benchlib.write_scenarios import SCENARIOS  # noqa: E402
 
 def run(rate, p50=1.0, **more):
     return {"points_per_s": rate, "latency_ms": {"p50": p50, "p99": 2 * p50}, "cpu_us_a_point_of": {"longtaild": 0.5},
-            "noise": {"others": 0.01}, **more}
+            "noise": {"others": 0.01, "stolen": 0.02}, **more}
 
 
 def results(**scenarios):
