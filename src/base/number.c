@@ -209,17 +209,28 @@ int number_parse_f64(struct slice s, double *out)
 
 size_t number_format_i64(int64_t x, char *out)
 {
-    char reversed[NUMBER_I64_BYTES_MAX];
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    char text[NUMBER_I64_BYTES_MAX];
+    char *const end = text + sizeof(text);
+    char *at = end;
     uint64_t rest = x < 0 ? 0 - (uint64_t)x : (uint64_t)x;
-    size_t n = 0, len = 0;
-    do {
-        reversed[n++] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest > 0);
+    for (; rest >= 100; rest /= 100) {
+        at -= 2;
+        memcpy(at, pairs + 2 * (rest % 100), 2);
+    }
+    if (rest >= 10) {
+        at -= 2;
+        memcpy(at, pairs + 2 * rest, 2);
+    } else {
+        *--at = (char)('0' + rest);
+    }
     if (x < 0)
-        out[len++] = '-';
-    while (n > 0)
-        out[len++] = reversed[--n];
+        *--at = '-';
+    size_t len = (size_t)(end - at);
+    memcpy(out, at, len);
     out[len] = '\0';
     return len;
 }

@@ -40,6 +40,11 @@ static inline bool slice_ieq_str(struct slice a, const char *s)
     return strlen(s) == a.n && strncasecmp(a.p, s, a.n) == 0;
 }
 
+static inline bool slice_ieq(struct slice a, struct slice b)
+{
+    return a.n == b.n && (a.n == 0 || strncasecmp(a.p, b.p, a.n) == 0);
+}
+
 static inline int slice_cmp(struct slice a, struct slice b)
 {
     size_t n = a.n < b.n ? a.n : b.n;

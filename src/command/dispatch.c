@@ -95,13 +95,22 @@ static void refuse_arity(const struct command_spec *spec, struct resp_writer rep
                       spec->name, spec->syntax);
 }
 
+/* Mostly what was looked up last, for whichever client. */
+static const struct command_spec *look_up(struct sessions *all, struct slice word)
+{
+    const struct command_spec *last = all->looked_up;
+    if (UNLIKELY(last == NULL || !slice_ieq(word, last->word)))
+        last = all->looked_up = table_find(all->table, word);
+    return last;
+}
+
 /* The specification of what was sent, checked for its form; NULL: refused. *found_out is set where
  * there is such a command, whatever its form. */
 static const struct command_spec *resolve(struct session *session, struct resp_writer reply,
                                           const struct slice *argv, uint32_t argc,
                                           const struct command_spec **found_out)
 {
-    const struct command_spec *spec = table_find(session->all->table, argv[0]);
+    const struct command_spec *spec = look_up(session->all, argv[0]);
     if (spec == NULL) {
         refuse_unknown(session->all->table, reply, argv, argc);
         return NULL;

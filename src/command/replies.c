@@ -43,11 +43,17 @@ static struct slot *slot_take(struct slot_pool *pool)
     return slot;
 }
 
+/* Most slots compose into out, and use no buffer of their own. */
+static struct buffer emptied(struct buffer b)
+{
+    if (UNLIKELY(b.len > 0 || b.error != 0))
+        buffer_reset(&b, KEEP_BYTES);
+    return b;
+}
+
 static void slot_give(struct slot_pool *pool, struct slot *slot)
 {
-    struct buffer reply = slot->reply, behind = slot->behind;
-    buffer_reset(&reply, KEEP_BYTES);
-    buffer_reset(&behind, KEEP_BYTES);
+    struct buffer reply = emptied(slot->reply), behind = emptied(slot->behind);
     *slot = (struct slot){.next = pool->free, .reply = reply, .behind = behind};
     pool->free = slot;
 }
@@ -83,6 +89,8 @@ static void mend(struct replies *replies, struct buffer *b, size_t mark)
 
 static void move(struct replies *replies, struct buffer *to, struct slice bytes)
 {
+    if (LIKELY(bytes.n == 0))
+        return;
     buffer_append_slice(to, bytes);
     if (UNLIKELY(to->error != 0))
         replies->failed = true;

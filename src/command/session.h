@@ -35,6 +35,7 @@ enum session_state {
 struct sessions {
     const struct command_deps *deps;
     struct command_table table;
+    const struct command_spec *looked_up; /* of the table, last */
     struct slot_pool slots;
     struct usage usage;
     struct watches watches;

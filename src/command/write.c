@@ -359,7 +359,8 @@ void write_ts_add(struct command_call *call)
 {
     struct record_point point;
     bool relative = false;
-    const char *wrong = write_parse_point(call->argv + 1, clock_wall_ms(), &point, &relative);
+    int64_t now_ms = slice_eq_str(call->argv[2], "*") ? clock_wall_ms() : 0;
+    const char *wrong = write_parse_point(call->argv + 1, now_ms, &point, &relative);
     if (wrong != NULL) {
         resp_error(call->reply, slice_str(wrong));
         return;

@@ -16,6 +16,7 @@
 #include "base/vec.h"
 
 #include <float.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -373,6 +374,33 @@ static void test_number_is_printed_as_printf_would(void **state)
         }
 }
 
+static void check_integer(int64_t x)
+{
+    char text[NUMBER_I64_BYTES_MAX], expected[32];
+    int n = snprintf(expected, sizeof(expected), "%" PRId64, x);
+    assert_int_equal(number_format_i64(x, text), n);
+    assert_string_equal(text, expected);
+}
+
+static void test_integer_is_printed_as_printf_would(void **state)
+{
+    (void)state;
+    srand(3);
+    check_integer(INT64_MIN);
+    check_integer(INT64_MAX);
+    for (int64_t x = -1000; x <= 1000; x++)
+        check_integer(x);
+    for (int64_t power = 10; power <= INT64_MAX / 10; power *= 10)
+        for (int64_t i = -2; i <= 2; i++) {
+            check_integer(power + i);
+            check_integer(-power + i);
+        }
+    for (int i = 0; i < 200000; i++) {
+        uint64_t bits = (uint64_t)rand() << 42 ^ (uint64_t)rand() << 21 ^ (uint64_t)rand();
+        check_integer((int64_t)bits >> rand() % 64);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +415,7 @@ int main(void)
         cmocka_unit_test(test_sum_is_the_same_in_any_order),
         cmocka_unit_test(test_sum_at_the_edge_of_doubles),
         cmocka_unit_test(test_number_is_printed_as_printf_would),
+        cmocka_unit_test(test_integer_is_printed_as_printf_would),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
