@@ -150,7 +150,8 @@ def render(results, docs):
     versions = sorted({result["version"] for result in results["scenarios"].values()})
     lines = [f"Measured on {results['date']}, commit {', '.join(versions)}: {results['machine']}. "
              f"{results['series']:,} series; Longtail and peer in turn. *others* is what processes outside the benchmark took "
-             "of the cores, *stolen* what the host did not give, each at worst: where that is much, the figure is the host's.", "", *bars_table(results), "", *runs_table(results), ""]
+             "of the cores, *stolen* what the host did not give, each at worst: where that is much, the figure is the host's.",
+             "", *bars_table(results), "", *runs_table(results), ""]
     for file, (title, unit, labels) in PLOTS.items():
         text = plot_text(results, title, unit, labels)
         if text is not None:
