@@ -35,14 +35,14 @@ static inline bool slice_eq_str(struct slice a, const char *s)
 }
 
 /* ASCII, for keywords. */
-static inline bool slice_ieq_str(struct slice a, const char *s)
-{
-    return strlen(s) == a.n && strncasecmp(a.p, s, a.n) == 0;
-}
-
 static inline bool slice_ieq(struct slice a, struct slice b)
 {
     return a.n == b.n && (a.n == 0 || strncasecmp(a.p, b.p, a.n) == 0);
+}
+
+static inline bool slice_ieq_str(struct slice a, const char *s)
+{
+    return slice_ieq(a, slice_str(s));
 }
 
 static inline int slice_cmp(struct slice a, struct slice b)
