@@ -64,7 +64,9 @@ def load(build, port, pids, **options):
 def roundtrip(build, **options):
     """{'p50_ms', 'p99_ms', 'rounds_per_s', …}: one record at a time, by the bare library."""
     argv = [os.path.join(build, "longtail-roundtrip"), *_flags(options)]
+    meter = Meter({})
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode != 0:
         raise BenchError(f"longtail-roundtrip: {done.stderr.strip()}")
-    return json.loads(done.stdout)
+    _, shares = meter.read(0)
+    return json.loads(done.stdout) | {"noise": {"stolen": shares["stolen"]}}

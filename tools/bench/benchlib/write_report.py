@@ -5,6 +5,7 @@ import statistics
 
 from . import plot
 from .report import splice
+from .rounds import DISTURBED, noise
 from .write_scenarios import RATE, SCENARIOS, values
 
 BEGIN = "<!-- tools/bench/writes writes from here -->"
@@ -37,11 +38,6 @@ def number(x):
     return f"{x:.3g}"
 
 
-def noise(reports):
-    """What processes outside the benchmark had of the cores, and what the host did not give: shares, at worst."""
-    return tuple(max(report.get("noise", {}).get(what, 0) for report in reports) for what in ("others", "stolen"))
-
-
 # ---- the terminal ----
 
 def run_line(scenario, arm, report):
@@ -58,8 +54,8 @@ def run_line(scenario, arm, report):
         parts.append(f", {report['bytes_a_series']:.0f} B a series")
     if "kafka_bytes_a_point" in report:
         parts.append(f", {report['kafka_bytes_a_point']:.1f} B a point")
-    others, stolen = noise([report])
-    if others + stolen > 0.05:
+    others, stolen = noise(report)
+    if others + stolen > DISTURBED:
         parts.append(f" (others had {others:.0%} of the cores, the host took {stolen:.0%})")
     return " ".join(parts).replace(" ,", ",")
 
@@ -125,9 +121,11 @@ def runs_table(results):
             p50, p99 = (statistics.median(r["latency_ms"][p] for r in reports) for p in ("p50", "p99"))
             cpu = ", ".join(f"{who} {statistics.median(r['cpu_us_a_point_of'].get(who, 0) for r in reports):.2f}"
                             for who in reports[0]["cpu_us_a_point_of"])
-            others, stolen = noise(reports)
+            others, stolen = (max(shares) for shares in zip(*map(noise, reports)))
             low, middle, high = (number(x) for x in spread(found))
-            how = f"{result['rounds']} × {result['seconds']} s"
+            aside = len(result.get("aside", ()))
+            of_all = f" of {result['rounds'] + aside}" if aside else ""
+            how = f"{result['rounds']}{of_all} × {result['seconds']} s"
             rows.append(f"| {scenario.name} | {how} | {label(arm)} | {low} | {middle} | {high} | {p50:.3g} ms | {p99:.3g} ms | {cpu} | "
                         f"{others:.0%} | {stolen:.0%} |")
     return rows
@@ -150,7 +148,8 @@ def render(results, docs):
     versions = sorted({result["version"] for result in results["scenarios"].values()})
     lines = [f"Measured on {results['date']}, commit {', '.join(versions)}: {results['machine']}. "
              f"{results['series']:,} series; Longtail and peer in turn. *others* is what processes outside the benchmark took "
-             "of the cores, *stolen* what the host did not give, each at worst: where that is much, the figure is the host's.",
+             "of the cores, *stolen* what the host did not give, each at worst: where that is much, the figure is the host's. "
+             "*3 of 5* runs are the three that lost least.",
              "", *bars_table(results), "", *runs_table(results), ""]
     for file, (title, unit, labels) in PLOTS.items():
         text = plot_text(results, title, unit, labels)
