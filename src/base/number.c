@@ -10,8 +10,27 @@
 
 enum { WORD_DIGITS = 8 };
 
-static const uint64_t powers_u64[] = {1,      10,      100,      1000,     10000,
-                                      100000, 1000000, 10000000, 100000000};
+/* From 1 to 10^19, the largest of 64 bits. */
+static const uint64_t powers_of_ten[] = {1ull,
+                                         10ull,
+                                         100ull,
+                                         1000ull,
+                                         10000ull,
+                                         100000ull,
+                                         1000000ull,
+                                         10000000ull,
+                                         100000000ull,
+                                         1000000000ull,
+                                         10000000000ull,
+                                         100000000000ull,
+                                         1000000000000ull,
+                                         10000000000000ull,
+                                         100000000000000ull,
+                                         1000000000000000ull,
+                                         10000000000000000ull,
+                                         100000000000000000ull,
+                                         1000000000000000000ull,
+                                         10000000000000000000ull};
 
 /* The eight characters of a word, the first in its lowest byte, as a number; false: one is no
  * digit. All at once: pairs, fours, eights (Lemire, "Quickly parsing eight digits", 2018). */
@@ -60,7 +79,7 @@ static inline bool short_digits(const char *p, size_t n, uint64_t *out)
     if (!word_value(load_digits(p, WORD_DIGITS), &high) ||
         !word_value(load_digits(p + WORD_DIGITS, rest), &low))
         return false;
-    *out = high * powers_u64[rest] + low;
+    *out = high * powers_of_ten[rest] + low;
     return true;
 }
 
@@ -207,31 +226,31 @@ int number_parse_f64(struct slice s, double *out)
     return f64_slowly(s, out);
 }
 
+/* How many digits x has: its bits times log10(2) are that or one less (Anderson, "Bit Twiddling
+ * Hacks"). */
+static inline size_t digits_of(uint64_t x)
+{
+    x |= 1; /* 0 has a digit, too; no power of ten but the first lies between x and x | 1 */
+    size_t n = (size_t)(64 - __builtin_clzll(x)) * 1233 >> 12;
+    return n + (x >= powers_of_ten[n]);
+}
+
 size_t number_format_i64(int64_t x, char *out)
 {
     static const char pairs[] = "00010203040506070809101112131415161718192021222324"
                                 "25262728293031323334353637383940414243444546474849"
                                 "50515253545556575859606162636465666768697071727374"
                                 "75767778798081828384858687888990919293949596979899";
-    char text[NUMBER_I64_BYTES_MAX];
-    char *const end = text + sizeof(text);
-    char *at = end;
     uint64_t rest = x < 0 ? 0 - (uint64_t)x : (uint64_t)x;
-    for (; rest >= 100; rest /= 100) {
-        at -= 2;
-        memcpy(at, pairs + 2 * (rest % 100), 2);
-    }
-    if (rest >= 10) {
-        at -= 2;
-        memcpy(at, pairs + 2 * rest, 2);
-    } else {
-        *--at = (char)('0' + rest);
-    }
-    if (x < 0)
-        *--at = '-';
-    size_t len = (size_t)(end - at);
-    memcpy(out, at, len);
-    out[len] = '\0';
+    out[0] = '-';
+    size_t len = (x < 0) + digits_of(rest);
+    char *at = out + len;
+    for (*at = '\0'; rest >= 100; rest /= 100)
+        memcpy(at -= 2, pairs + 2 * (rest % 100), 2);
+    if (rest >= 10)
+        memcpy(at - 2, pairs + 2 * rest, 2);
+    else
+        at[-1] = (char)('0' + rest);
     return len;
 }
 
@@ -256,25 +275,6 @@ enum {
 
 #define DECIMAL_MIN 1e-4 /* from here on %g has an exponent */
 #define DECIMAL_MAX 1e15
-
-static const uint64_t powers_of_ten[] = {1ull,
-                                         10ull,
-                                         100ull,
-                                         1000ull,
-                                         10000ull,
-                                         100000ull,
-                                         1000000ull,
-                                         10000000ull,
-                                         100000000ull,
-                                         1000000000ull,
-                                         10000000000ull,
-                                         100000000000ull,
-                                         1000000000000ull,
-                                         10000000000000ull,
-                                         100000000000000ull,
-                                         1000000000000000ull,
-                                         10000000000000000ull,
-                                         100000000000000000ull};
 
 static unsigned __int128 power_of_ten(int n)
 {

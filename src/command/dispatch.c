@@ -104,73 +104,113 @@ static const struct command_spec *look_up(struct sessions *all, struct slice wor
     return last;
 }
 
-/* The specification of what was sent, checked for its form; NULL: refused. *found_out is set where
- * there is such a command, whatever its form. */
-static const struct command_spec *resolve(struct session *session, struct resp_writer reply,
-                                          const struct slice *argv, uint32_t argc,
-                                          const struct command_spec **found_out)
+/* What was sent; NULL: there is no such command. */
+static const struct command_spec *find(struct sessions *all, const struct slice *argv,
+                                       uint32_t argc)
 {
-    const struct command_spec *spec = look_up(session->all, argv[0]);
-    if (spec == NULL) {
-        refuse_unknown(session->all->table, reply, argv, argc);
-        return NULL;
-    }
-    if (spec->subcommands.count > 0 && argc > 1) {
-        const struct command_spec *container = spec;
-        spec = table_find(container->subcommands, argv[1]);
-        if (spec == NULL) {
-            refuse_unknown_subcommand(container, reply, argv[1]);
-            return NULL;
-        }
-    }
-    *found_out = spec;
-    if (!spec_takes(spec, argc)) {
-        refuse_arity(spec, reply);
-        return NULL;
-    }
+    const struct command_spec *spec = look_up(all, argv[0]);
+    if (spec != NULL && spec->subcommands.count > 0 && argc > 1)
+        return table_find(spec->subcommands, argv[1]);
     return spec;
 }
 
-/* May this client run it, here and now? */
-static bool permit(struct session *session, struct resp_writer reply,
-                   const struct command_spec *spec)
+/* The role that it needs and this process does not have; or NULL. */
+static const char *missing_role(const struct command_deps *deps, const struct command_spec *spec)
 {
-    const struct command_deps *deps = session->all->deps;
-    const char *role = NULL;
-    if (session->environment == NULL && (spec->flags & COMMAND_NO_AUTH) == 0) {
-        resp_error(reply, SLICE_LIT("NOAUTH Authentication required."));
-        return false;
-    }
     if ((spec->flags & COMMAND_ROLE_INGEST) != 0 && deps->ingest == NULL)
-        role = "ingest";
-    else if ((spec->flags & COMMAND_ROLE_QUERY) != 0 && deps->query == NULL)
-        role = "query";
-    else if ((spec->flags & COMMAND_ROLE_JOBS) != 0 && deps->jobs == NULL)
-        role = "jobs";
-    if (role != NULL) {
-        resp_error_printf(reply, "ERR '%s' needs the role %s, which this process does not have",
-                          spec->name, role);
-        return false;
-    }
-    if (session->queueing != NULL && (spec->flags & COMMAND_NO_MULTI) != 0) {
-        resp_error(reply, SLICE_LIT("ERR Command not allowed inside a transaction"));
-        return false;
-    }
-    return true;
+        return "ingest";
+    if ((spec->flags & COMMAND_ROLE_QUERY) != 0 && deps->query == NULL)
+        return "query";
+    if ((spec->flags & COMMAND_ROLE_JOBS) != 0 && deps->jobs == NULL)
+        return "jobs";
+    return NULL;
 }
 
-static void enqueue(struct session *session, struct resp_writer reply,
-                    const struct command_spec *spec, struct slice *argv, uint32_t argc)
+enum refusal {
+    REFUSAL_NONE,
+    REFUSAL_UNKNOWN,
+    REFUSAL_ARITY,
+    REFUSAL_AUTH,
+    REFUSAL_ROLE,
+    REFUSAL_MULTI
+};
+
+/* May this client run it, here and now? */
+static enum refusal judge(const struct session *session, const struct command_spec *spec,
+                          uint32_t argc)
+{
+    if (spec == NULL)
+        return REFUSAL_UNKNOWN;
+    if (!spec_takes(spec, argc))
+        return REFUSAL_ARITY;
+    if (session->environment == NULL && (spec->flags & COMMAND_NO_AUTH) == 0)
+        return REFUSAL_AUTH;
+    if (missing_role(session->all->deps, spec) != NULL)
+        return REFUSAL_ROLE;
+    if (session->queueing != NULL && (spec->flags & COMMAND_NO_MULTI) != 0)
+        return REFUSAL_MULTI;
+    return REFUSAL_NONE;
+}
+
+/* Says why, and what was expected. */
+static void explain(struct session *session, enum refusal refusal, struct resp_writer reply,
+                    const struct command_spec *spec, const struct slice *argv, uint32_t argc)
+{
+    const struct command_spec *container;
+    switch (refusal) {
+    case REFUSAL_NONE:
+        break;
+    case REFUSAL_UNKNOWN:
+        container = look_up(session->all, argv[0]);
+        if (container == NULL)
+            refuse_unknown(session->all->table, reply, argv, argc);
+        else
+            refuse_unknown_subcommand(container, reply, argv[1]);
+        break;
+    case REFUSAL_ARITY:
+        refuse_arity(spec, reply);
+        break;
+    case REFUSAL_AUTH:
+        resp_error(reply, SLICE_LIT("NOAUTH Authentication required."));
+        break;
+    case REFUSAL_ROLE:
+        resp_error_printf(reply, "ERR '%s' needs the role %s, which this process does not have",
+                          spec->name, missing_role(session->all->deps, spec));
+        break;
+    case REFUSAL_MULTI:
+        resp_error(reply, SLICE_LIT("ERR Command not allowed inside a transaction"));
+        break;
+    }
+}
+
+COLD static void refuse(struct session *session, enum refusal refusal,
+                        const struct command_spec *spec, const struct slice *argv, uint32_t argc)
+{
+    struct buffer *out = replies_begin(&session->replies);
+    explain(session, refusal, (struct resp_writer){out, session->version}, spec, argv, argc);
+    session->all->refused++;
+    usage_reply(&session->all->usage, spec, slice_from(buffer_slice(out), session->replies.mark),
+                true);
+    if (session->queueing != NULL)
+        session->queueing->broken = true;
+    replies_end(&session->replies);
+}
+
+COLD static void enqueue(struct session *session, const struct command_spec *spec,
+                         struct slice *argv, uint32_t argc)
 {
     int status = transaction_add(session->queueing, spec, argv, argc);
+    struct resp_writer reply = {replies_begin(&session->replies), session->version};
     if (status == 0) {
         resp_simple(reply, SLICE_LIT("QUEUED"));
-        return;
+    } else {
+        session->queueing->broken = true;
+        resp_error_printf(reply, "ERR the command was not queued: %s",
+                          status == LT_ELIMIT
+                              ? "the transaction is larger than client-query-bytes-max"
+                              : "out of memory");
     }
-    session->queueing->broken = true;
-    resp_error_printf(reply, "ERR the command was not queued: %s",
-                      status == LT_ELIMIT ? "the transaction is larger than client-query-bytes-max"
-                                          : "out of memory");
+    replies_end(&session->replies);
 }
 
 void dispatch_run(struct session *session, const struct command_spec *spec, struct slice *argv,
@@ -210,20 +250,12 @@ void dispatch_run(struct session *session, const struct command_spec *spec, stru
 
 void dispatch(struct session *session, struct slice *argv, uint32_t argc)
 {
-    struct buffer *out = replies_begin(&session->replies);
-    struct resp_writer reply = {out, session->version};
-    const struct command_spec *found = NULL;
-    const struct command_spec *spec = resolve(session, reply, argv, argc, &found);
-    bool permitted = spec != NULL && permit(session, reply, spec);
-    session->all->refused += !permitted;
-    usage_reply(&session->all->usage, found, slice_from(buffer_slice(out), session->replies.mark),
-                true);
-    bool queued = permitted && session->queueing != NULL && (spec->flags & COMMAND_MULTI_NOW) == 0;
-    if (queued)
-        enqueue(session, reply, spec, argv, argc);
-    else if (!permitted && session->queueing != NULL)
-        session->queueing->broken = true;
-    replies_end(&session->replies);
-    if (permitted && !queued)
+    const struct command_spec *spec = find(session->all, argv, argc);
+    enum refusal refusal = judge(session, spec, argc);
+    if (UNLIKELY(refusal != REFUSAL_NONE))
+        refuse(session, refusal, spec, argv, argc);
+    else if (UNLIKELY(session->queueing != NULL) && (spec->flags & COMMAND_MULTI_NOW) == 0)
+        enqueue(session, spec, argv, argc);
+    else
         dispatch_run(session, spec, argv, argc);
 }

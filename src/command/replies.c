@@ -43,18 +43,18 @@ static struct slot *slot_take(struct slot_pool *pool)
     return slot;
 }
 
-/* Most slots compose into out, and use no buffer of their own. */
-static struct buffer emptied(struct buffer b)
+static void empty(struct buffer *b)
 {
-    if (UNLIKELY(b.len > 0 || b.error != 0))
-        buffer_reset(&b, KEEP_BYTES);
-    return b;
+    if (UNLIKELY(b->len > 0 || b->error != 0))
+        buffer_reset(b, KEEP_BYTES);
 }
 
+/* Most slots compose into out, and use no buffer of their own. */
 static void slot_give(struct slot_pool *pool, struct slot *slot)
 {
-    struct buffer reply = emptied(slot->reply), behind = emptied(slot->behind);
-    *slot = (struct slot){.next = pool->free, .reply = reply, .behind = behind};
+    empty(&slot->reply);
+    empty(&slot->behind);
+    slot->next = pool->free;
     pool->free = slot;
 }
 
@@ -132,6 +132,9 @@ struct slot *replies_open(struct replies *replies)
     else
         replies->first = slot;
     slot->next = NULL;
+    slot->on_gone = NULL;
+    slot->arg = NULL;
+    slot->in_out = slot->done = false;
     replies->last = slot;
     replies->open++;
     return slot;

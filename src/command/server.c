@@ -149,13 +149,8 @@ static void note_rate(struct sessions *all)
     all->rate_mono_ms = now_ms;
 }
 
-static void on_turn_end(void *arg)
+static void writes_turn_end(struct server *server, struct ingest *ingest)
 {
-    struct server *server = arg;
-    note_rate(&server->sessions);
-    struct ingest *ingest = server->sessions.deps->ingest;
-    if (ingest == NULL)
-        return;
     if (UNLIKELY(server->sessions.watches.waiting > 0))
         watches_look(&server->sessions);
     if (UNLIKELY(server->sessions.wait_declared > 0))
@@ -170,6 +165,15 @@ static void on_turn_end(void *arg)
     server->paused = paused;
     for (uint32_t i = 0; i < server->listeners_count; i++)
         listener_pause(server->listeners[i], paused);
+}
+
+static void on_turn_end(void *arg)
+{
+    struct server *server = arg;
+    note_rate(&server->sessions);
+    if (server->sessions.deps->ingest != NULL)
+        writes_turn_end(server, server->sessions.deps->ingest);
+    sessions_flush(&server->sessions);
 }
 
 /* ---- life ---- */
@@ -246,6 +250,7 @@ int server_create(const struct server_config *config, struct server **out)
     server->reactor = config->reactor;
     sessions->deps = config->deps;
     sessions->table = config->table;
+    list_init(&sessions->answered);
     sessions->output_bytes_max = (size_t)option_int(options, "client-output-bytes-max");
     sessions->transaction_bytes_max = query_bytes_max;
     sessions->limits[false] = resp_limits_untrusted;

@@ -40,6 +40,7 @@ int session_create(struct sessions *all, struct conn *conn, struct session **out
     session->id = ++all->next_id;
     resp_parser_init(&session->parser);
     replies_init(&session->replies, &all->slots);
+    list_init(&session->answered);
     session->previous = all->last;
     if (all->last != NULL)
         all->last->next = session;
@@ -247,6 +248,7 @@ void session_gone(struct session *session)
 {
     struct sessions *all = session->all;
     set_state(session, SESSION_GONE);
+    list_remove(&session->answered);
     session->conn = NULL;
     if (session->previous != NULL)
         session->previous->next = session->next;
@@ -337,8 +339,25 @@ void slot_send(struct slot *slot)
         set_state(session, SESSION_OPEN);
     if (session->running)
         return;
+    if (LIKELY(session->executing == NULL && session->state < SESSION_DRAINING &&
+               session->replies.out.len < SESSION_FLUSH_BYTES)) {
+        if (list_empty(&session->answered))
+            list_append(&session->all->answered, &session->answered);
+        steer(session);
+        return;
+    }
     resume(session);
     release(session);
+}
+
+void sessions_flush(struct sessions *all)
+{
+    while (!list_empty(&all->answered)) {
+        struct session *session = CONTAINER_OF(all->answered.next, struct session, answered);
+        list_remove(&session->answered);
+        resume(session);
+        release(session);
+    }
 }
 
 void sessions_look(struct sessions *all)

@@ -6,6 +6,7 @@
 #include "command/usage.h"
 #include "command/watch.h"
 #include "command/transaction.h"
+#include "reactor/list.h"
 #include "reactor/reactor.h"
 
 /* A client's session: from its connection's bytes to commands, and from replies to bytes. Internal
@@ -43,7 +44,8 @@ struct sessions {
     size_t transaction_bytes_max;
     struct resp_limits limits[2]; /* before and after authentication */
     struct session *first, *last;
-    int port; /* see server_port */
+    struct list answered; /* sessions whose replies leave at the turn's end */
+    int port;             /* see server_port */
     uint32_t count;
     uint32_t wait_declared; /* sessions in that state */
     uint64_t next_id;
@@ -61,7 +63,8 @@ struct sessions {
 struct session {
     struct sessions *all;
     struct session *previous, *next;
-    struct conn *conn; /* NULL once it is gone */
+    struct list answered; /* in all->answered, or by itself */
+    struct conn *conn;    /* NULL once it is gone */
     uint64_t id;
     enum session_state state;
     uint8_t version; /* of RESP */
@@ -102,6 +105,10 @@ void session_close(struct session *session, const char *why);
 
 /* At the end of each loop turn: sessions that wait for what is declared go on when they may. */
 void sessions_look(struct sessions *all);
+
+/* At the end of each loop turn, behind all that may answer: hands over the replies of slots that
+ * were sent since the last one, once a session however many they are. */
+void sessions_flush(struct sessions *all);
 
 /* Back to how it was opened: RESP2, nameless, authenticated only where no password is needed. */
 void session_reset(struct session *session);

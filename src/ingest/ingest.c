@@ -232,19 +232,7 @@ static void update_paused(struct ingest *g)
         g->paused = false;
 }
 
-static void on_report(void *arg, const struct log_report *report)
-{
-    struct ingest_batch *b = arg;
-    struct ingest *g = b->ingest;
-    g->stats.inflight_bytes -= b->record_bytes;
-    g->stats.inflight_records--;
-    g->inflight[b->partition]--;
-    update_paused(g);
-    int64_t now_ns = clock_mono_ns();
-    if (g->inflight[b->partition] == 0)
-        gather_report(&g->gathers[b->partition], b->waiters.n, now_ns - b->appended_ns, now_ns);
-    batch_report(b, report);
-}
+static void on_report(void *arg, const struct log_report *report);
 
 /* Hands a record to the log. A refusal is answered at the turn's end: never within the command. */
 static void batch_append(struct ingest_batch *b, int err, struct slice record)
@@ -335,14 +323,14 @@ static bool batch_holds(struct ingest_batch *b)
     return holds || gathers;
 }
 
-/* Closes what is due. True: something was closed. */
-static bool close_due(struct ingest *g)
+/* Closes what is due, of all partitions or of one. True: something was closed. */
+static bool close_due(struct ingest *g, const uint32_t *only)
 {
     bool closed = false;
     struct ingest_batch *next;
     for (struct ingest_batch *b = g->open; b != NULL; b = next) {
         next = b->next;
-        if (batch_holds(b))
+        if ((only != NULL && b->partition != *only) || batch_holds(b))
             continue;
         batch_close(b);
         closed = true;
@@ -350,11 +338,29 @@ static bool close_due(struct ingest *g)
     return closed;
 }
 
+static void on_report(void *arg, const struct log_report *report)
+{
+    struct ingest_batch *b = arg;
+    struct ingest *g = b->ingest;
+    g->stats.inflight_bytes -= b->record_bytes;
+    g->stats.inflight_records--;
+    g->inflight[b->partition]--;
+    update_paused(g);
+    int64_t now_ns = clock_mono_ns();
+    if (g->inflight[b->partition] == 0) {
+        gather_report(&g->gathers[b->partition], b->waiters.n, now_ns - b->appended_ns, now_ns);
+        /* The log has nothing to do: what waits for it leaves before those who were stored are
+         * answered, and both go on side by side. */
+        close_due(g, &b->partition);
+    }
+    batch_report(b, report);
+}
+
 void ingest_turn_end(struct ingest *g)
 {
     /* A client that is answered may go on with its next command at once, and nothing else may wake
      * the loop after this. It ends, because clients have limited input that was read already. */
-    while (close_due(g) || g->refused != NULL)
+    while (close_due(g, NULL) || g->refused != NULL)
         report_refused(g);
 }
 

@@ -189,6 +189,7 @@ static void set_up(struct test *t)
     /* Never looked into: it only says that the process has the role. */
     t->deps = (struct command_deps){.tenant = t->tenant, .ingest = (struct ingest *)t};
     t->all = (struct sessions){.deps = &t->deps, .table = {specs, ARRAY_LEN(specs)}};
+    list_init(&t->all.answered);
     t->all.output_bytes_max = 1 << 24;
     t->all.transaction_bytes_max = 1 << 20;
     t->all.limits[false] = resp_limits_untrusted;
@@ -234,6 +235,8 @@ static void answer_any(struct test *t)
 {
     if (t->open.n > 0)
         answer(t, (uint32_t)rand() % t->open.n);
+    if (rand() % 3 == 0)
+        sessions_flush(&t->all); /* a turn ends */
     offer(t);
 }
 
@@ -287,6 +290,7 @@ static void test_random_pipelines(void **state)
                 answer_any(&t);
             }
         }
+        sessions_flush(&t.all);
         size_t n = t.conn.output.len;
         assert_true(n <= expected.len);
         assert_true(slice_eq(buffer_slice(&t.conn.output), slice_make(expected.data, n)));
@@ -313,6 +317,7 @@ static void send_text(struct test *t, const char *text)
 
 static void expect_output(struct test *t, const char *text)
 {
+    sessions_flush(&t->all);
     buffer_append(&t->conn.output, "", 1);
     assert_string_equal(t->conn.output.data, text);
     buffer_reset(&t->conn.output, SIZE_MAX);

@@ -31,7 +31,8 @@ struct command {
     bool accepted;
     int told; /* enum log_outcome, or NEVER */
     uint64_t offset;
-    bool follow_up; /* its client sends another one as soon as it is told */
+    uint32_t behind; /* records that the log had when it was told */
+    bool follow_up;  /* its client sends another one as soon as it is told */
 };
 
 struct fixture {
@@ -125,6 +126,7 @@ static void on_done(void *arg, const struct ingest_written *written)
             assert_true(time_ms == time_of(c, j));
     }
     c->told = (int)written->report->outcome;
+    c->behind = f->memlog.waiting;
     if (c->told == LOG_STORED) {
         c->offset = written->report->offset;
         assert_true(c->offset >= f->last_offset[c->environment]);
@@ -369,6 +371,28 @@ static void test_a_batch_grows_while_the_log_has_its_fill(void **state)
     ingest_turn_end(f->ingest);
     assert_int_equal(f->memlog.waiting, 2);
     drain(f);
+    check_log(f);
+}
+
+/* The log works on the next record while this one's clients are answered. */
+static void test_the_next_record_leaves_before_the_answers(void **state)
+{
+    struct fixture *f = *state;
+    struct ingest_config config = default_config(f);
+    config.inflight_records_max = 1;
+    restart(f, &config);
+    struct command *a = write_points(f, 0, 2, false);
+    ingest_turn_end(f->ingest);
+    struct command *b = write_points(f, 1, 2, false);
+    struct command *c = write_points(f, 0, 2, false);
+    memlog_decide(&f->memlog, LOG_STORED, true);
+    assert_int_equal(a->told, LOG_STORED);
+    assert_int_equal(a->behind, 1);
+    assert_int_equal(b->told, NEVER);
+    memlog_decide(&f->memlog, LOG_STORED, true);
+    memlog_decide(&f->memlog, LOG_FAILED, false);
+    assert_int_equal(b->told + c->told, LOG_STORED + LOG_FAILED);
+    assert_true(ingest_idle(f->ingest));
     check_log(f);
 }
 
@@ -732,6 +756,7 @@ int main(void)
         TEST(test_each_command_is_told_once_and_the_truth),
         TEST(test_a_turn_is_one_record),
         TEST(test_a_batch_grows_while_the_log_has_its_fill),
+        TEST(test_the_next_record_leaves_before_the_answers),
         TEST(test_a_batch_waits_for_the_consumer),
         TEST(test_a_slow_report_gathers_who_was_answered),
         TEST(test_an_aborted_command_leaves_nothing),
