@@ -4,7 +4,9 @@
 #include "base/attr.h"
 #include "base/slice.h"
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Text to number and back. Thread: any. No allocation, no locale. Parsers take the whole slice or
  * nothing: 0 or LT_EPARSE. */
@@ -23,5 +25,14 @@ MUST_USE int number_parse_f64(struct slice s, double *out);
 enum { NUMBER_F64_BYTES_MAX = 32, NUMBER_I64_BYTES_MAX = 24 };
 size_t number_format_f64(double x, char *out);
 size_t number_format_i64(int64_t x, char *out);
+
+/* The same bits: unlike ==, it tells -0 from 0, and a NaN is the same as itself. */
+static inline bool number_same_f64(double a, double b)
+{
+    uint64_t x, y;
+    memcpy(&x, &a, sizeof(x));
+    memcpy(&y, &b, sizeof(y));
+    return x == y;
+}
 
 #endif

@@ -259,12 +259,11 @@ static int add(struct declared *d, const struct catalog_key *key, uint64_t creat
     if (number == UINT32_MAX)
         return LT_ELIMIT;
     if (number / DECLARED_A_BLOCK == d->blocks.n) {
-        struct declared_block *block = malloc(sizeof(*block));
-        if (block == NULL || !VEC_PUSH(&d->blocks, block)) {
-            free(block);
+        struct declared_block *block = VEC_RESERVE(&d->blocks, 1) ? malloc(sizeof(*block)) : NULL;
+        if (block == NULL)
             return LT_ENOMEM;
-        }
         block->live = 0;
+        d->blocks.v[d->blocks.n++] = block;
     }
     struct declared_block *block = declared_block(d, number);
     uint32_t settings;

@@ -67,23 +67,27 @@ int catalog_doom(struct catalog *c, uint64_t round, uint32_t category, const uin
 {
     if (round < c->round || count == 0)
         return 0; /* somebody's who was replaced long ago */
-    struct doom_change change = {.what = STORAGE_DOOMED, .category = category, .round = round};
-    change.items = malloc(count * sizeof(change.items[0]));
-    if (change.items == NULL)
+    uint32_t *doomed = malloc(count * sizeof(doomed[0]));
+    if (doomed == NULL)
         return LT_ENOMEM;
-    uint32_t free_count; /* who has a declared series is left out, too */
-    int err = leave_declared(c, category, items, count, change.items, &free_count);
+    uint32_t free_count, doomed_count = 0; /* who has a declared series is left out, too */
+    int err = leave_declared(c, category, items, count, doomed, &free_count);
     pthread_rwlock_wrlock(&c->lock);
     if (err == 0 && round > c->round)
         err = begin_round(c, round, true);
     if (err == 0)
-        err = mark_items(c, category, change.items, free_count, change.items, &change.count);
-    bool any = err == 0 && change.count > 0;
+        err = mark_items(c, category, doomed, free_count, doomed, &doomed_count);
+    bool any = err == 0 && doomed_count > 0;
+    const struct doom_change change = {.what = STORAGE_DOOMED,
+                                       .category = category,
+                                       .round = round,
+                                       .items = doomed,
+                                       .count = doomed_count};
     if (any && !VEC_PUSH(&c->dooms, change))
         err = LT_ENOMEM;
     pthread_rwlock_unlock(&c->lock);
     if (!any || err != 0)
-        free(change.items);
+        free(doomed);
     return err;
 }
 

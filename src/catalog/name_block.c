@@ -285,7 +285,7 @@ static void match_long_hex(const struct name_block *b, uint32_t count, const str
 {
     enum { NAMES = 256 };
     char run[NAMES * DIGITS_MAX];
-    uint32_t ends[NAMES];
+    uint32_t ends[NAMES] = {0};
     for (uint32_t from = 0; from < count; from += NAMES) {
         uint32_t n = count - from < NAMES ? count - from : NAMES;
         for (uint32_t i = 0; i < n; i++) {

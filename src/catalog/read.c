@@ -102,10 +102,10 @@ struct slice catalog_item_name(struct catalog *c, uint32_t category, uint32_t it
 /* Under the lock; p NULL: it has none. */
 static struct slice text_of(const struct catalog *c, uint32_t category, uint32_t item)
 {
-    uint64_t position = c->texts.n == 0 || entries_is_gone(c, category, item)
-                            ? NAME_INDEX_NONE
-                            : entries_find_text(c, category, item);
-    return position == NAME_INDEX_NONE ? (struct slice){0} : c->texts.v[position].text;
+    uint64_t position = NAME_INDEX_NONE;
+    if (c->texts.n > 0 && !entries_is_gone(c, category, item))
+        position = entries_find_text(c, category, item);
+    return position == NAME_INDEX_NONE ? slice_make(NULL, 0) : c->texts.v[position].text;
 }
 
 void catalog_item_text(struct catalog *c, uint32_t category, uint32_t item, struct buffer *out)

@@ -74,34 +74,41 @@ static int op_look(void *arg, const struct decider_series *s, uint64_t after,
     return 0;
 }
 
+static void note_points(const struct reading *r, const struct result_points *points,
+                        struct decider_found *out)
+{
+    if (!points->source.complete) {
+        out->err = LT_EUNAVAILABLE;
+        out->why = points->source.why;
+        return;
+    }
+    if (r->times) {
+        out->times_ms = points->times_ms;
+        out->values = points->values;
+        out->count = points->count;
+        return;
+    }
+    struct newest_point newest = {.any = points->count > 0};
+    if (newest.any) {
+        newest.time_ms = points->times_ms[0];
+        newest.value = points->values[0];
+    }
+    store_learn(r->decide->config.store, r->environment, &r->watch, points->source.offset, &newest);
+}
+
 static void read_done(void *arg, const struct query_answer *answer)
 {
     struct reading *r = arg;
     union query_result *result = answer->result;
     struct decider_found found = {.err = answer->status, .why = answer->why};
-    const struct result_points *points = result == NULL ? NULL : &result->points;
-    if (found.err == 0 && !points->source.complete) {
-        found.err = LT_EUNAVAILABLE;
-        found.why = points->source.why;
-    } else if (found.err == 0 && r->times) {
-        found.times_ms = points->times_ms;
-        found.values = points->values;
-        found.count = points->count;
-    } else if (found.err == 0) {
-        struct newest_point newest = {.any = points->count > 0};
-        if (newest.any) {
-            newest.time_ms = points->times_ms[0];
-            newest.value = points->values[0];
-        }
-        store_learn(r->decide->config.store, r->environment, &r->watch, points->source.offset,
-                    &newest);
-    }
+    if (found.err == 0)
+        note_points(r, &result->points, &found);
     r->done(r->arg, &found);
     query_result_free(&result);
     free(r);
 }
 
-static int start_reading(struct decide *d, const struct decider_series *s, struct query_spec *spec,
+static int start_reading(struct decide *d, const struct decider_series *s, struct query_spec spec,
                          const struct reading *how)
 {
     char text[2 * NAME_BYTES_MAX + 1];
@@ -118,11 +125,11 @@ static int start_reading(struct decide *d, const struct decider_series *s, struc
     *r = *how;
     r->decide = d;
     r->environment = s->environment;
-    spec->command = "decide";
-    spec->environment = s->environment;
-    spec->keys = &key;
-    spec->keys_count = 1;
-    int err = query_submit(d->config.query, spec, read_done, r, &id);
+    spec.command = "decide";
+    spec.environment = s->environment;
+    spec.keys = &key;
+    spec.keys_count = 1;
+    int err = query_submit(d->config.query, &spec, read_done, r, &id);
     if (err != 0)
         free(r);
     return err;
@@ -141,7 +148,7 @@ static int op_learn(void *arg, const struct decider_series *s, decider_read_done
                               .after = how.watch.after,
                               .to_ms = INT64_MAX,
                               .points = QUERY_POINTS_OWN};
-    return start_reading(d, s, &spec, &how);
+    return start_reading(d, s, spec, &how);
 }
 
 static int op_times(void *arg, const struct decider_series *s, uint64_t after, int64_t from_ms,
@@ -154,7 +161,7 @@ static int op_times(void *arg, const struct decider_series *s, uint64_t after, i
                               .to_ms = to_ms < INT64_MAX ? to_ms + 1 : INT64_MAX,
                               .limit = DECIDER_TIMES_MAX,
                               .points = QUERY_POINTS_OWN};
-    return start_reading(arg, s, &spec, &how);
+    return start_reading(arg, s, spec, &how);
 }
 
 static int op_append(void *arg, const struct decider_series *s, struct decider_place *place,

@@ -286,9 +286,11 @@ static int take_points(struct command_call *call, struct madd *madd, int64_t now
     return hand_over(call, madd, &chunk);
 }
 
-static void submit_points(struct command_call *call, struct madd *madd, int64_t now_ms)
+/* How many of them are refused at once. */
+static uint32_t submit_points(struct command_call *call, struct madd *madd, int64_t now_ms)
 {
     struct mixed *m = madd->mixed;
+    uint32_t refused = 0;
     for (uint32_t i = 0; i < m->count; i++) {
         struct part *p = &m->parts[i];
         struct record_point point;
@@ -308,8 +310,9 @@ static void submit_points(struct command_call *call, struct madd *madd, int64_t 
             continue;
         decide_reply_refused(part_error(p), err);
         part_error_end(p);
-        one_known(m);
+        refused++;
     }
+    return refused;
 }
 
 static void end_mixed(struct command_call *call, struct madd *madd, struct slot *slot,
@@ -334,7 +337,8 @@ static void end_mixed(struct command_call *call, struct madd *madd, struct slot 
         mixed_free(m);
         return;
     }
-    submit_points(call, madd, now_ms);
+    uint32_t refused = submit_points(call, madd, now_ms); /* others may be known by then */
+    m->open -= refused;
     one_known(m);
 }
 

@@ -356,7 +356,6 @@ void sessions_flush(struct sessions *all)
         struct session *session = CONTAINER_OF(all->answered.next, struct session, answered);
         list_remove(&session->answered);
         resume(session);
-        release(session);
     }
 }
 

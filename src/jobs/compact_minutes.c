@@ -79,11 +79,11 @@ static int read_list(struct minutes *m, struct storage_session *reader,
 static void add_item(struct minutes *m, uint32_t item)
 {
     const struct minute *cells = m->cells[position_of(m, item)];
-    for (uint8_t i = 0; i < RANK_MINUTES_PARTS; i++) {
+    for (unsigned i = 0; i < RANK_MINUTES_PARTS; i++) {
         if (cells[i].count == 0)
             continue;
         m->row.items[m->row.count] = item;
-        m->row.minutes[m->row.count] = i;
+        m->row.minutes[m->row.count] = (uint8_t)i;
         m->row.sums[m->row.count] = sum_total(&cells[i].sum);
         m->row.counts[m->row.count++] = cells[i].count;
     }

@@ -325,7 +325,7 @@ static bool look(struct worker *w, uint32_t environment, uint32_t job, struct jo
 static int do_asked(struct worker *w, uint32_t environment, bool *busy)
 {
     struct seat *seat = w->seat;
-    struct seat_request request;
+    struct seat_request request = {.kind = SEAT_RUN};
     uint32_t at = 0;
     pthread_mutex_lock(&seat->lock);
     while (at < seat->requests.n && (seat->requests.v[at].kind != SEAT_RUN ||

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/number.h"
 #include "model/rule.h"
 
 #include <math.h>
@@ -101,8 +102,8 @@ bool settings_same(const struct settings *a, const struct settings *b)
     return a->given == b->given && a->retention_ms == b->retention_ms &&
            a->chunk_bytes == b->chunk_bytes && a->encoding == b->encoding &&
            a->duplicate == b->duplicate && a->ignore_ms == b->ignore_ms &&
-           memcmp(&a->ignore_value, &b->ignore_value, sizeof(a->ignore_value)) == 0 &&
-           slice_eq(a->rule, b->rule) && a->moving == b->moving;
+           number_same_f64(a->ignore_value, b->ignore_value) && slice_eq(a->rule, b->rule) &&
+           a->moving == b->moving;
 }
 
 /* ---- bytes ---- */

@@ -224,11 +224,12 @@ static int runs_open(struct mysql_session *s, uint32_t environment, struct openi
     for (uint32_t i = 0; err == 0 && i < count; i++) {
         if (open_run_of(opening, ranges[i]) != NULL)
             continue;
-        struct storage_run run = {.id = id++,
+        struct storage_run run = {.id = id,
                                   .kind = STORAGE_ARRIVAL,
                                   .state = STORAGE_OPEN,
                                   .resolution_s = 1,
                                   .range = ranges[i]};
+        id++;
         err = manifest_insert(s, "ensure.run", environment, &run);
         if (err == 0)
             err = opening_run(opening, &run);

@@ -29,7 +29,7 @@ int beats_create(struct read *read, const struct beats_pair *pairs, uint32_t cou
     struct beats_pair *copy =
         beats == NULL ? NULL : scratch_take(&read->scratch, count, sizeof(*copy));
     if (copy == NULL)
-        return read->scratch.error;
+        return scratch_error(&read->scratch);
     if (count > 0)
         memcpy(copy, pairs, count * sizeof(*copy));
     beats->read = read;
@@ -91,7 +91,7 @@ int beats_scan(struct beats *beats, int64_t from_ms, int64_t to_ms)
 {
     uint32_t *hosts = scratch_take(&beats->read->scratch, beats->pairs_count, sizeof(*hosts));
     if (hosts == NULL)
-        return beats->read->scratch.error;
+        return scratch_error(&beats->read->scratch);
     beats->from_ms = from_ms;
     beats->to_ms = to_ms;
     int err = 0;

@@ -103,7 +103,7 @@ static int lay_out(struct bins *bins)
         if (cells_reserve(bins->cells))
             choose_bins(bins);
         else
-            err = bins->cells->scratch->error;
+            err = scratch_error(bins->cells->scratch);
         atomic_store_explicit(&bins->laid_out, err == 0, memory_order_release);
     }
     pthread_mutex_unlock(&bins->lock);
@@ -193,7 +193,7 @@ static int add_strays(struct bins *bins, const struct member *m)
         const struct stray *stray = &m->strays.v[i];
         struct cell *at = cells_take(bins->cells, stray->item);
         if (at == NULL)
-            return bins->cells->scratch->error;
+            return scratch_error(bins->cells->scratch);
         cell_add(&at[stray->column], stray->value);
     }
     return 0;

@@ -17,7 +17,7 @@ static int keep(struct read *read, struct result_category *to, const struct resu
     struct scratch *memory = &read->answer->memory;
     *to = *what;
     to->name = scratch_copy(memory, what->name);
-    return to->name.p == NULL ? memory->error : 0;
+    return to->name.p == NULL ? scratch_error(memory) : 0;
 }
 
 int categories_read(struct read *read)
@@ -29,7 +29,7 @@ int categories_read(struct read *read)
     struct result_category *list =
         scratch_take(memory, (uint64_t)categories + rules, sizeof(list[0]));
     if (list == NULL)
-        return memory->error;
+        return scratch_error(memory);
     out->categories = list;
     struct catalog_category category;
     int err = 0;

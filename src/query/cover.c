@@ -178,7 +178,7 @@ int cover_plan(const struct storage_run *runs, uint32_t count, const int64_t *di
     p.hours = scratch_take(scratch, p.count, sizeof(*p.hours));
     out->parts = scratch_take(scratch, 3 * (uint64_t)p.count + 4, sizeof(*out->parts));
     if (p.hours == NULL || out->parts == NULL)
-        return scratch->error;
+        return scratch_error(scratch);
     for (uint32_t i = 0; i < count; i++)
         if (!storage_is_catch_all(runs[i].range))
             mark_run(&p, &runs[i]);

@@ -120,7 +120,7 @@ static int name_destination(struct read *read, struct destination *d)
     d->rule.destination = scratch_copy(memory, buffer_slice(&key));
     buffer_fini(&stem);
     buffer_fini(&key);
-    return err == 0 && d->rule.destination.p == NULL ? memory->error : err;
+    return err == 0 && d->rule.destination.p == NULL ? scratch_error(memory) : err;
 }
 
 static int note_destinations(struct read *read, const struct catalog_key *key,
@@ -132,7 +132,7 @@ static int note_destinations(struct read *read, const struct catalog_key *key,
     struct result_rule *rules = NULL;
     if (err == 0 && d.found.n > 0) {
         rules = scratch_take(memory, d.found.n, sizeof(*rules));
-        err = rules == NULL ? memory->error : 0;
+        err = rules == NULL ? scratch_error(memory) : 0;
     }
     for (uint32_t i = 0; i < d.found.n && err == 0; i++) {
         err = name_destination(read, &d.found.v[i]);
@@ -156,7 +156,7 @@ static int note_rules(struct read *read, const struct fold_series *series, struc
     int found = catalog_rule(read_catalog(read), &key, &bytes);
     if (found > 0) {
         out->settings.rule = scratch_copy(memory, buffer_slice(&bytes));
-        found = out->settings.rule.p == NULL ? memory->error : 1;
+        found = out->settings.rule.p == NULL ? scratch_error(memory) : 1;
     }
     buffer_fini(&bytes);
     return found < 0 ? found : 0;
@@ -214,13 +214,13 @@ static int take_labels(struct read *read, const struct fold_series *series, stru
     struct label *labels = scratch_take(memory, SETTINGS_LABELS_MAX, sizeof(labels[0]));
     struct buffer body;
     if (labels == NULL)
-        return memory->error;
+        return scratch_error(memory);
     buffer_init(&body, SIZE_MAX);
     int found = catalog_declared_body(read_catalog(read), &key, &body);
     struct slice kept = scratch_copy(memory, buffer_slice(&body));
     buffer_fini(&body);
     if (found < 0 || kept.p == NULL)
-        return found < 0 ? found : memory->error;
+        return found < 0 ? found : scratch_error(memory);
     out->labels = labels;
     return found == 0 ? 0 : settings_read(kept, &out->key.settings, labels, &out->labels_count);
 }
@@ -232,7 +232,7 @@ static int take_declaration(struct read *read, const struct rules *own,
     int err = take_labels(read, series, out);
     if (err == 0 && own->count > 0) {
         out->source_key = scratch_copy(memory, own->v[0].rule.source);
-        err = out->source_key.p == NULL ? memory->error : 0;
+        err = out->source_key.p == NULL ? scratch_error(memory) : 0;
     }
     return err;
 }
@@ -246,7 +246,7 @@ int info_read(struct read *read)
         return 0;
     out->name = scratch_copy(&read->answer->memory, read->spec->keys[0]);
     if (out->name.p == NULL)
-        return read->answer->memory.error;
+        return scratch_error(&read->answer->memory);
     note_declared(read, &series, &out->key);
     int err = note_rules(read, &series, &out->key);
     if (err == 0)
@@ -274,7 +274,7 @@ static int read_keys(struct read *read, bool declared_only)
     struct scratch *memory = &read->answer->memory;
     struct result_keys *out = &read->answer->result.keys;
     struct result_key *keys = scratch_take(memory, spec->keys_count, sizeof(keys[0]));
-    int err = keys == NULL ? memory->error : 0;
+    int err = keys == NULL ? scratch_error(memory) : 0;
     for (uint32_t i = 0; i < spec->keys_count && err == 0; i++) {
         struct fold_series series;
         if (!read_find_series(read, spec->keys[i], &series))

@@ -11,7 +11,7 @@ int item_map_init(struct item_map *m, const uint32_t *items, uint32_t count,
     uint32_t *pages = scratch_take(scratch, pages_count, sizeof(*pages));
     uint32_t *places = scratch_take(scratch, (uint64_t)used * ITEM_MAP_PAGE, sizeof(*places));
     if (pages == NULL || places == NULL)
-        return scratch->error;
+        return scratch_error(scratch);
     used = 1;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t *page = &pages[(items[i] - first) >> ITEM_MAP_SHIFT];

@@ -71,7 +71,7 @@ static int keep_keys(struct list *l, uint32_t end)
     struct slice *keys = scratch_take(memory, (uint64_t)end + 1, sizeof(keys[0]));
     struct buffer stem, key;
     if (keys == NULL)
-        return memory->error;
+        return scratch_error(memory);
     buffer_init(&stem, KEY_BYTES_MAX);
     buffer_init(&key, KEY_BYTES_MAX);
     int err = 0;
@@ -85,7 +85,7 @@ static int keep_keys(struct list *l, uint32_t end)
             continue;
         keys[out->count] = scratch_copy(memory, buffer_slice(&key));
         if (keys[out->count++].p == NULL)
-            err = memory->error;
+            err = scratch_error(memory);
     }
     buffer_fini(&stem);
     buffer_fini(&key);

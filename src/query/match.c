@@ -86,13 +86,13 @@ static int take_labels(struct matching *m, const struct catalog_key *key, struct
     if (there <= 0)
         return there; /* dropped since: it is as one that nobody declared */
     struct slice kept = scratch_copy(m->memory, buffer_slice(body));
-    int err = kept.p == NULL ? m->memory->error
+    int err = kept.p == NULL ? scratch_error(m->memory)
                              : settings_read(kept, &out->settings, labels, &out->labels_count);
     if (err != 0)
         return err;
     struct label *copy = scratch_take_raw(m->memory, out->labels_count + 1, sizeof(copy[0]));
     if (copy == NULL)
-        return m->memory->error;
+        return scratch_error(m->memory);
     memcpy(copy, labels, out->labels_count * sizeof(copy[0]));
     out->labels = copy;
     out->declared = true;
@@ -112,7 +112,7 @@ static int describe(struct matching *m, const struct found *found, struct buffer
         return err;
     to->key = scratch_copy(m->memory, buffer_slice(&scratch[1]));
     if (to->key.p == NULL)
-        return m->memory->error;
+        return scratch_error(m->memory);
     out->count++;
     return found->declared ? take_labels(m, key, &scratch[2], to) : 0;
 }
@@ -129,7 +129,7 @@ static int describe_all(struct matching *m, struct matches *out)
         buffer_init(&scratch[i], i < 2 ? KEY_BYTES_MAX : SIZE_MAX);
     out->count = 0;
     out->v = scratch_take_raw(m->memory, (uint64_t)m->found.n + 1, sizeof(out->v[0]));
-    int err = out->v == NULL ? m->memory->error : 0;
+    int err = out->v == NULL ? scratch_error(m->memory) : 0;
     for (uint32_t i = 0; err == 0 && i < m->found.n; i++) {
         err = describe(m, &m->found.v[i], scratch, out);
         if (err == 0 && i % CHECK_EVERY == 0)
@@ -205,7 +205,7 @@ int match_label(struct read *read, const struct match *match, struct slice label
     if (value.n == 0)
         return 0;
     *out = scratch_copy(memory, value);
-    return out->p == NULL ? memory->error : 0;
+    return out->p == NULL ? scratch_error(memory) : 0;
 }
 
 int match_shown(struct read *read, const struct match *match, const struct label **labels_out,
@@ -218,11 +218,11 @@ int match_shown(struct read *read, const struct match *match, const struct label
     if (spec->selected_count == 0)
         return 0;
     struct label *labels = scratch_take(memory, spec->selected_count, sizeof(*labels));
-    int err = labels == NULL ? memory->error : 0;
+    int err = labels == NULL ? scratch_error(memory) : 0;
     for (uint32_t i = 0; i < spec->selected_count && err == 0; i++) {
         labels[i].name = scratch_copy(memory, spec->selected[i]);
         err = labels[i].name.p == NULL
-                  ? memory->error
+                  ? scratch_error(memory)
                   : match_label(read, match, spec->selected[i], memory, &labels[i].value);
     }
     *labels_out = labels;
@@ -243,7 +243,7 @@ int index_read(struct read *read)
         return err;
     struct slice *keys = scratch_take_raw(memory, (uint64_t)matches.count + 1, sizeof(keys[0]));
     if (keys == NULL)
-        return memory->error;
+        return scratch_error(memory);
     for (uint32_t i = 0; i < matches.count; i++)
         keys[i] = matches.v[i].key;
     out->keys = keys;
@@ -277,7 +277,7 @@ static int keep_distinct(struct texts *t)
     struct result_list *out = &t->read->answer->result.list;
     struct slice *keys = scratch_take_raw(memory, (uint64_t)t->texts.n + 1, sizeof(keys[0]));
     if (keys == NULL)
-        return memory->error;
+        return scratch_error(memory);
     if (t->texts.n > 0)
         qsort(t->texts.v, t->texts.n, sizeof(t->texts.v[0]), compare_texts);
     for (uint32_t i = 0; i < t->texts.n; i++)
@@ -310,7 +310,7 @@ static int take_declared(void *arg, struct slice text)
 {
     struct texts *t = arg;
     struct slice copy = scratch_copy(&t->read->answer->memory, text);
-    return copy.p == NULL ? t->read->answer->memory.error : add_text(t, copy);
+    return copy.p == NULL ? scratch_error(&t->read->answer->memory) : add_text(t, copy);
 }
 
 /* Without a filter the catalog knows: but for the implied labels, which are in no index. */

@@ -137,7 +137,7 @@ static int prepare(struct mget *m, const struct matches *matches)
     m->count = matches->count;
     m->lasts = scratch_take(scratch, (uint64_t)m->count + 1, sizeof(m->lasts[0]));
     if (m->lasts == NULL)
-        return scratch->error;
+        return scratch_error(scratch);
     for (uint32_t i = 0; i < m->count; i++)
         m->lasts[i].series = matches->v[i].series;
     qsort(m->lasts, m->count, sizeof(m->lasts[0]), compare_lasts);
@@ -157,7 +157,7 @@ static int look_by_rules(struct mget *m)
     struct fold_series *series = scratch_take(scratch, m->count, sizeof(*series));
     struct rules rules;
     if (series == NULL)
-        return scratch->error;
+        return scratch_error(scratch);
     for (uint32_t i = 0; i < m->count; i++)
         series[i] = m->lasts[i].series;
     int err = rules_find(m->read, series, m->count, &rules);
@@ -194,7 +194,7 @@ static int put_rows(struct mget *m, const struct matches *matches)
     struct result_mget *out = &read->answer->result.mget;
     struct result_mget_row *rows =
         scratch_take(memory, (uint64_t)matches->count + 1, sizeof(rows[0]));
-    int err = rows == NULL ? memory->error : 0;
+    int err = rows == NULL ? scratch_error(memory) : 0;
     for (uint32_t i = 0; err == 0 && i < matches->count; i++) {
         const struct match *match = &matches->v[i];
         uint32_t at =

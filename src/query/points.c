@@ -101,7 +101,7 @@ static int keep_points(struct points *p, struct result_points *out)
     int64_t *times = scratch_take_raw(memory, n, sizeof(*times));
     double *values = times == NULL ? NULL : scratch_take_raw(memory, n, sizeof(*values));
     if (values == NULL)
-        return memory->error;
+        return scratch_error(memory);
     for (uint32_t i = 0; i < n; i++) {
         times[i] = p->own.v[first + i].time_ms;
         values[i] = p->own.v[first + i].value;

@@ -292,6 +292,7 @@ static void tick_parked(struct query *query, int64_t now_ms)
 {
     struct request *r = query->oldest;
     while (r != NULL && query->parked > 0) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): who has ended is in no list */
         bool over = r->phase == PHASE_PARKED && now_ms >= r->parked.until_ms;
         bool again = r->phase == PHASE_PARKED && !r->parked.waits && now_ms >= r->parked.again_ms;
         struct request *next = over || again ? NULL : r->after;
@@ -383,6 +384,7 @@ static bool is_past(const struct request *r, int64_t started_before_ms)
 static struct request *find_stoppable(const struct query *query, int64_t started_before_ms)
 {
     struct request *r = query->oldest;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): who has ended is in no list */
     while (r != NULL && (!is_stoppable(r) || !is_past(r, started_before_ms)))
         r = r->after;
     return r;
@@ -431,6 +433,7 @@ void query_tick(struct query *query, int64_t now_mono_ms)
         query, now_mono_ms - query->config.deadline_ms, LT_ETIMEOUT,
         "the read took longer than query-deadline allows: narrow its time range, hosts or pattern");
     for (struct request *r = query->oldest; r != NULL; r = r->after)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): who has ended is in no list */
         if (r->phase == PHASE_STOPPING)
             request_interrupt(r);
     tick_parked(query, now_mono_ms);

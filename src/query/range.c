@@ -105,7 +105,7 @@ static int plan_target(struct range *r, uint32_t key)
         r->known++;
     }
     t->tallies = scratch_take(&r->read->scratch, r->buckets, sizeof(*t->tallies));
-    return t->tallies == NULL ? r->read->scratch.error : plan_aggregate(r, t);
+    return t->tallies == NULL ? scratch_error(&r->read->scratch) : plan_aggregate(r, t);
 }
 
 /* Each (host, collector) of the targets once, as beats_create wants them. */
@@ -113,7 +113,7 @@ static int plan_pairs(struct range *r)
 {
     r->pairs = scratch_take(&r->read->scratch, r->count, sizeof(*r->pairs));
     if (r->pairs == NULL)
-        return r->read->scratch.error;
+        return scratch_error(&r->read->scratch);
     uint32_t all = 0;
     for (uint32_t i = 0; i < r->count; i++)
         if (r->targets[i].has_pair)
@@ -135,7 +135,7 @@ static int plan(struct range *r)
     r->buckets = (uint32_t)((spec->to_ms - spec->from_ms + spec->step_ms - 1) / spec->step_ms);
     r->targets = scratch_take(&r->read->scratch, r->count, sizeof(*r->targets));
     if (r->targets == NULL)
-        return r->read->scratch.error;
+        return scratch_error(&r->read->scratch);
     int err = 0;
     for (uint32_t i = 0; i < r->count && err == 0; i++)
         err = plan_target(r, i);
@@ -185,7 +185,7 @@ int range_filter(struct range *r, const struct range_family *f, int64_t from_ms,
 {
     uint32_t *ids = scratch_take(&r->read->scratch, 4 * (uint64_t)f->count, sizeof(*ids));
     if (ids == NULL)
-        return r->read->scratch.error;
+        return scratch_error(&r->read->scratch);
     uint32_t *hosts = ids + f->count, *items = hosts + f->count, *categories = items + f->count;
     *out = (struct block_filter){.category = r->targets[f->targets[0]].series.category,
                                  .dimensions = ids,
@@ -225,7 +225,7 @@ int range_each_family(struct range *r, int (*scan)(struct range *r, const struct
 {
     uint32_t *members = scratch_take(&r->read->scratch, r->known, sizeof(*members));
     if (members == NULL)
-        return r->read->scratch.error;
+        return scratch_error(&r->read->scratch);
     uint32_t singles = 0, categories = 0;
     int err = 0;
     for (uint32_t from = 0, end; from < r->known && err == 0; from = end) {
@@ -267,7 +267,7 @@ static int finish_target(struct range *r, const struct range_target *t, struct r
     struct result_bucket *buckets = scratch_take(memory, r->buckets, sizeof(*buckets));
     struct slice key = scratch_copy(memory, spec->keys[t->key]);
     if (buckets == NULL || key.p == NULL)
-        return memory->error;
+        return scratch_error(memory);
     buckets_finish(&rule, t->tallies, r->buckets, buckets);
     *out = (struct result_series){.key = key,
                                   .known = t->known,
@@ -285,7 +285,7 @@ static int finish(struct range *r)
     struct result_range *out = &r->read->answer->result.range;
     struct result_series *series = scratch_take(memory, r->count, sizeof(*series));
     if (series == NULL)
-        return memory->error;
+        return scratch_error(memory);
     int err = 0;
     for (uint32_t i = 0; i < r->count && err == 0; i++)
         err = finish_target(r, &r->targets[i], &series[r->targets[i].key]);

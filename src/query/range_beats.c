@@ -9,7 +9,7 @@ int range_each_collector(struct range *r, int64_t from_ms, int64_t to_ms,
 {
     uint32_t *hosts = scratch_take(&r->read->scratch, r->pairs_count, sizeof(*hosts));
     if (hosts == NULL)
-        return r->read->scratch.error;
+        return scratch_error(&r->read->scratch);
     int err = 0;
     for (uint32_t i = 0, next; i < r->pairs_count && err == 0; i = next) {
         for (next = i; next < r->pairs_count && r->pairs[next].collector == r->pairs[i].collector;

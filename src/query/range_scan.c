@@ -346,7 +346,7 @@ static int scan_begin(struct range *r)
     r->runs = scratch_take(scratch, most, sizeof(*r->runs));
     r->items = scratch_take(scratch, r->known, sizeof(*r->items));
     if (r->sources == NULL || r->runs == NULL || r->items == NULL)
-        return scratch->error;
+        return scratch_error(scratch);
     for (uint32_t i = 0; i < r->known; i++)
         r->columns |= r->targets[i].columns;
     int err = rollup_codec_create(&r->rollup);

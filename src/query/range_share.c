@@ -45,7 +45,7 @@ static int make_group(struct range_share *share, uint32_t from, uint32_t end)
     group->series = targets[from].series;
     group->targets = scratch_take(scratch, end - from, sizeof(*group->targets));
     if (items == NULL || group->targets == NULL)
-        return scratch->error;
+        return scratch_error(scratch);
     uint32_t n = 0;
     for (uint32_t i = from; i < end; i++) {
         if (n > 0 && items[n - 1] == targets[i].series.item)
@@ -62,7 +62,7 @@ static int make_groups(struct range_share *share)
     int err = 0;
     share->groups = scratch_take(&r->read->scratch, r->known, sizeof(*share->groups));
     if (share->groups == NULL)
-        return r->read->scratch.error;
+        return scratch_error(&r->read->scratch);
     for (uint32_t i = 0, end; i < r->known && err == 0; i = end) {
         for (end = i;
              end < r->known && is_same_group(&r->targets[end].series, &r->targets[i].series); end++)
@@ -209,7 +209,7 @@ int range_share_take(void *arg, const struct crew_member *member, const struct b
         }
         struct tally *row = take_row(r, m, (uint32_t)bucket);
         if (row == NULL)
-            return m->memory.error;
+            return scratch_error(&m->memory);
         i = share->sums ? add_sums(row, group, block, i, from_ms, to_ms)
                         : add_points(row, group, block, i, from_ms, to_ms);
     }

@@ -140,7 +140,7 @@ static int describe_source(struct read *read)
     struct slice why =
         scratch_copy(&read->answer->memory, slice_make(read->why, strlen(read->why) + 1));
     if (why.p == NULL)
-        return read->answer->memory.error;
+        return scratch_error(&read->answer->memory);
     out->complete = false;
     out->why = why.p;
     return 0;

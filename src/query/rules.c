@@ -26,7 +26,7 @@ static int take_rule(struct read *read, const struct fold_series *series, struct
         return found; /* it was taken away meanwhile */
     struct slice kept = scratch_copy(&read->scratch, buffer_slice(bytes));
     if (kept.p == NULL)
-        return read->scratch.error;
+        return scratch_error(&read->scratch);
     *out = (struct rules_row){0};
     int err = rule_read(kept, &out->rule);
     return err != 0 ? err : read_find_series(read, out->rule.source, &out->source);
@@ -55,7 +55,7 @@ int rules_find(struct read *read, const struct fold_series *series, uint32_t cou
     buffer_fini(&bytes);
     if (err == 0 && rows.n > 0) {
         out->v = scratch_take_raw(&read->scratch, rows.n, sizeof(rows.v[0]));
-        err = out->v == NULL ? read->scratch.error : 0;
+        err = out->v == NULL ? scratch_error(&read->scratch) : 0;
     }
     if (err == 0 && rows.n > 0) {
         memcpy(out->v, rows.v, rows.n * sizeof(rows.v[0]));
@@ -132,7 +132,7 @@ static int settle(struct rules *r)
         return 0;
     struct fold_series *sources = scratch_take(&read->scratch, r->count, sizeof(*sources));
     if (sources == NULL)
-        return read->scratch.error;
+        return scratch_error(&read->scratch);
     for (uint32_t i = 0; i < r->count; i++)
         sources[i] = r->v[i].source;
     int err = samples_over(&s, sources);
@@ -219,7 +219,7 @@ static int run_part(struct rules *r, const struct want *wants, uint32_t count, i
     struct samples s = samples_of(read, count);
     struct fold_series *sources = scratch_take(&read->scratch, count, sizeof(*sources));
     if (sources == NULL)
-        return read->scratch.error;
+        return scratch_error(&read->scratch);
     for (uint32_t i = 0; i < count; i++)
         sources[i] = wants[i].row->source;
     s.spec.from_ms = from_ms;
@@ -305,7 +305,7 @@ static int compute(struct rules *r, int64_t from_ms, int64_t last_ms, bool lates
 {
     struct want *wants = scratch_take(&r->read->scratch, r->count, sizeof(*wants));
     if (wants == NULL)
-        return r->read->scratch.error;
+        return scratch_error(&r->read->scratch);
     uint32_t n = 0;
     for (uint32_t i = 0; i < r->count; i++) {
         wants[n].row = &r->v[i];

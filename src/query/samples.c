@@ -36,7 +36,7 @@ static int note_rules(struct samples *s)
     struct rules *rules = scratch_take(scratch, 1, sizeof(*rules));
     struct fold_series *series = scratch_take(scratch, s->range.known, sizeof(*series));
     if (rules == NULL || series == NULL)
-        return scratch->error;
+        return scratch_error(scratch);
     for (uint32_t i = 0; i < s->range.known; i++)
         series[i] = s->range.targets[i].series;
     s->rules = rules;
@@ -60,7 +60,7 @@ static int find_matches(struct samples *s)
         return err;
     struct slice *keys = scratch_take(scratch, s->matches.count, sizeof(*keys));
     if (keys == NULL)
-        return scratch->error;
+        return scratch_error(scratch);
     for (uint32_t i = 0; i < s->matches.count; i++)
         keys[i] = s->matches.v[i].key;
     s->keys = keys;
@@ -93,7 +93,7 @@ static int take_targets(struct samples *s)
     s->target_of_key = scratch_take(scratch, s->keys_count, sizeof(*s->target_of_key));
     s->series = scratch_take(scratch, s->keys_count, sizeof(*s->series));
     return s->range.targets == NULL || s->target_of_key == NULL || s->series == NULL
-               ? scratch->error
+               ? scratch_error(scratch)
                : 0;
 }
 
@@ -106,7 +106,7 @@ static int plan(struct samples *s)
         err = take_targets(s);
     if (err == 0) {
         found = scratch_take(scratch, s->keys_count, sizeof(*found));
-        err = found == NULL ? scratch->error : 0;
+        err = found == NULL ? scratch_error(scratch) : 0;
     }
     if (err != 0)
         return err;

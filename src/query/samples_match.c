@@ -11,7 +11,7 @@ static int answer_each(struct samples *s)
     struct scratch *memory = &s->read->answer->memory;
     struct result_samples *out = &s->read->answer->result.samples;
     struct result_sample_series *series = scratch_take(memory, s->keys_count, sizeof(*series));
-    int err = series == NULL ? memory->error : 0;
+    int err = series == NULL ? scratch_error(memory) : 0;
     uint32_t n = 0;
     for (uint32_t k = 0; k < s->keys_count && err == 0; k++) {
         struct samples_rows rows = {.columns = 0};
@@ -49,7 +49,7 @@ static int find_members(struct samples *s, struct member **members_out, uint32_t
 {
     struct scratch *scratch = &s->read->scratch;
     struct member *members = scratch_take(scratch, s->keys_count, sizeof(*members));
-    int err = members == NULL ? scratch->error : 0;
+    int err = members == NULL ? scratch_error(scratch) : 0;
     uint32_t n = 0;
     for (uint32_t k = 0; k < s->keys_count && err == 0; k++) {
         members[n].key = k;
@@ -123,13 +123,13 @@ static int put_group_labels(struct samples *s, struct slice value, struct result
     struct slice name = scratch_copy(memory, s->spec.group);
     struct slice copy = scratch_copy(memory, value);
     if (labels == NULL || name.p == NULL || copy.p == NULL)
-        return memory->error;
+        return scratch_error(memory);
     for (uint32_t i = 0; i < count; i++) {
         labels[i].name = name;
         if (spec->selected_count > 0)
             labels[i].name = scratch_copy(memory, spec->selected[i]);
         if (labels[i].name.p == NULL)
-            return memory->error;
+            return scratch_error(memory);
         if (slice_eq(labels[i].name, name))
             labels[i].value = copy;
     }
@@ -146,7 +146,7 @@ static int put_group(struct samples *s, const struct member *members, uint32_t c
     char *key = scratch_take(memory, label.n + 1 + value.n, 1);
     struct slice *sources = scratch_take(memory, count, sizeof(*sources));
     if (key == NULL || sources == NULL)
-        return memory->error;
+        return scratch_error(memory);
     if (label.n > 0)
         memcpy(key, label.p, label.n);
     key[label.n] = '=';
@@ -170,7 +170,7 @@ static int answer_groups(struct samples *s)
     struct member *members;
     uint32_t count = 0, n = 0;
     if (groups == NULL)
-        return memory->error;
+        return scratch_error(memory);
     int err = find_members(s, &members, &count);
     for (uint32_t i = 0, end; i < count && err == 0; i = end) {
         for (end = i; end < count && slice_eq(members[end].value, members[i].value); end++)

@@ -51,7 +51,7 @@ static int split_points(struct scratch *scratch, const struct samples_points *po
     int64_t *times = scratch_take_raw(scratch, points->n, sizeof(*times));
     double *values = times == NULL ? NULL : scratch_take_raw(scratch, points->n, sizeof(*values));
     if (values == NULL)
-        return scratch->error;
+        return scratch_error(scratch);
     for (uint32_t i = 0; i < points->n; i++) {
         times[i] = points->v[i].time_ms;
         values[i] = points->v[i].value;
@@ -128,7 +128,7 @@ static int join_times(struct samples *s, const struct samples_rows *of_keys, int
         all += of_keys[k].times.n;
     int64_t *times = scratch_take_raw(&s->read->scratch, all, sizeof(*times));
     if (times == NULL)
-        return s->read->scratch.error;
+        return scratch_error(&s->read->scratch);
     all = 0;
     for (uint32_t k = 0; k < s->keys_count; k++) {
         if (of_keys[k].times.n > 0)
@@ -159,7 +159,7 @@ static int join_rows(struct samples *s, const struct samples_rows *of_keys,
     int64_t *times = NULL;
     uint64_t count = 0, first = 0;
     if (at == NULL || row == NULL)
-        return scratch->error;
+        return scratch_error(scratch);
     int err = join_times(s, of_keys, &times, &count);
     if (err != 0)
         return err;
@@ -196,7 +196,7 @@ int samples_rows_keep(struct samples *s, const struct samples_rows *rows,
     double *values =
         times == NULL ? NULL : scratch_take_raw(memory, (uint64_t)n * columns, sizeof(*values));
     if (values == NULL)
-        return memory->error;
+        return scratch_error(memory);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t from = spec->reverse ? rows->times.n - 1 - i : i;
         times[i] = rows->times.v[from];
@@ -214,7 +214,7 @@ static int answer_joined(struct samples *s, struct result_sample_rows *out)
     struct samples_rows *of_keys = scratch_take(&s->read->scratch, keys, sizeof(*of_keys));
     struct samples_rows joined = {.columns = 0};
     if (of_keys == NULL)
-        return s->read->scratch.error;
+        return scratch_error(&s->read->scratch);
     int err = 0;
     for (uint32_t k = 0; k < keys && err == 0; k++)
         err = samples_rows(s, k, &of_keys[k]);
@@ -247,11 +247,11 @@ int samples_answer(struct samples *s)
     struct result_samples *out = &s->read->answer->result.samples;
     struct result_sample_series *series = scratch_take(memory, s->keys_count, sizeof(*series));
     if (series == NULL)
-        return memory->error;
+        return scratch_error(memory);
     for (uint32_t k = 0; k < s->keys_count; k++) {
         series[k].key = scratch_copy(memory, s->keys[k]);
         if (series[k].key.p == NULL)
-            return memory->error;
+            return scratch_error(memory);
         series[k].known =
             s->target_of_key[k] != SAMPLES_NONE && s->series[s->target_of_key[k]].known;
     }

@@ -102,7 +102,7 @@ static int plan_cover(struct samples *s, uint32_t set)
         return range_plan_cover(r);
     r->cover.parts = scratch_take(&s->read->scratch, 1, sizeof(*r->cover.parts));
     if (r->cover.parts == NULL)
-        return s->read->scratch.error;
+        return scratch_error(&s->read->scratch);
     r->cover.parts[0] = (struct cover_part){.from_ms = r->from_ms, .to_ms = r->to_ms};
     r->cover.count = 1;
     return 0;
@@ -126,7 +126,7 @@ int samples_tally(struct samples *s)
         t->columns = columns_of(set);
         t->tallies = scratch_take(&s->read->scratch, r->buckets, sizeof(*t->tallies));
         if (t->tallies == NULL)
-            return s->read->scratch.error;
+            return scratch_error(&s->read->scratch);
     }
     int err = plan_cover(s, set);
     if (err == 0)

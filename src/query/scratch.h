@@ -2,6 +2,7 @@
 #define QUERY_SCRATCH_H
 
 #include "base/arena.h"
+#include "base/error.h"
 #include "base/vec.h"
 #include "port/guard.h"
 
@@ -13,13 +14,19 @@ struct scratch {
     struct arena arena;
     struct read_guard *guard;
     size_t bytes; /* charged */
-    int error;    /* why the last take failed: LT_ELIMIT or LT_ENOMEM */
+    int error;    /* of the last take that failed: LT_ELIMIT or LT_ENOMEM */
 };
 
 void scratch_init(struct scratch *s, struct read_guard *guard);
 void scratch_fini(struct scratch *s);
 
-/* count x size bytes, cleared, aligned for anything. NULL: see s->error. */
+/* Why the last take failed, for who holds its NULL: never 0. */
+static inline int scratch_error(const struct scratch *s)
+{
+    return s->error != 0 ? s->error : LT_ENOMEM;
+}
+
+/* count x size bytes, cleared, aligned for anything. NULL: scratch_error says why. */
 MUST_USE void *scratch_take(struct scratch *s, uint64_t count, size_t size);
 
 /* The same, not cleared. */

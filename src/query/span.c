@@ -74,7 +74,7 @@ static int add_point(void *arg, const struct fold_series *series, int64_t time_m
         return 0;
     struct cell *cell = take_cell(f, series->item, column_of(f->span->topq, series->dimension));
     if (cell == NULL)
-        return f->span->scratch.error;
+        return scratch_error(&f->span->scratch);
     cell_add(cell, value);
     return 0;
 }
@@ -95,7 +95,7 @@ static int retract_point(void *arg, const struct fold_series *series, int64_t ti
         return REPLAN_POINTS; /* infinity minus infinity */
     struct cell *cell = take_cell(f, series->item, column_of(f->span->topq, series->dimension));
     if (cell == NULL)
-        return f->span->scratch.error;
+        return scratch_error(&f->span->scratch);
     cell_retract(cell, value);
     return 0;
 }
@@ -190,7 +190,7 @@ static int sum_row(void *arg, const struct storage_pack *pack)
             continue;
         struct cell *cell = take_cell(f, rows.item[i], column);
         if (cell == NULL)
-            return f->span->scratch.error;
+            return scratch_error(&f->span->scratch);
         cell_merge(cell, &(struct cell){.sum = {rows.sum[i], 0},
                                         .max = by_max ? rows.max[i] : 0,
                                         .count = rows.count[i]});
@@ -204,7 +204,7 @@ static int fill_summaries(struct filler *f, uint32_t run, enum span_state state)
     struct span *span = f->span;
     uint32_t *dimensions = scratch_take(&span->scratch, span->columns, sizeof(*dimensions));
     if (dimensions == NULL)
-        return span->scratch.error;
+        return scratch_error(&span->scratch);
     struct block_filter filter = make_filter(span, f->category);
     filter.dimensions = dimensions;
     filter.dimensions_count = 0;
@@ -265,7 +265,7 @@ static int add_bucket(void *arg, uint32_t item, const struct rollup_bucket *buck
         return 0;
     struct cell *cell = take_cell(f, item, f->column);
     if (cell == NULL)
-        return f->span->scratch.error;
+        return scratch_error(&f->span->scratch);
     cell_merge(cell, &(struct cell){.sum = {s->sum, s->lost}, .max = s->max, .count = s->count});
     return 0;
 }
@@ -336,14 +336,15 @@ static int make_categories(struct span *span)
     const struct topq *t = span->topq;
     span->categories = scratch_take(&span->scratch, t->categories_count, sizeof(*span->categories));
     if (span->categories == NULL)
-        return span->scratch.error;
+        return scratch_error(&span->scratch);
     int err = 0;
     for (uint32_t c = 0; c < t->categories_count && err == 0; c++) {
         struct span_category *category = &span->categories[c];
         cells_init(&category->cells, &span->scratch, span->columns, t->categories[c].info.items);
         category->lists = scratch_take(&span->scratch, (uint64_t)span->plan.whole.n * span->columns,
                                        sizeof(struct span_list));
-        err = category->lists == NULL ? span->scratch.error : itemset_create(&category->items);
+        err = category->lists == NULL ? scratch_error(&span->scratch)
+                                      : itemset_create(&category->items);
     }
     return err;
 }

@@ -179,14 +179,14 @@ static int take_window(struct scan *s, uint32_t member, struct span_window **out
     w->losts = scratch_take(memory, n, sizeof(*w->losts));
     w->counts = scratch_take(memory, n, sizeof(*w->counts));
     if (s->ids[member] == NULL || w->losts == NULL || w->counts == NULL)
-        return memory->error;
+        return scratch_error(memory);
     if (s->span->topq->rank == AGGREGATE_MAX) {
         w->maxs = scratch_take(memory, n, sizeof(*w->maxs));
         if (w->maxs == NULL)
-            return memory->error;
+            return scratch_error(memory);
     }
     w->sums = scratch_take(memory, n, sizeof(*w->sums));
-    return w->sums == NULL ? memory->error : 0;
+    return w->sums == NULL ? scratch_error(memory) : 0;
 }
 
 /* Consecutive ids. */

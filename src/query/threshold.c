@@ -183,7 +183,7 @@ static bool is_settled(const struct run *r, const struct group *group)
 static double bound_candidate(const struct run *r, const struct group *group, uint32_t at)
 {
     const struct candidate *c = &r->candidates.v[at];
-    const uint64_t *seen = &r->seen.v[(size_t)at * r->words];
+    const uint64_t *seen = r->seen.v + (size_t)at * r->words;
     double open = 0;
     for (uint32_t i = group->from; i < group->to; i++) {
         const struct list *list = &r->lists[i];
@@ -196,7 +196,7 @@ static double bound_candidate(const struct run *r, const struct group *group, ui
 /* Its value in each list is known. */
 static bool is_known(const struct run *r, const struct group *group, uint32_t at)
 {
-    const uint64_t *seen = &r->seen.v[(size_t)at * r->words];
+    const uint64_t *seen = r->seen.v + (size_t)at * r->words;
     bool known = group->certain;
     for (uint32_t i = group->from; i < group->to && known; i++) {
         const struct list *list = &r->lists[i];

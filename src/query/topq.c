@@ -25,7 +25,7 @@ static int plan_columns(struct topq *t)
     t->columns = scratch_take(scratch, (uint64_t)spec->with_count + 1, sizeof(*t->columns));
     t->with = scratch_take(scratch, spec->with_count, sizeof(*t->with));
     if (t->columns == NULL || t->with == NULL)
-        return scratch->error;
+        return scratch_error(scratch);
     (void)add_column(t, t->pattern.dimension);
     for (uint32_t i = 0; i < spec->with_count; i++)
         t->with[i] = add_column(t, spec->with[i]);
@@ -45,7 +45,7 @@ static int plan_hosts(struct topq *t)
         return 0;
     t->hosts = scratch_take(&t->read->scratch, spec->hosts_count, sizeof(*t->hosts));
     if (t->hosts == NULL)
-        return t->read->scratch.error;
+        return scratch_error(&t->read->scratch);
     uint32_t known = 0;
     for (uint32_t i = 0; i < spec->hosts_count; i++) {
         uint32_t id = catalog_find_host(t->catalog, spec->hosts[i]);
@@ -80,7 +80,7 @@ static int plan_categories(struct topq *t)
         goto free_ids;
     t->categories = scratch_take(scratch, ids.n, sizeof(*t->categories));
     if (t->categories == NULL) {
-        err = scratch->error;
+        err = scratch_error(scratch);
         goto free_ids;
     }
     t->filtered = t->read->spec->match.n > 0;
@@ -159,7 +159,7 @@ static int plan_items(struct topq *t, struct topq_category *c)
     struct scratch *scratch = &t->read->scratch;
     c->bits = scratch_take(scratch, ((uint64_t)c->info.items + 63) / 64, sizeof(*c->bits));
     if (c->bits == NULL)
-        return scratch->error;
+        return scratch_error(scratch);
     c->exact = !c->fit.fixes_items;
     return catalog_match(t->catalog, c->info.id, text, c->info.items, c->bits);
 }

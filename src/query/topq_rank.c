@@ -43,7 +43,7 @@ static int shares_init(struct ranker *r, uint32_t best_max)
         s->best.rows = scratch_take(scratch, best_max, sizeof(*s->best.rows));
         s->totals = scratch_take(scratch, r->columns, sizeof(*s->totals));
         if (s->best.rows == NULL || s->totals == NULL)
-            return scratch->error;
+            return scratch_error(scratch);
     }
     return 0;
 }
@@ -197,7 +197,7 @@ static int sort_rows(struct topq *t, const struct best *rows, struct best_row **
 {
     *out = scratch_take(&t->read->scratch, rows->n, sizeof(**out));
     if (*out == NULL)
-        return t->read->scratch.error;
+        return scratch_error(&t->read->scratch);
     if (rows->n > 0)
         memcpy(*out, rows->rows, rows->n * sizeof(**out));
     qsort(*out, rows->n, sizeof(**out), compare_rows);
@@ -257,7 +257,7 @@ static int look_up_rows(struct topq *t, struct span *span, const struct best *ro
     uint32_t *items = scratch_take(scratch, rows->n, sizeof(*items));
     struct cell *found = scratch_take(scratch, rows->n, sizeof(*found));
     if (order == NULL || items == NULL || found == NULL)
-        return scratch->error;
+        return scratch_error(scratch);
     for (uint32_t i = 0; i < rows->n; i++)
         order[i] = i;
     qsort_r(order, rows->n, sizeof(*order), compare_order, rows->rows);
@@ -296,7 +296,7 @@ static int make_cells(struct topq *t, struct span *span, const struct best *rows
     struct cell *cells =
         scratch_take(scratch, ((uint64_t)rows->n + 1) * span->columns, sizeof(struct cell));
     if (cells == NULL)
-        return scratch->error;
+        return scratch_error(scratch);
     *out = cells;
     int err = look_up_rows(t, span, rows, cells);
     if (err == 0 && (totals == NULL || !subtract_rows(span, totals, rows, cells)))
@@ -313,7 +313,7 @@ static int read_totals(struct topq *t, struct span *span, struct cells_total **o
         return 0;
     *out = scratch_take(&t->read->scratch, span->columns, sizeof(**out));
     if (*out == NULL)
-        return t->read->scratch.error;
+        return scratch_error(&t->read->scratch);
     for (uint32_t c = 0; c < span->columns; c++)
         (*out)[c] = span_total(span, c);
     return 0;
@@ -373,7 +373,7 @@ static int rank_by_scan(struct topq *t, struct span *span, struct cells_total *t
     }
     if (err == 0 && filtered_totals) {
         totals = scratch_take(&t->read->scratch, span->columns, sizeof(*totals));
-        err = totals == NULL ? t->read->scratch.error : 0;
+        err = totals == NULL ? scratch_error(&t->read->scratch) : 0;
         for (uint32_t c = 0; c < span->columns && err == 0; c++)
             totals[c] =
                 (struct cells_total){.cell = r.shares[0].totals[c],
@@ -403,7 +403,7 @@ int topq_rank(struct topq *t, struct span *span, struct topq_ranking *out)
     out->best.max = (uint32_t)t->read->spec->limit;
     out->best.rows = scratch_take(&t->read->scratch, out->best.max, sizeof(*out->best.rows));
     if (out->best.rows == NULL)
-        return t->read->scratch.error;
+        return scratch_error(&t->read->scratch);
     int err = read_totals(t, span, &totals);
     if (err == 0)
         err = rank_by_threshold(t, span, totals, out);

@@ -457,7 +457,7 @@ static int spark_category(struct spark *s)
         s->passes_count = s->topq->categories[s->category].info.items;
         s->passes = scratch_take(&s->topq->read->scratch, s->passes_count, 1);
         if (s->passes == NULL)
-            return s->topq->read->scratch.error;
+            return scratch_error(&s->topq->read->scratch);
     }
     int err = fold_memory(s);
     /* One at a time where items are asked for their names: what is known of them is shared. */
@@ -486,7 +486,7 @@ static int spark_init(struct spark *s)
     s->order = scratch_take(scratch, s->rows, sizeof(*s->order));
     s->items = scratch_take(scratch, s->rows, sizeof(*s->items));
     if (s->order == NULL || s->items == NULL)
-        return scratch->error;
+        return scratch_error(scratch);
     for (uint32_t i = 0; i < s->rows; i++)
         s->order[i] = i;
     qsort_r(s->order, s->rows, sizeof(*s->order), compare_rows, (void *)s->best);
@@ -494,7 +494,8 @@ static int spark_init(struct spark *s)
     int err = 0;
     for (uint32_t i = 0; i < CREW_MAX && err == 0; i++) {
         s->shares[i].cells = scratch_take(scratch, cells, sizeof(struct cell));
-        err = s->shares[i].cells == NULL ? scratch->error : pack_codec_create(&s->shares[i].packs);
+        err = s->shares[i].cells == NULL ? scratch_error(scratch)
+                                         : pack_codec_create(&s->shares[i].packs);
         if (err == 0)
             err = rollup_codec_create(&s->shares[i].rollups);
     }

@@ -306,6 +306,7 @@ static int add_group(struct record_builder *b, struct record_run run,
         texts_cut(&b->hosts, hosts_before);
         return err;
     }
+    assert(*taken_out <= count);
     append(b, run, points, metrics, *taken_out);
     return 0;
 }

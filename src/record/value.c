@@ -12,7 +12,7 @@ static uint64_t decimal_of(double value, uint64_t places)
         return 0;
     int64_t k = (int64_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
     double back = (double)k / powers[places];
-    if (memcmp(&back, &value, sizeof(value)) != 0)
+    if (!number_same_f64(back, value))
         return 0;
     /* Both divisions are the nearest double of one and the same fraction. */
     for (; places > 1 && k % 10 == 0; places--)

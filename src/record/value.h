@@ -2,6 +2,7 @@
 #define RECORD_VALUE_H
 
 #include "base/attr.h"
+#include "base/number.h"
 #include "record/varint.h"
 
 #include <math.h>
@@ -27,8 +28,7 @@ static inline uint32_t value_write(char *out, double value)
     if (LIKELY(fabs(value) <= 0x1p53)) { /* not NaN */
         int64_t k = (int64_t)value;
         double back = (double)k;
-        /* By bytes: -0 is no integer. */
-        if (LIKELY(memcmp(&back, &value, sizeof(value)) == 0))
+        if (LIKELY(number_same_f64(back, value))) /* -0 is no integer */
             return varint_write(out, zigzag(k) << 1);
     }
     return value_write_other(out, value);

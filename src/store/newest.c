@@ -49,7 +49,7 @@ static struct newest_entry *find(struct newest *n, const struct newest_key *key,
 static bool filter_make(struct newest *n)
 {
     if (atomic_load(&n->filter) == NULL)
-        atomic_store(&n->filter, calloc(NEWEST_FILTER_WORDS, sizeof(uint64_t)));
+        atomic_store(&n->filter, calloc(NEWEST_FILTER_WORDS, sizeof(_Atomic uint64_t)));
     return atomic_load(&n->filter) != NULL;
 }
 

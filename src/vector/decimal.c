@@ -1,5 +1,7 @@
 #include "vector/decimal.h"
 
+#include "base/number.h"
+
 #include <assert.h>
 
 /* 10^0 … 10^22 are doubles; these are all that is asked for. */
@@ -10,11 +12,6 @@ static const double pow10[DECIMAL_EXPONENT_MAX + 1] = {
 #define INTEGER_MAX 0x1p53
 #define ROUNDED_MAX 0x1p51
 
-static bool same_bits(double a, double b)
-{
-    return memcmp(&a, &b, sizeof(a)) == 0;
-}
-
 /* Is value m / 10^exponent, to the bit? */
 static bool decimal_of(double value, int exponent, int64_t *m_out)
 {
@@ -23,12 +20,12 @@ static bool decimal_of(double value, int exponent, int64_t *m_out)
         if (!(fabs(scaled) <= INTEGER_MAX))
             return false;
         *m_out = (int64_t)scaled;
-        return same_bits((double)*m_out, value);
+        return number_same_f64((double)*m_out, value);
     }
     if (!(fabs(scaled) <= ROUNDED_MAX))
         return false;
     *m_out = (int64_t)(scaled + (scaled < 0 ? -0.5 : 0.5));
-    return same_bits((double)*m_out / pow10[exponent], value);
+    return number_same_f64((double)*m_out / pow10[exponent], value);
 }
 
 int decimal_scan(const double *values, uint32_t n, int exponent_max, int64_t *m_out)

@@ -112,7 +112,7 @@ static void values_put(struct bits_writer *w, struct values_plan plan, const int
 size_t small_encode(int64_t from_ms, const struct vector_points *points, char *out)
 {
     uint32_t n = points->count;
-    if (n > SMALL_POINTS_MAX)
+    if (n == 0 || n > SMALL_POINTS_MAX)
         return 0;
     int64_t x[SMALL_POINTS_MAX];
     int exponent = decimal_scan(points->values, n, EXPONENT_MAX, x);
