@@ -22,8 +22,9 @@ MUST_USE bool write_check_key(struct command_call *call, struct slice key, struc
                               struct slice *metric_out);
 
 /* A point of TS.ADD and TS.MADD: key, time, value. NULL, or the point's error, in RedisTimeSeries'
- * first words. relative_out is set where the time is the server's. */
-const char *write_parse_point(const struct slice *args, int64_t now_ms, struct record_point *out,
+ * first words. relative_out is set where the time is the server's: *now_ms, read from the clock
+ * where it is 0, so that a command has one. */
+const char *write_parse_point(const struct slice *args, int64_t *now_ms, struct record_point *out,
                               bool *relative_out);
 
 /* All points are in: the reply is now the report's business; done's arg is the slot. */

@@ -1,4 +1,3 @@
-#include "base/clock.h"
 #include "base/error.h"
 #include "command/decide.h"
 #include "command/handlers.h"
@@ -37,6 +36,7 @@ struct madd {
     uint32_t written;
     uint32_t decided;
     bool relative;
+    int64_t now_ms;                 /* as write_parse_point */
     bool has_nan;                   /* one that is to be decided: what may come behind it does */
     struct policy_known known;      /* policy_begin */
     const struct result_key *there; /* of each point; NULL: all may be written */
@@ -258,7 +258,7 @@ static int leave_for_decision(struct command_call *call, struct madd *madd, uint
 }
 
 /* As above. */
-static int take_points(struct command_call *call, struct madd *madd, int64_t now_ms)
+static int take_points(struct command_call *call, struct madd *madd)
 {
     struct madd_chunk chunk;
     uint32_t count = (call->argc - 1) / 3;
@@ -266,8 +266,8 @@ static int take_points(struct command_call *call, struct madd *madd, int64_t now
     chunk.n = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct record_point *point = &chunk.points[chunk.n];
-        const char *wrong =
-            write_parse_point(call->argv + 1 + (size_t)i * 3, now_ms, point, &madd->relative);
+        const char *wrong = write_parse_point(call->argv + 1 + (size_t)i * 3, &madd->now_ms, point,
+                                              &madd->relative);
         if (wrong == NULL && UNLIKELY(madd->there != NULL) && !madd->there[i].known)
             wrong = "ERR TSDB: the key does not exist: TS.CREATE creates it (madd-creates is no)";
         if (UNLIKELY(wrong != NULL)) {
@@ -287,7 +287,7 @@ static int take_points(struct command_call *call, struct madd *madd, int64_t now
 }
 
 /* How many of them are refused at once. */
-static uint32_t submit_points(struct command_call *call, struct madd *madd, int64_t now_ms)
+static uint32_t submit_points(struct command_call *call, struct madd *madd)
 {
     struct mixed *m = madd->mixed;
     uint32_t refused = 0;
@@ -298,7 +298,7 @@ static uint32_t submit_points(struct command_call *call, struct madd *madd, int6
         if (!p->decided)
             continue;
         const char *wrong =
-            write_parse_point(call->argv + 1 + (size_t)i * 3, now_ms, &point, &relative);
+            write_parse_point(call->argv + 1 + (size_t)i * 3, &madd->now_ms, &point, &relative);
         int err = wrong != NULL ? LT_EINVALID : 0;
         if (err == 0) {
             struct policy_way way = policy_way(&madd->known, &point, DUPLICATE_DEFAULT);
@@ -315,8 +315,7 @@ static uint32_t submit_points(struct command_call *call, struct madd *madd, int6
     return refused;
 }
 
-static void end_mixed(struct command_call *call, struct madd *madd, struct slot *slot,
-                      int64_t now_ms)
+static void end_mixed(struct command_call *call, struct madd *madd, struct slot *slot)
 {
     struct mixed *m = madd->mixed;
     m->relative = madd->relative;
@@ -337,7 +336,7 @@ static void end_mixed(struct command_call *call, struct madd *madd, struct slot 
         mixed_free(m);
         return;
     }
-    uint32_t refused = submit_points(call, madd, now_ms); /* others may be known by then */
+    uint32_t refused = submit_points(call, madd); /* others may be known by then */
     m->open -= refused;
     one_known(m);
 }
@@ -360,7 +359,6 @@ static void reply_at_once(struct command_call *call, const struct madd *madd, st
 void madd_write(struct command_call *call, const struct result_key *there, struct slot *slot)
 {
     struct madd madd = {.there = there};
-    int64_t now_ms = clock_wall_ms();
     if (!policy_begin(call, slot == NULL, &madd.known))
         return;
     int err = ingest_begin(call->deps->ingest, call->environment);
@@ -372,11 +370,11 @@ void madd_write(struct command_call *call, const struct result_key *there, struc
     if (slot != NULL && mixed_of(call, &madd) == NULL)
         err = LT_ENOMEM;
     if (err == 0)
-        err = take_points(call, &madd, now_ms);
+        err = take_points(call, &madd);
     if (err == 0 && madd.mixed == NULL) {
         write_end(call, madd.relative ? plain_relative_done : plain_done);
     } else if (err == 0 && madd.written + madd.decided > 0) {
-        end_mixed(call, &madd, slot, now_ms);
+        end_mixed(call, &madd, slot);
     } else {
         ingest_abort(call->deps->ingest);
         reply_at_once(call, &madd, slot, err);

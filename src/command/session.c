@@ -355,7 +355,7 @@ void sessions_flush(struct sessions *all)
     while (!list_empty(&all->answered)) {
         struct session *session = CONTAINER_OF(all->answered.next, struct session, answered);
         list_remove(&session->answered);
-        resume(session);
+        resume(session); /* nothing to release: who is gone is not in the list */
     }
 }
 

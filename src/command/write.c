@@ -298,15 +298,19 @@ bool write_check_key(struct command_call *call, struct slice key, struct slice *
     return good;
 }
 
-const char *write_parse_point(const struct slice *args, int64_t now_ms, struct record_point *out,
+const char *write_parse_point(const struct slice *args, int64_t *now_ms, struct record_point *out,
                               bool *relative_out)
 {
     if (!split_key(args[0], &out->host, &out->metric))
         return bad_key;
     bool relative = slice_eq_str(args[1], "*");
-    out->time_ms = now_ms;
-    if (!relative && (number_parse_i64(args[1], &out->time_ms) != 0 || out->time_ms < 0))
+    if (relative) {
+        if (*now_ms == 0)
+            *now_ms = clock_wall_ms();
+        out->time_ms = *now_ms;
+    } else if (number_parse_i64(args[1], &out->time_ms) != 0 || out->time_ms < 0) {
         return "ERR TSDB: invalid timestamp, expected Unix milliseconds from 0 to 2^63-1, or *";
+    }
     if (number_parse_f64(args[2], &out->value) != 0)
         return "ERR TSDB: invalid value, expected a finite decimal number or nan";
     *relative_out |= relative;
@@ -359,8 +363,8 @@ void write_ts_add(struct command_call *call)
 {
     struct record_point point;
     bool relative = false;
-    int64_t now_ms = slice_eq_str(call->argv[2], "*") ? clock_wall_ms() : 0;
-    const char *wrong = write_parse_point(call->argv + 1, now_ms, &point, &relative);
+    int64_t now_ms = 0;
+    const char *wrong = write_parse_point(call->argv + 1, &now_ms, &point, &relative);
     if (wrong != NULL) {
         resp_error(call->reply, slice_str(wrong));
         return;

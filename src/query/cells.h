@@ -61,13 +61,13 @@ struct cells {
 /* items: how many there are about; more may come. */
 void cells_init(struct cells *cells, struct scratch *scratch, uint32_t columns, uint32_t items);
 
-/* An item's cells, or NULL: see scratch->error. */
+/* An item's cells, or NULL: scratch_error says why. */
 struct cell *cells_take(struct cells *cells, uint32_t item);
 
 /* Makes room for as many items as were said, so that pages can be taken by several threads, each
- * its own ones, with memory of its own. False: see scratch->error. */
+ * its own ones, with memory of its own. False: scratch_error says why. */
 MUST_USE bool cells_reserve(struct cells *cells);
-/* page < pages_count. NULL: see scratch->error. */
+/* page < pages_count. NULL: scratch_error says why. */
 struct cell *cells_page_take(struct cells *cells, uint32_t page, struct scratch *scratch);
 
 /* An item's cells, or NULL: it has none. */
