@@ -91,6 +91,16 @@ MUST_USE struct slot *call_defer(struct command_call *call);
  * they follow the client's earlier writes and see none of its later ones. */
 MUST_USE struct slot *call_defer_blocking(struct command_call *call);
 
+/* What a client that pipelines has sent behind this command may be run together with it: where the
+ * same command follows with as many arguments, there as a whole. call_peek shows its arguments,
+ * with each call those of one further, or NULL, and how many bytes there are up to its end.
+ * call_take says how many of them, from the first one on, the slot of this command answers too,
+ * each with a reply of its own, in order: all errors or none. Those not taken run as if they had
+ * not been shown. After call_peek the call's argv is gone; the bytes that its slices pointed to are
+ * not. */
+const struct slice *call_peek(struct command_call *call, size_t *bytes_out);
+void call_take(struct command_call *call, struct slot *slot, uint32_t count, size_t bytes);
+
 /* The client hung up or was killed while its blocking slot was open: on_gone is called once, so
  * that the request can be ended; slot_send is still owed. */
 void slot_on_gone(struct slot *slot, void (*on_gone)(void *arg), void *arg);

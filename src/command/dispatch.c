@@ -189,7 +189,7 @@ COLD static void refuse(struct session *session, enum refusal refusal,
     struct buffer *out = replies_begin(&session->replies);
     explain(session, refusal, (struct resp_writer){out, session->version}, spec, argv, argc);
     session->all->refused++;
-    usage_reply(&session->all->usage, spec, slice_from(buffer_slice(out), session->replies.mark),
+    usage_reply(&session->all->usage, spec, slice_from(buffer_slice(out), session->replies.mark), 1,
                 true);
     if (session->queueing != NULL)
         session->queueing->broken = true;
@@ -213,6 +213,30 @@ COLD static void enqueue(struct session *session, const struct command_spec *spe
     replies_end(&session->replies);
 }
 
+/* Runs it, and those that it takes along. */
+static void run(struct command_call *call)
+{
+    struct session *session = call->session;
+    struct usage_command *counts = usage_of(&session->all->usage, call->spec);
+    session->taken = 0;
+    session->all->commands++;
+    if (UNLIKELY(counts->calls++ >= counts->due)) {
+        int64_t begin_ns = clock_mono_ns();
+        call->spec->handler(call);
+        counts->timed_ns += (uint64_t)(clock_mono_ns() - begin_ns);
+        counts->timed += 1 + session->taken;
+        counts->due = counts->calls + USAGE_TIMED;
+    } else {
+        call->spec->handler(call);
+    }
+    session->all->commands += session->taken;
+    counts->calls += session->taken;
+    if (UNLIKELY(session_runs_again(session))) {
+        session->all->commands--;
+        counts->calls--;
+    }
+}
+
 void dispatch_run(struct session *session, const struct command_spec *spec, struct slice *argv,
                   uint32_t argc)
 {
@@ -227,24 +251,10 @@ void dispatch_run(struct session *session, const struct command_spec *spec, stru
         .reply = {out, session->version},
     };
     session->last_command = spec;
-    struct usage *usage = &session->all->usage;
-    struct usage_command *counts = usage_of(usage, spec);
     size_t mark = out->len;
-    session->all->commands++;
-    if (UNLIKELY(counts->calls++ % USAGE_TIMED == 0)) {
-        int64_t begin_ns = clock_mono_ns();
-        spec->handler(&call);
-        counts->timed_ns += (uint64_t)(clock_mono_ns() - begin_ns);
-        counts->timed++;
-    } else {
-        spec->handler(&call);
-    }
-    if (UNLIKELY(session_runs_again(session))) {
-        session->all->commands--;
-        counts->calls--;
-    }
+    run(&call);
     if (!call.deferred && out->len > mark)
-        usage_reply(usage, spec, slice_from(buffer_slice(out), mark), false);
+        usage_reply(&session->all->usage, spec, slice_from(buffer_slice(out), mark), 1, false);
     replies_end(&session->replies);
 }
 

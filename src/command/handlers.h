@@ -17,6 +17,9 @@ const char *write_not_stored_word(const struct log_report *report);
 /* Of an error with which ingest refused a write: "BUSY" or "ERR". */
 const char *write_refused_word(int err);
 
+/* A stored write's times, one integer a point. */
+void write_times(struct resp_writer w, const struct ingest_written *written);
+
 /* A series' name as the log takes it. False: the reply is composed. */
 MUST_USE bool write_check_key(struct command_call *call, struct slice key, struct slice *host_out,
                               struct slice *metric_out);

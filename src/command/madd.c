@@ -49,10 +49,7 @@ static void send_all_plain(struct slot *slot, const struct ingest_written *writt
         write_reply_not_stored(w, written->report, harmless);
     } else {
         resp_array(w, written->count);
-        for (uint32_t i = 0, until; i < written->count; i = until) {
-            int64_t time_ms = ingest_written_time_ms(written, i, &until);
-            resp_integers(w, time_ms, until - i);
-        }
+        write_times(w, written);
     }
     slot_send(slot);
 }

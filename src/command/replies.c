@@ -72,8 +72,8 @@ void replies_fini(struct replies *replies)
     buffer_fini(&replies->scratch);
 }
 
-/* A reply that did not fit is replaced by an error, so that the client stays in step. */
-static void mend(struct replies *replies, struct buffer *b, size_t mark)
+/* Replies that did not fit are replaced by errors, so that the client stays in step. */
+static void mend(struct replies *replies, struct buffer *b, size_t mark, uint32_t commands)
 {
     if (LIKELY(b->error == 0))
         return;
@@ -82,7 +82,8 @@ static void mend(struct replies *replies, struct buffer *b, size_t mark)
                            : "ERR out of memory while the reply was composed";
     b->error = 0;
     b->len = mark;
-    resp_error((struct resp_writer){b, 2}, slice_str(text));
+    for (uint32_t i = 0; i < commands; i++)
+        resp_error((struct resp_writer){b, 2}, slice_str(text));
     if (b->error != 0)
         replies->failed = true;
 }
@@ -113,7 +114,7 @@ void replies_end(struct replies *replies)
 {
     struct buffer *b = replies->composing;
     replies->composing = NULL;
-    mend(replies, b, replies->mark);
+    mend(replies, b, replies->mark, 1);
     if (b != &replies->scratch)
         return;
     struct slot *last = replies->last;
@@ -134,6 +135,7 @@ struct slot *replies_open(struct replies *replies)
     slot->next = NULL;
     slot->on_gone = NULL;
     slot->arg = NULL;
+    slot->commands = 1;
     slot->in_out = slot->done = false;
     replies->last = slot;
     replies->open++;
@@ -173,7 +175,7 @@ static void advance(struct replies *replies)
 
 void replies_finish(struct replies *replies, struct slot *slot)
 {
-    mend(replies, slot->in_out ? &replies->out : &slot->reply, slot->mark);
+    mend(replies, slot->in_out ? &replies->out : &slot->reply, slot->mark, slot->commands);
     slot->done = true;
     if (!slot->in_out)
         replies->held_bytes += slot->reply.len;

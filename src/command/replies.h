@@ -31,8 +31,9 @@ struct slot {
     size_t mark;          /* where its reply begins in the buffer it composes into */
     void (*on_gone)(void *arg);
     void *arg;
-    uint8_t version; /* of RESP, when the command came */
-    bool in_out;     /* it composes into out */
+    uint32_t commands; /* that it answers, each with a reply of its own: mostly 1 */
+    uint8_t version;   /* of RESP, when the command came */
+    bool in_out;       /* it composes into out */
     bool done;
     bool writes; /* of a command that writes */
 };

@@ -196,27 +196,36 @@ static void refuse_input(struct session *session, const char *why)
     session_drain(session, why);
 }
 
+static const struct resp_limits *limits_of(const struct session *session)
+{
+    return &session->all->limits[session->environment != NULL];
+}
+
 /* Returns how many bytes are done with. */
 static size_t run_input(struct session *session, struct slice input)
 {
     size_t used = 0;
     while (session->state == SESSION_OPEN) {
-        const struct resp_limits *limits = &session->all->limits[session->environment != NULL];
         struct resp_command command;
         size_t skip = 0;
         const char *why = "ERR out of memory while the command was read";
-        int status =
-            resp_parse(&session->parser, slice_from(input, used), limits, &command, &skip, &why);
+        int status = resp_parse(&session->parser, slice_from(input, used), limits_of(session),
+                                &command, &skip, &why);
         if (status == LT_EAGAIN)
             return used + skip;
         if (status != 0) {
             refuse_input(session, why);
             return input.n;
         }
-        dispatch(session, command.argv, command.argc);
-        if (session_runs_again(session) && session->executing == NULL)
-            return used; /* the command stays, to be run again */
         used += command.bytes;
+        session->peeked = session->taken_bytes = 0;
+        if (LIKELY(command.in_place))
+            session->behind = slice_from(input, used);
+        dispatch(session, command.argv, command.argc);
+        session->behind = slice_upto(input, 0);
+        if (session_runs_again(session) && session->executing == NULL)
+            return used - command.bytes; /* the command stays, to be run again */
+        used += session->taken_bytes;
         after_command(session);
     }
     return used;
@@ -287,6 +296,33 @@ struct slot *call_defer(struct command_call *call)
     return slot;
 }
 
+const struct slice *call_peek(struct command_call *call, size_t *bytes_out)
+{
+    struct session *session = call->session;
+    struct slice rest = slice_from(session->behind, session->peeked);
+    struct resp_command next;
+    size_t skip;
+    const char *why;
+    if (rest.n == 0 || session->executing != NULL)
+        return NULL;
+    int status = resp_parse(&session->parser, rest, limits_of(session), &next, &skip, &why);
+    if (status != 0 || !next.in_place || next.argc != call->argc ||
+        !slice_ieq(next.argv[0], call->spec->word)) {
+        resp_parser_rewind(&session->parser); /* its own turn comes, and its errors */
+        return NULL;
+    }
+    session->peeked += next.bytes;
+    *bytes_out = session->peeked;
+    return next.argv;
+}
+
+void call_take(struct command_call *call, struct slot *slot, uint32_t count, size_t bytes)
+{
+    slot->commands += count;
+    call->session->taken = count;
+    call->session->taken_bytes = bytes;
+}
+
 struct slot *call_defer_blocking(struct command_call *call)
 {
     struct slot *slot = call_defer(call);
@@ -333,7 +369,8 @@ void slot_send(struct slot *slot)
     if (slot == session->blocking)
         session->blocking = NULL;
     session->writes_pending -= slot->writes;
-    usage_reply(&session->all->usage, slot->spec, replies_composed(&session->replies, slot), false);
+    usage_reply(&session->all->usage, slot->spec, replies_composed(&session->replies, slot),
+                slot->commands, false);
     replies_finish(&session->replies, slot);
     if (may_go_on(session))
         set_state(session, SESSION_OPEN);

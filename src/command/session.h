@@ -75,6 +75,10 @@ struct session {
     const struct tenant_environment *environment; /* NULL: not authenticated */
     const struct command_spec *last_command;
     struct resp_parser parser;
+    struct slice behind; /* what came behind the command that runs, and may be taken along */
+    size_t peeked;       /* bytes of it that call_peek has shown */
+    size_t taken_bytes;  /* of it, that call_take has taken: */
+    uint32_t taken;      /* ... so many commands */
     struct replies replies;
     struct slot *blocking;
     struct transaction *queueing; /* between MULTI and EXEC */

@@ -57,13 +57,13 @@ struct usage_command *usage_of(struct usage *t, const struct command_spec *spec)
 }
 
 /* "-WORD text": by its first word, which is in capitals. */
-COLD static void count_error(struct usage *t, struct slice reply)
+COLD static void count_error(struct usage *t, struct slice reply, uint32_t calls)
 {
     size_t n = 1;
     while (n < reply.n && reply.p[n] >= 'A' && reply.p[n] <= 'Z')
         n++;
     struct slice word = slice_make(reply.p + 1, n - 1);
-    t->errors_all++;
+    t->errors_all += calls;
     if (word.n == 0 || word.n >= USAGE_ERROR_BYTES_MAX)
         return;
     uint32_t i = 0;
@@ -76,20 +76,19 @@ COLD static void count_error(struct usage *t, struct slice reply)
         memcpy(t->errors[i].name, word.p, word.n);
         t->errors_count++;
     }
-    t->errors[i].count++;
+    t->errors[i].count += calls;
 }
 
 void usage_reply(struct usage *t, const struct command_spec *spec, struct slice reply,
-                 bool rejected)
+                 uint32_t calls, bool rejected)
 {
     if (LIKELY(reply.n == 0 || reply.p[0] != '-'))
         return;
-    count_error(t, reply);
+    count_error(t, reply, calls);
     if (spec == NULL)
         return;
     struct usage_command *c = usage_of(t, spec);
-    c->rejected += rejected;
-    c->failed += !rejected;
+    *(rejected ? &c->rejected : &c->failed) += calls;
 }
 
 static void write_command(const struct command_spec *spec, const struct usage_command *c,

@@ -17,6 +17,7 @@ struct usage_command {
     uint64_t rejected; /* ... before it ran */
     uint64_t timed;    /* calls, */
     uint64_t timed_ns; /* ... and how long they took */
+    uint64_t due;      /* calls, before the next one that is timed */
 };
 
 enum {
@@ -47,9 +48,10 @@ void usage_reset(struct usage *usage);
 /* Of a specification of the table. */
 struct usage_command *usage_of(struct usage *usage, const struct command_spec *spec);
 
-/* A reply in RESP, and whose it is: counts it where it is an error. spec NULL: of none. */
+/* Replies in RESP that are all errors or all none, to so many calls, and of what: counts them where
+ * they are errors. spec NULL: of none. */
 void usage_reply(struct usage *usage, const struct command_spec *spec, struct slice reply,
-                 bool rejected);
+                 uint32_t calls, bool rejected);
 
 /* As a status_provider's write; arg is the struct usage. */
 void usage_write_commands(void *arg, struct status_sink *sink);

@@ -83,25 +83,36 @@ static void ready_done(void *arg, const struct ingest_written *written)
     slot_send(slot);
 }
 
-static void send_time(struct slot *slot, const struct ingest_written *written, bool harmless)
+/* A time for each point: of one command's reply, or of as many commands. */
+void write_times(struct resp_writer w, const struct ingest_written *written)
+{
+    for (uint32_t i = 0, until; i < written->count; i = until) {
+        int64_t time_ms = ingest_written_time_ms(written, i, &until);
+        resp_integers(w, time_ms, until - i);
+    }
+}
+
+/* One command a point. */
+static void send_each(struct slot *slot, const struct ingest_written *written, bool harmless)
 {
     struct resp_writer w = slot_reply(slot);
-    uint32_t until;
-    if (written->report->outcome != LOG_STORED)
-        write_reply_not_stored(w, written->report, harmless);
-    else
-        resp_integer(w, ingest_written_time_ms(written, 0, &until));
+    if (LIKELY(written->report->outcome == LOG_STORED)) {
+        write_times(w, written);
+    } else {
+        for (uint32_t i = 0; i < written->count; i++)
+            write_reply_not_stored(w, written->report, harmless);
+    }
     slot_send(slot);
 }
 
 static void add_done(void *arg, const struct ingest_written *written)
 {
-    send_time(arg, written, true);
+    send_each(arg, written, true);
 }
 
 static void add_relative_done(void *arg, const struct ingest_written *written)
 {
-    send_time(arg, written, false);
+    send_each(arg, written, false);
 }
 
 /* ---- handing over ---- */
@@ -317,54 +328,95 @@ const char *write_parse_point(const struct slice *args, int64_t *now_ms, struct 
     return NULL;
 }
 
-static void add_point(struct command_call *call, const struct record_point *point,
-                      struct policy_way way, bool relative)
+/* Does it take the owner of the partition to decide how the point is written? */
+static inline bool takes_decision(struct command_call *call, const struct record_point *point,
+                                  struct policy_way way)
+{
+    return way.decides || session_decided_epoch(call->session) != 0 ||
+           decide_holds(call, point->host, point->metric);
+}
+
+struct adds { /* TS.ADDs of one client that came together, and are written alike */
+    struct record_point points[INGEST_POINTS_AT_ONCE];
+    size_t bytes[INGEST_POINTS_AT_ONCE]; /* up to each one's end, from that of the first */
+    uint32_t count;
+    bool relative; /* their times are */
+    int64_t now_ms;
+};
+
+/* Adds those that came behind the first one, up to one that is another command, or bad, or is
+ * written in another way. */
+static void add_followers(struct command_call *call, const struct policy_known *known,
+                          enum policy policy, struct adds *adds)
+{
+    const struct slice *argv;
+    while (adds->count < INGEST_POINTS_AT_ONCE &&
+           (argv = call_peek(call, &adds->bytes[adds->count])) != NULL) {
+        struct record_point *point = &adds->points[adds->count];
+        bool relative = false;
+        if (write_parse_point(argv + 1, &adds->now_ms, point, &relative) != NULL ||
+            relative != adds->relative)
+            return;
+        struct policy_way way = policy_way(known, point, DUPLICATE_DEFAULT);
+        if (way.policy != policy || takes_decision(call, point, way))
+            return;
+        adds->count++;
+    }
+}
+
+static void add_points(struct command_call *call, const struct policy_known *known,
+                       struct policy_way way, struct adds *adds)
 {
     struct ingest *ingest = call->deps->ingest;
-    uint32_t taken;
-    uint64_t epoch = session_decided_epoch(call->session);
-    if (UNLIKELY(way.decides || epoch != 0 || decide_holds(call, point->host, point->metric))) {
-        const struct decide_ask ask = policy_ask(way, point, relative, epoch);
+    if (UNLIKELY(takes_decision(call, &adds->points[0], way))) {
+        const struct decide_ask ask =
+            policy_ask(way, &adds->points[0], adds->relative, session_decided_epoch(call->session));
         decide_reply(call, &ask);
         return;
     }
-    int err = ingest_begin(ingest, call->environment);
-    if (err == 0) {
-        err = ingest_points(ingest, false, way.policy, point, 1, &taken);
-        if (err != 0)
-            ingest_abort(ingest);
-    }
-    if (err != 0)
-        write_reply_refused(call->reply, call->deps->options, err);
-    else
-        write_end(call, relative || !policy_is_harmless(way.policy) ? add_relative_done : add_done);
+    struct slot *slot = call_defer(call);
+    if (slot == NULL)
+        return;
+    if (LIKELY(call->argc == 4))
+        add_followers(call, known, way.policy, adds);
+    bool harmless = !adds->relative && policy_is_harmless(way.policy);
+    uint32_t taken;
+    int err = ingest_each(ingest, call->environment, way.policy, adds->points, adds->count, &taken,
+                          harmless ? add_done : add_relative_done, slot);
+    if (UNLIKELY(err != 0))
+        write_refused(call, slot, err);
+    else if (taken > 1)
+        call_take(call, slot, taken - 1, adds->bytes[taken - 1]);
 }
 
 /* Options that declare are for a series that is new; for another they say nothing. */
-static void add_with_options(struct command_call *call, const struct record_point *point,
-                             const struct policy_known *known, bool relative)
+static void add_with_options(struct command_call *call, const struct policy_known *known,
+                             struct adds *adds)
 {
+    const struct record_point *point = &adds->points[0];
     struct series_options options;
     if (!series_options_parse(call, 4, SERIES_OPTIONS_ENCODING | SERIES_OPTIONS_ON_DUPLICATE,
                               &options))
         return;
     if (options.settings.given != 0 && !add_is_declared(call, point->host, point->metric)) {
         const struct verdict_command command = {.what = VERDICT_ADD,
-                                                .relative = relative,
+                                                .relative = adds->relative,
                                                 .time_ms = point->time_ms,
                                                 .value = point->value};
         add_declaring(call, "TS.ADD", &options, &command);
     } else {
-        add_point(call, point, policy_way(known, point, options.on_duplicate), relative);
+        add_points(call, known, policy_way(known, point, options.on_duplicate), adds);
     }
 }
 
 void write_ts_add(struct command_call *call)
 {
-    struct record_point point;
-    bool relative = false;
-    int64_t now_ms = 0;
-    const char *wrong = write_parse_point(call->argv + 1, &now_ms, &point, &relative);
+    struct adds adds;
+    adds.count = 1;
+    adds.relative = false;
+    adds.now_ms = 0;
+    const char *wrong =
+        write_parse_point(call->argv + 1, &adds.now_ms, &adds.points[0], &adds.relative);
     if (wrong != NULL) {
         resp_error(call->reply, slice_str(wrong));
         return;
@@ -373,9 +425,9 @@ void write_ts_add(struct command_call *call)
     if (!policy_begin(call, true, &known))
         return;
     if (LIKELY(call->argc == 4))
-        add_point(call, &point, policy_way(&known, &point, DUPLICATE_DEFAULT), relative);
+        add_points(call, &known, policy_way(&known, &adds.points[0], DUPLICATE_DEFAULT), &adds);
     else
-        add_with_options(call, &point, &known, relative);
+        add_with_options(call, &known, &adds);
     policy_end(&known);
 }
 

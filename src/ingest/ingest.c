@@ -13,48 +13,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-const struct option_spec ingest_options[] = {
-    {.name = "inflight-bytes-max",
-     .type = OPTION_BYTES,
-     .default_text = "64mb",
-     .min = 1 << 20,
-     .max = INT64_C(1) << 40,
-     .help = "bytes that wait for the log: at 3/4 of it sockets are not read, above it writes are "
-             "answered BUSY",
-     .section = "ingest"},
-    {.name = "inflight-records-max",
-     .type = OPTION_INT,
-     .default_text = "1",
-     .min = 1,
-     .max = 1000000,
-     .help = "records that the log works on at once, a partition: above it the next batch grows "
-             "instead, for up to 50 ms. Up to 4 pays where brokers are milliseconds away",
-     .section = "ingest"},
-    {.name = "lag-max",
-     .type = OPTION_DURATION_MS,
-     .default_text = "500ms",
-     .min = 0,
-     .max = 3600000,
-     .help = "while this process' own consumer is further behind than this, batches wait for up to "
-             "50 ms: writers slow down to what is applied (0: never)",
-     .section = "ingest"},
-    {.name = "batch-bytes-max",
-     .type = OPTION_BYTES,
-     .default_text = "512kb",
-     .min = 4096,
-     .max = LOG_RECORD_BYTES_MAX,
-     .help = "a batch is handed to the log early at this size",
-     .section = "ingest"},
-    {.name = "command-bytes-max",
-     .type = OPTION_BYTES,
-     .default_text = "900000",
-     .min = 4096,
-     .max = 900000,
-     .help = "the largest write: a command is never split over two records of the log",
-     .section = "ingest"},
-};
-const size_t ingest_options_count = ARRAY_LEN(ingest_options);
-
 enum { HOLD_MS = 50 };
 
 struct waiter { /* a command in a batch */
@@ -457,11 +415,10 @@ static int command_to_new_batch(struct ingest *g)
 }
 
 /* How many of the points, from the first on, are of items that are there. */
-COLD static uint32_t known(const struct ingest *g, const struct record_point *points,
-                           uint32_t count)
+COLD static uint32_t known(struct catalog *items, const struct record_point *points, uint32_t count)
 {
     uint32_t n = 0;
-    while (n < count && catalog_has_item(g->command_items, points[n].metric))
+    while (n < count && catalog_has_item(items, points[n].metric))
         n++;
     return n;
 }
@@ -480,12 +437,20 @@ void ingest_touched(struct ingest *g, const struct tenant_environment *e, struct
         g->touch(g->touch_arg, e, host, metric);
 }
 
+static inline void touch_points(struct ingest *g, const struct tenant_environment *e,
+                                const struct record_point *points, uint32_t count)
+{
+    for (uint32_t i = 0; UNLIKELY(*g->watched > 0) && i < count; i++)
+        g->touch(g->touch_arg, e, points[i].host, points[i].metric);
+}
+
 int ingest_points(struct ingest *g, bool observed, enum policy policy,
                   const struct record_point *points, uint32_t count, uint32_t *taken_out)
 {
-    for (uint32_t i = 0; UNLIKELY(*g->watched > 0) && g->command_epoch == 0 && i < count; i++)
-        ingest_touched(g, g->command_environment, points[i].host, points[i].metric);
-    uint32_t take = UNLIKELY(g->command_items != NULL) ? known(g, points, count) : count;
+    if (g->command_epoch == 0)
+        touch_points(g, g->command_environment, points, count);
+    uint32_t take =
+        UNLIKELY(g->command_items != NULL) ? known(g->command_items, points, count) : count;
     uint32_t added;
     int err = record_builder_add(g->command->builder, observed, policy, points, take, taken_out);
     if (UNLIKELY(err == LT_ELIMIT && g->mark.points > 0)) {
@@ -528,6 +493,54 @@ int ingest_end(struct ingest *g, ingest_done *done, void *arg)
     end_decided(g);
     g->command = NULL;
     catalog_unref(&g->command_items);
+    gather_command(&g->gathers[b->partition]);
+    if (record_builder_bytes(b->builder) >= g->config.batch_bytes_max)
+        batch_close(b);
+    return 0;
+}
+
+/* Adds points to the environment's open batch, which may be a new one. There is room for a waiter
+ * then. */
+static int add_to_open(struct ingest *g, const struct tenant_environment *e, enum policy policy,
+                       const struct record_point *points, uint32_t count, uint32_t *added_out,
+                       struct ingest_batch **batch_out)
+{
+    int err = LT_ELIMIT;
+    *added_out = 0;
+    for (int attempt = 0; attempt < 2 && *added_out == 0 && err == LT_ELIMIT; attempt++) {
+        struct ingest_batch *b = *batch_out = open_batch(g, e);
+        if (b == NULL || !VEC_RESERVE(&b->waiters, 1))
+            return LT_ENOMEM;
+        err = record_builder_add(b->builder, false, policy, points, count, added_out);
+        if (UNLIKELY(err == LT_ELIMIT && *added_out == 0))
+            batch_close(b); /* it is full, or the points fit none */
+    }
+    return *added_out > 0 ? 0 : err;
+}
+
+int ingest_each(struct ingest *g, const struct tenant_environment *e, enum policy policy,
+                const struct record_point *points, uint32_t count, uint32_t *taken_out,
+                ingest_done *done, void *arg)
+{
+    struct ingest_batch *b;
+    int err = check_room(g);
+    if (UNLIKELY(err != 0))
+        return err;
+    struct catalog *items = items_known(g, e);
+    if (UNLIKELY(items != NULL)) {
+        count = known(items, points, count);
+        catalog_unref(&items);
+        if (count == 0) {
+            g->stats.full++;
+            return LT_EFULL;
+        }
+    }
+    err = add_to_open(g, e, policy, points, count, taken_out, &b);
+    if (UNLIKELY(err != 0))
+        return err;
+    touch_points(g, e, points, *taken_out);
+    uint32_t first = record_builder_points(b->builder) - *taken_out;
+    b->waiters.v[b->waiters.n++] = (struct waiter){done, arg, first, *taken_out};
     gather_command(&g->gathers[b->partition]);
     if (record_builder_bytes(b->builder) >= g->config.batch_bytes_max)
         batch_close(b);
@@ -758,17 +771,6 @@ struct ingest_stats ingest_stats(const struct ingest *g)
 bool ingest_idle(const struct ingest *g)
 {
     return g->open == NULL && g->refused == NULL && g->stats.inflight_records == 0;
-}
-
-void ingest_config_load(struct ingest_config *config, const struct option_set *options)
-{
-    *config = (struct ingest_config){
-        .inflight_bytes_max = (size_t)option_int(options, "inflight-bytes-max"),
-        .batch_bytes_max = (size_t)option_int(options, "batch-bytes-max"),
-        .command_bytes_max = (size_t)option_int(options, "command-bytes-max"),
-        .inflight_records_max = (uint32_t)option_int(options, "inflight-records-max"),
-        .lag_max_ms = option_int(options, "lag-max"),
-    };
 }
 
 void ingest_status(void *arg, struct status_sink *sink)

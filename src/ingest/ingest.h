@@ -103,6 +103,13 @@ MUST_USE static inline int ingest_point(struct ingest *ingest, bool observed, st
 MUST_USE int ingest_end(struct ingest *ingest, ingest_done *done, void *arg);
 void ingest_abort(struct ingest *ingest);
 
+/* Commands of one point each, which need no begin and cannot be undone: those that go into one
+ * batch, from the first on, and at least one of them. `done` is told of these *taken_out together.
+ * Else why the first one is refused, and nothing changed: LT_EBUSY, LT_EFULL, LT_ENOMEM. */
+MUST_USE int ingest_each(struct ingest *ingest, const struct tenant_environment *environment,
+                         enum policy policy, const struct record_point *points, uint32_t count,
+                         uint32_t *taken_out, ingest_done *done, void *arg);
+
 /* As ingest_begin, for points that the owner of a partition decided
  * (docs/adr/0022-decided-points.md): they count only while `epoch` is the highest that the log
  * announced. They go into the open batch, behind what came before; a batch has one epoch. */

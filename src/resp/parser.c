@@ -49,6 +49,14 @@ void resp_parser_fini(struct resp_parser *parser)
     resp_parser_init(parser);
 }
 
+void resp_parser_rewind(struct resp_parser *parser)
+{
+    parser->offset = 0;
+    parser->expected = 0;
+    parser->got = 0;
+    parser->bulk_bytes = -1;
+}
+
 /* One command in the making: the parser's state beside this call's bytes. */
 struct scan {
     struct resp_parser *parser;
@@ -359,14 +367,6 @@ static int parse_line(struct scan *scan, uint32_t *argc_out)
     return split_line(scan, line, argc_out);
 }
 
-static void begin_command(struct resp_parser *parser)
-{
-    parser->offset = 0;
-    parser->expected = 0;
-    parser->got = 0;
-    parser->bulk_bytes = -1;
-}
-
 int resp_parse(struct resp_parser *parser, struct slice input, const struct resp_limits *limits,
                struct resp_command *out, size_t *skip_out, const char **why_out)
 {
@@ -379,7 +379,8 @@ int resp_parse(struct resp_parser *parser, struct slice input, const struct resp
                             .start = input.p + skipped,
                             .end = input.p + input.n};
         uint32_t argc = 0;
-        int status = *scan.start == '*' ? parse_array(&scan, &argc) : parse_line(&scan, &argc);
+        bool is_array = *scan.start == '*';
+        int status = is_array ? parse_array(&scan, &argc) : parse_line(&scan, &argc);
         if (status == LT_EAGAIN)
             break;
         if (status == LT_EPARSE || status == LT_ELIMIT)
@@ -387,9 +388,9 @@ int resp_parse(struct resp_parser *parser, struct slice input, const struct resp
         if (status != 0)
             return status;
         size_t bytes = skipped + parser->offset;
-        begin_command(parser);
+        resp_parser_rewind(parser);
         if (argc > 0) {
-            *out = (struct resp_command){.argv = parser->argv, .argc = argc, .bytes = bytes};
+            *out = (struct resp_command){parser->argv, argc, bytes, is_array};
             return 0;
         }
         skipped = bytes;

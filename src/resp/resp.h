@@ -47,12 +47,16 @@ struct resp_parser {
 
 void resp_parser_init(struct resp_parser *parser);
 void resp_parser_fini(struct resp_parser *parser);
+/* Forgets its place: the next call begins with a command's first byte. */
+void resp_parser_rewind(struct resp_parser *parser);
 
 struct resp_command {
     struct slice
         *argv; /* argv[0] is the name; valid until the next call, and while the bytes are */
     uint32_t argc;
-    size_t bytes; /* to drop from the input before the next call */
+    size_t bytes;  /* to drop from the input before the next call */
+    bool in_place; /* what argv's slices point to is the input, and stays there behind further
+                      calls; not so where the command is inline */
 };
 
 /* 0: a command, argc >= 1 (empty lines and "*0" are skipped within). LT_EAGAIN: more bytes are

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 
 /* Sessions with a table of their own and a connection that is two buffers. Random pipelines of
- * commands that answer at once, later, or block, are cut into random pieces and answered in random
- * order; the replies must be those of running the commands one after another, and no read may run
- * while an earlier write waits. */
+ * commands that answer at once, later, or block, or are answered together, are cut into random
+ * pieces and answered in random order; the replies must be those of running the commands one after
+ * another, and no read may run while an earlier write waits. */
 
 struct conn {
     struct buffer input, output;
@@ -34,6 +34,8 @@ struct test {
     uint32_t writes;   /* of them, waiting */
     uint32_t blocking; /* open blocking slots */
     uint32_t gone;     /* on_gone calls */
+    uint32_t together; /* so many commands of this name, */
+    uint32_t taken;    /* ... of which so many are answered by another one's slot */
     struct slot *gone_slot;
 };
 
@@ -114,6 +116,31 @@ static void run_later(struct command_call *call)
     now->writes += (call->spec->flags & COMMAND_WRITE) != 0;
 }
 
+/* Looks at some of those behind it, and takes some of these. */
+static void run_together(struct command_call *call)
+{
+    begin(call);
+    struct slot *slot = call_defer(call);
+    keep_slot(slot);
+    now->writes++;
+    size_t bytes[8];
+    uint32_t seen = 0, most = rand() % 8;
+    const struct slice *argv;
+    while (seen < most && (argv = call_peek(call, &bytes[seen])) != NULL) {
+        char expected[16];
+        snprintf(expected, sizeof(expected), "%u", now->ran + seen);
+        assert_true(slice_ieq_str(argv[0], "together") && slice_eq_str(argv[1], expected));
+        seen++;
+    }
+    assert_true(seen == 0 || !session_in_transaction(call->session));
+    uint32_t taken = seen - (uint32_t)rand() % (seen + 1);
+    if (taken > 0)
+        call_take(call, slot, taken, bytes[taken - 1]);
+    now->ran += taken;
+    now->together += 1 + taken;
+    now->taken += taken;
+}
+
 static void on_gone(void *arg)
 {
     now->gone++;
@@ -167,6 +194,7 @@ static void run_quit(struct command_call *call)
     .word = {text, sizeof(text) - 1}, .name = text, .handler = function, .arity = takes,           \
     .syntax = text " number"
 
+enum { TOGETHER = 6 };
 static const struct command_spec specs[] = {
     {SPEC("exec", run_exec, 1), .flags = COMMAND_MULTI_NOW},
     {SPEC("later", run_later, 2)},
@@ -174,6 +202,7 @@ static const struct command_spec specs[] = {
     {SPEC("now", run_now, 2)},
     {SPEC("quit", run_quit, 2), .flags = COMMAND_MULTI_NOW},
     {SPEC("read", run_read, 2), .flags = COMMAND_READONLY},
+    {SPEC("together", run_together, 2), .flags = COMMAND_WRITE},
     {SPEC("write", run_later, 2), .flags = COMMAND_WRITE | COMMAND_ROLE_INGEST},
 };
 
@@ -227,7 +256,9 @@ static void answer(struct test *t, uint32_t i)
     bool blocking = slot->on_gone != NULL;
     t->blocking -= blocking;
     t->writes -= slot->writes;
-    resp_integer(slot_reply(slot), (int64_t)(uintptr_t)slot->arg);
+    struct resp_writer w = slot_reply(slot);
+    for (uint32_t j = 0; j < slot->commands; j++)
+        resp_integer(w, (int64_t)(uintptr_t)slot->arg + j);
     slot_send(slot);
 }
 
@@ -240,20 +271,35 @@ static void answer_any(struct test *t)
     offer(t);
 }
 
-/* Appends a random command or transaction and what it will answer. */
+static void add_command(struct buffer *stream, const char *name, uint32_t number)
+{
+    if (rand() % 4 == 0)
+        buffer_printf(stream, "%s %u\r\n", name, number);
+    else
+        buffer_printf(stream, "*2\r\n$%zu\r\n%s\r\n$%d\r\n%u\r\n", strlen(name), name,
+                      snprintf(NULL, 0, "%u", number), number);
+}
+
+/* Appends random commands or a transaction and what they will answer. */
 static void add_random(struct buffer *stream, struct buffer *expected, uint32_t *number)
 {
-    static const char *const names[] = {"now", "later", "write", "write", "read"};
+    static const char *const names[] = {"now", "later", "write", "write", "read", "together"};
     if (rand() % 10 > 0) {
-        buffer_printf(stream, "%s %u\r\n", names[rand() % 5], *number);
-        buffer_printf(expected, ":%u\r\n", (*number)++);
+        const char *name = names[rand() % 6];
+        uint32_t count = *name == 't' ? 1 + (uint32_t)rand() % 12 : 1;
+        for (; count > 0; count--) {
+            add_command(stream, name, *number);
+            buffer_printf(expected, ":%u\r\n", (*number)++);
+            if (rand() % 20 == 0)
+                buffer_append_str(stream, "*0\r\n"); /* nothing to run, nothing to answer */
+        }
         return;
     }
     uint32_t count = (uint32_t)rand() % 6;
     buffer_append_str(stream, "multi\r\n");
     buffer_append_str(expected, "+OK\r\n");
     for (uint32_t i = 0; i < count; i++) {
-        buffer_printf(stream, "%s %u\r\n", names[rand() % 5], *number + i);
+        add_command(stream, names[rand() % 6], *number + i);
         buffer_append_str(expected, "+QUEUED\r\n");
     }
     buffer_append_str(stream, "exec\r\n");
@@ -266,6 +312,7 @@ static void test_random_pipelines(void **state)
 {
     (void)state;
     enum { ROUNDS = 300, COMMANDS = 60 };
+    uint32_t taken = 0;
     for (unsigned seed = 1; seed <= ROUNDS; seed++) {
         struct test t;
         struct buffer stream, expected;
@@ -281,7 +328,7 @@ static void test_random_pipelines(void **state)
         size_t hang_up_at = hangs_up ? (size_t)rand() % stream.len : SIZE_MAX;
         while ((sent < stream.len || t.open.n > 0) && sent < hang_up_at) {
             if (sent < stream.len && rand() % 2 == 0) {
-                size_t n = (size_t)rand() % 40 + 1;
+                size_t n = (size_t)rand() % (rand() % 4 == 0 ? 400 : 40) + 1;
                 n = n < stream.len - sent ? n : stream.len - sent;
                 buffer_append(&t.conn.input, stream.data + sent, n);
                 sent += n;
@@ -294,6 +341,10 @@ static void test_random_pipelines(void **state)
         size_t n = t.conn.output.len;
         assert_true(n <= expected.len);
         assert_true(slice_eq(buffer_slice(&t.conn.output), slice_make(expected.data, n)));
+        const struct usage_command *c = usage_of(&t.all.usage, &specs[TOGETHER]);
+        assert_int_equal(c->calls, t.together);
+        assert_in_range(c->timed, t.together / USAGE_TIMED, t.together);
+        taken += t.taken;
         if (!hangs_up) {
             assert_int_equal(n, expected.len);
             assert_int_equal(t.conn.input.len, 0);
@@ -307,6 +358,7 @@ static void test_random_pipelines(void **state)
         buffer_fini(&expected);
         tear_down(&t);
     }
+    assert_true(taken > ROUNDS);
 }
 
 static void send_text(struct test *t, const char *text)
@@ -365,6 +417,37 @@ static void test_what_is_malformed_closes_after_earlier_replies(void **state)
     answer(&t, 0);
     assert_true(t.conn.closed);
     assert_non_null(strstr(t.conn.output.data, ":0\r\n-ERR Protocol error: "));
+    session_gone(t.session);
+    tear_down(&t);
+}
+
+/* An error is each one's, and counted so. */
+static void test_commands_that_are_answered_together(void **state)
+{
+    (void)state;
+    struct test t;
+    set_up(&t);
+    srand(5);
+    for (uint32_t i = 0; i < 8; i++)
+        buffer_printf(&t.conn.input, "*2\r\n$8\r\nTogether\r\n$1\r\n%u\r\n", i);
+    send_text(&t, "now 8\r\n");
+    assert_in_range(t.open.n, 2, 6);
+    assert_int_equal(t.open.n + t.taken, 8);
+    assert_true(t.open.v[0]->commands > 1);
+    struct usage_command *counts = usage_of(&t.all.usage, &specs[TOGETHER]);
+    uint32_t failed = 0;
+    while (t.open.n > 0) {
+        struct slot *slot = t.open.v[--t.open.n]; /* the last one first */
+        struct resp_writer w = slot_reply(slot);
+        failed += slot->commands;
+        for (uint32_t i = 0; i < slot->commands; i++)
+            resp_error(w, SLICE_LIT("BUSY"));
+        slot_send(slot);
+        assert_int_equal(counts->failed, failed);
+        assert_int_equal(t.all.usage.errors_all, failed);
+    }
+    expect_output(&t,
+                  "-BUSY\r\n-BUSY\r\n-BUSY\r\n-BUSY\r\n-BUSY\r\n-BUSY\r\n-BUSY\r\n-BUSY\r\n:8\r\n");
     session_gone(t.session);
     tear_down(&t);
 }
@@ -453,6 +536,7 @@ int main(void)
         cmocka_unit_test(test_quit_waits_for_earlier_replies),
         cmocka_unit_test(test_draining_waits_for_who_is_busy_only),
         cmocka_unit_test(test_what_is_malformed_closes_after_earlier_replies),
+        cmocka_unit_test(test_commands_that_are_answered_together),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_a_client_with_too_many_open_replies_waits),
         cmocka_unit_test(test_who_does_not_read_is_cut),

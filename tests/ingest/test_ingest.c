@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { COMMANDS_MAX = 4000, POINTS_MAX = 30, INFLIGHT_MAX = 8000, NEVER = -1 };
+enum { COMMANDS_MAX = 4000, POINTS_MAX = 30, INFLIGHT_MAX = 8000, EACH_MAX = 20, NEVER = -1 };
 
 enum what { WHAT_POINTS, WHAT_RULE, WHAT_TEXT, WHAT_PROBE };
 
@@ -186,6 +186,36 @@ static struct command *write_points(struct fixture *f, int environment, uint32_t
     return c;
 }
 
+/* So many commands of one point each, which come together. Those that go into one batch are one to
+ * check_log: a record has them in their order, and they are told together. */
+static void write_each(struct fixture *f, int environment, uint32_t count)
+{
+    while (count > 0) {
+        struct command *c = new_command(f, WHAT_POINTS, environment);
+        struct record_point points[EACH_MAX];
+        char metrics[EACH_MAX][32];
+        uint32_t taken;
+        for (uint32_t i = 0; i < count; i++) {
+            int n = snprintf(metrics[i], sizeof(metrics[i]), "m.%u", below(f, 100));
+            points[i] = (struct record_point){SLICE_LIT("h"), slice_make(metrics[i], (size_t)n),
+                                              time_of(c, i), value_of(c, i)};
+        }
+        f->within_end = true;
+        int err = ingest_each(f->ingest, &environments[environment], POLICY_LAST, points, count,
+                              &taken, on_done, c);
+        f->within_end = false;
+        if (err != 0) {
+            assert_int_equal(err, LT_EBUSY);
+            assert_true(f->memlog.waiting_bytes >= INFLIGHT_MAX);
+            return;
+        }
+        assert_in_range(taken, 1, count);
+        c->accepted = true;
+        c->count = taken;
+        count -= taken;
+    }
+}
+
 static struct command *write_control(struct fixture *f, int environment, enum what what)
 {
     const struct tenant_environment *e = &environments[environment];
@@ -293,8 +323,10 @@ static void drain(struct fixture *f)
 static void random_command(struct fixture *f)
 {
     int environment = (int)below(f, 2);
-    unsigned dice = below(f, 12);
-    if (dice < 3)
+    unsigned dice = below(f, 14);
+    if (dice > 11)
+        write_each(f, environment, 1 + below(f, EACH_MAX));
+    else if (dice < 3)
         write_control(f, environment, (enum what)(WHAT_RULE + dice));
     else
         write_points(f, environment, 1 + below(f, POINTS_MAX), dice == 3)->follow_up = dice == 4;
@@ -563,6 +595,42 @@ static void test_a_command_is_never_split(void **state)
     check_log(f);
 }
 
+/* Commands that come together are stored one by one: the next record has those that fit the full
+ * one no more. */
+static void test_what_comes_together_may_be_split(void **state)
+{
+    enum { AT_ONCE = 7 };
+    struct fixture *f = *state;
+    struct ingest_config config = default_config(f);
+    config.inflight_bytes_max = 64 << 20;
+    config.batch_bytes_max = 64 << 20;
+    restart(f, &config);
+    uint32_t parts = 0, taken = AT_ONCE;
+    while (f->memlog.waiting < 3) {
+        struct command *c = new_command(f, WHAT_POINTS, 0);
+        char metrics[AT_ONCE][501];
+        struct record_point points[AT_ONCE];
+        for (uint32_t i = 0; i < AT_ONCE; i++) {
+            large_name(metrics[i], value_of(c, i));
+            points[i] = (struct record_point){SLICE_LIT("h"), slice_make(metrics[i], 500),
+                                              time_of(c, i), value_of(c, i)};
+        }
+        uint32_t count =
+            taken < AT_ONCE ? AT_ONCE - taken : AT_ONCE; /* the rest of the last ones */
+        assert_int_equal(ingest_each(f->ingest, &environments[0], POLICY_LAST, points, count,
+                                     &taken, on_done, c),
+                         0);
+        parts += taken < count;
+        c->accepted = true;
+        c->count = taken;
+    }
+    assert_in_range(parts, 1, 3);
+    while (f->memlog.waiting > 0)
+        memlog_decide(&f->memlog, LOG_STORED, true);
+    drain(f);
+    check_log(f);
+}
+
 static void test_a_command_that_is_too_large_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -749,6 +817,45 @@ static void test_a_new_item_among_known_ones(void **state)
     catalog_unref(&items.catalog);
 }
 
+/* The same of commands of one point each: the new item's alone is refused. */
+static void test_a_command_of_a_new_item_among_others(void **state)
+{
+    struct fixture *f = *state;
+    struct items items = {.full = true};
+    struct catalog_series s;
+    unsigned done = 0;
+    uint32_t taken;
+    struct record_point points[5];
+    struct ingest_config config = default_config(f);
+    config.items_full = items_full;
+    config.catalog = items_of;
+    config.items_arg = &items;
+    restart(f, &config);
+    assert_int_equal(catalog_create(1, &items.catalog), 0);
+    assert_int_equal(catalog_resolve(items.catalog, SLICE_LIT("a.12345678.x"), &s), 0);
+    for (int i = 0; i < 5; i++)
+        points[i] = (struct record_point){SLICE_LIT("h"), SLICE_LIT("a.12345678.x"), i, i};
+    points[2].metric = SLICE_LIT("b.12345678.x");
+    const struct tenant_environment *e = &environments[0];
+    static const struct {
+        uint32_t from, taken;
+        int err;
+    } steps[] = {{0, 2, 0}, {2, 0, LT_EFULL}, {3, 2, 0}};
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        int err = ingest_each(f->ingest, e, POLICY_LAST, points + steps[i].from, 5 - steps[i].from,
+                              &taken, ignore, &done);
+        assert_int_equal(err, steps[i].err);
+        assert_true(err != 0 || taken == steps[i].taken);
+    }
+    ingest_turn_end(f->ingest);
+    while (f->memlog.waiting_bytes > 0)
+        memlog_decide(&f->memlog, LOG_STORED, true);
+    assert_int_equal(done, 2);
+    assert_int_equal(ingest_stats(f->ingest).full, 1);
+    assert_int_equal(ingest_stats(f->ingest).points_acked, 4);
+    catalog_unref(&items.catalog);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -762,6 +869,7 @@ int main(void)
         TEST(test_an_aborted_command_leaves_nothing),
         TEST(test_a_large_batch_leaves_early),
         TEST(test_a_command_is_never_split),
+        TEST(test_what_comes_together_may_be_split),
         TEST(test_a_command_that_is_too_large_is_refused),
         TEST(test_a_refusal_by_the_log_is_told_at_the_turns_end),
         TEST(test_a_follow_up_within_the_turns_end_leaves_with_it),
@@ -769,6 +877,7 @@ int main(void)
         TEST(test_pausing_has_hysteresis_and_the_limit_refuses),
         TEST(test_above_the_quota_only_known_items_are_taken),
         TEST(test_a_new_item_among_known_ones),
+        TEST(test_a_command_of_a_new_item_among_others),
     };
     return cmocka_run_group_tests_name("ingest", tests, NULL, NULL);
 }
