@@ -26,13 +26,25 @@ enum { NUMBER_F64_BYTES_MAX = 32, NUMBER_I64_BYTES_MAX = 24 };
 size_t number_format_f64(double x, char *out);
 size_t number_format_i64(int64_t x, char *out);
 
+/* A double's bits, IEEE 754, and back. */
+static inline uint64_t number_f64_to_bits(double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof(bits));
+    return bits;
+}
+
+static inline double number_f64_from_bits(uint64_t bits)
+{
+    double x;
+    memcpy(&x, &bits, sizeof(x));
+    return x;
+}
+
 /* The same bits: unlike ==, it tells -0 from 0, and a NaN is the same as itself. */
 static inline bool number_same_f64(double a, double b)
 {
-    uint64_t x, y;
-    memcpy(&x, &a, sizeof(x));
-    memcpy(&y, &b, sizeof(y));
-    return x == y;
+    return number_f64_to_bits(a) == number_f64_to_bits(b);
 }
 
 #endif

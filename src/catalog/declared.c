@@ -1,6 +1,7 @@
 #include "catalog/internal.h"
 
 #include "base/error.h"
+#include "base/number.h"
 #include "model/name.h"
 #include "model/rule.h"
 
@@ -54,8 +55,7 @@ uint64_t declared_find(const struct declared *d, const struct catalog_key *key)
 
 static uint64_t settings_hash(const struct settings *s)
 {
-    uint64_t bits;
-    memcpy(&bits, &s->ignore_value, sizeof(bits));
+    uint64_t bits = number_f64_to_bits(s->ignore_value);
     uint64_t h = hash_u64((uint64_t)s->retention_ms + s->given);
     h = hash_u64(
         h ^ ((uint64_t)s->chunk_bytes << 32 | (unsigned)s->encoding << 8 | (unsigned)s->duplicate));

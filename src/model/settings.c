@@ -167,10 +167,8 @@ int settings_write(struct buffer *out, const struct settings *s, const struct la
     if ((s->given & SETTINGS_DUPLICATE) != 0)
         put(out, s->duplicate, 1);
     if ((s->given & SETTINGS_IGNORE) != 0) {
-        uint64_t bits;
-        memcpy(&bits, &s->ignore_value, sizeof(bits));
         put(out, (uint64_t)s->ignore_ms, 8);
-        put(out, bits, 8);
+        put(out, number_f64_to_bits(s->ignore_value), 8);
     }
     if ((s->given & SETTINGS_RULE) != 0)
         put_text(out, s->rule);
@@ -242,8 +240,7 @@ int settings_read(struct slice bytes, struct settings *out,
     s.encoding = (enum encoding)take_given(&in, given, SETTINGS_ENCODING, 1, 0);
     s.duplicate = (enum duplicate)take_given(&in, given, SETTINGS_DUPLICATE, 1, 0);
     s.ignore_ms = (int64_t)take_given(&in, given, SETTINGS_IGNORE, 8, 0);
-    uint64_t bits = take_given(&in, given, SETTINGS_IGNORE, 8, 0);
-    memcpy(&s.ignore_value, &bits, sizeof(bits));
+    s.ignore_value = number_f64_from_bits(take_given(&in, given, SETTINGS_IGNORE, 8, 0));
     if ((given & SETTINGS_RULE) != 0)
         s.rule = take_bytes(&in);
     s.moving = take_given(&in, given, SETTINGS_MOVING, 8, 0);

@@ -1,6 +1,7 @@
 #include "mysql/bulk.h"
 
 #include "base/error.h"
+#include "base/number.h"
 
 #include <assert.h>
 #include <math.h>
@@ -54,9 +55,8 @@ void bulk_put_number(struct bulk *b, uint64_t x)
 void bulk_put_double(struct bulk *b, double x)
 {
     assert(b->column[b->at].type == BULK_DOUBLE);
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof(bits));
-    cell_put(b, bits, sizeof(bits), isfinite(x) ? STMT_INDICATOR_NONE : STMT_INDICATOR_NULL);
+    cell_put(b, number_f64_to_bits(x), sizeof(x),
+             isfinite(x) ? STMT_INDICATOR_NONE : STMT_INDICATOR_NULL);
 }
 
 void bulk_put_bytes(struct bulk *b, struct slice bytes)

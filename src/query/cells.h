@@ -1,12 +1,12 @@
 #ifndef QUERY_CELLS_H
 #define QUERY_CELLS_H
 
+#include "base/number.h"
 #include "query/query.h"
 #include "query/scratch.h"
 #include "base/sum.h"
 
 #include <stdint.h>
-#include <string.h>
 
 /* What the items of one category have in memory, a cell for each column (dimension), in pages of
  * items: a range sees few of the items that a category ever had, and items that were new together
@@ -28,11 +28,9 @@ struct cell {
 static inline void cell_add(struct cell *cell, double value)
 {
     static const uint64_t least = UINT64_C(0xfff0000000000000); /* -infinity's bits */
-    uint64_t has_max = -(uint64_t)(cell->count != 0), bits;
-    double max;
-    memcpy(&bits, &cell->max, sizeof(bits));
-    bits = (bits & has_max) | (least & ~has_max);
-    memcpy(&max, &bits, sizeof(max));
+    uint64_t has_max = -(uint64_t)(cell->count != 0);
+    uint64_t bits = (number_f64_to_bits(cell->max) & has_max) | (least & ~has_max);
+    double max = number_f64_from_bits(bits);
     cell->max = value > max ? value : max;
     sum_add(&cell->sum, value);
     cell->count++;

@@ -2,6 +2,7 @@
 #include "record/points.h"
 
 #include "base/error.h"
+#include "base/number.h"
 #include "model/name.h"
 #include "record/format.h"
 #include "record/varint.h"
@@ -127,9 +128,7 @@ static int read_values(struct record_reader *r, struct unpack *in, uint64_t poin
     for (uint64_t i = 0; i < points; i++) {
         uint64_t bits;
         memcpy(&bits, bytes.p + i * VALUE_1_BYTES, sizeof(bits));
-        bits = le64toh(bits);
-        double value;
-        memcpy(&value, &bits, sizeof(value));
+        double value = number_f64_from_bits(le64toh(bits));
         if (isinf(value))
             return LT_EPARSE;
         r->values.v[r->values.n++] = value;

@@ -28,9 +28,7 @@ uint32_t value_write_other(char *out, double value)
         decimal = decimal_of(value, VALUE_PLACES_MAX);
     if (decimal != 0 && varint_bytes(decimal) < VALUE_BYTES_MAX)
         return varint_write(out, decimal);
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    bits = htole64(bits);
+    uint64_t bits = htole64(number_f64_to_bits(value));
     out[0] = RAW;
     memcpy(out + 1, &bits, sizeof(bits));
     return VALUE_BYTES_MAX;
@@ -51,7 +49,6 @@ bool value_read_other(struct varint_input *in, uint64_t head, double *value_out)
         return false;
     memcpy(&bits, in->at, sizeof(bits));
     in->at += sizeof(bits);
-    bits = le64toh(bits);
-    memcpy(value_out, &bits, sizeof(bits));
+    *value_out = number_f64_from_bits(le64toh(bits));
     return !isinf(*value_out);
 }

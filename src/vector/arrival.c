@@ -1,7 +1,9 @@
 #include "vector/arrival.h"
 
 #include "base/error.h"
+#include "base/number.h"
 #include "model/kind.h"
+#include "vector/decimal.h"
 #include "vector/frame.h"
 
 #include <assert.h>
@@ -12,7 +14,6 @@ enum { ARRIVAL_VERSION = 1 };
 enum { FORM_OFFSET = 0, FORM_DELTA = 1, FORM_BITS = 2 /* added to either */ };
 enum { COLUMN_HEADER_BYTES = 10, COLUMNS = 4, WIDTH_MAX = 8 };
 
-#define NAN_BITS    0x7ff8000000000000ULL
 #define INTEGER_MAX (INT64_C(1) << 53)
 
 struct arrival_codec {
@@ -125,18 +126,11 @@ static void column_put(struct arrival_codec *codec, uint32_t count, uint8_t form
     codec->raw.len += COLUMN_HEADER_BYTES + (size_t)width * count;
 }
 
-static uint64_t bits_of(double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    return isnan(value) ? NAN_BITS : bits;
-}
-
 /* Is value an integer that comes back bit for bit, so neither -0 nor beyond 2^53? */
 static bool is_integer(double value)
 {
     return value >= (double)-INTEGER_MAX && value <= (double)INTEGER_MAX &&
-           bits_of((double)(int64_t)value) == bits_of(value);
+           decimal_bits((double)(int64_t)value) == decimal_bits(value);
 }
 
 static void values_put(struct arrival_codec *codec, const double *values, uint32_t count)
@@ -146,7 +140,7 @@ static void values_put(struct arrival_codec *codec, const double *values, uint32
         integers++;
     bool exact = integers == count;
     for (uint32_t i = 0; i < count; i++)
-        codec->x[i] = exact ? (uint64_t)(int64_t)values[i] : bits_of(values[i]);
+        codec->x[i] = exact ? (uint64_t)(int64_t)values[i] : decimal_bits(values[i]);
     column_put(codec, count, exact ? 0 : FORM_BITS);
 }
 
@@ -222,9 +216,7 @@ static inline __attribute__((always_inline)) void join_double(double *restrict x
 {
     for (uint32_t i = 0; i < count; i++) {
         uint64_t bits = UINT64_C(0x4330000000000000) | residual(planes, count, width, i);
-        double r;
-        memcpy(&r, &bits, sizeof(r));
-        x[i] = base + (r - 0x1p52);
+        x[i] = base + (number_f64_from_bits(bits) - 0x1p52);
     }
 }
 

@@ -2,11 +2,11 @@
 #define VECTOR_DECIMAL_H
 
 #include "base/attr.h"
+#include "base/number.h"
 
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
 
 /* Doubles as integers, two ways. Pure.
  *
@@ -31,9 +31,7 @@ void decimal_values(const int64_t *m, uint32_t n, int exponent, double *out);
 
 static inline uint64_t decimal_bits(double value)
 {
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    return isnan(value) ? DECIMAL_NAN_BITS : bits;
+    return isnan(value) ? DECIMAL_NAN_BITS : number_f64_to_bits(value);
 }
 
 static inline uint64_t decimal_ordered(double value)
@@ -45,8 +43,7 @@ static inline uint64_t decimal_ordered(double value)
 static inline double decimal_unordered(uint64_t x)
 {
     x ^= (uint64_t)((int64_t)x >> 63) >> 1;
-    double value;
-    memcpy(&value, &x, sizeof(value));
+    double value = number_f64_from_bits(x);
     return isnan(value) ? (double)NAN : value;
 }
 

@@ -1,6 +1,7 @@
 #include "vector/rank.h"
 
 #include "base/error.h"
+#include "base/number.h"
 #include "vector/bits.h"
 #include "vector/decimal.h"
 #include "vector/frame.h"
@@ -82,14 +83,6 @@ static int varint_load_u32(struct slice *in, uint32_t *out)
     return err;
 }
 
-static double double_get(const char *p)
-{
-    uint64_t bits = frame_get(p, sizeof(bits));
-    double value;
-    memcpy(&value, &bits, sizeof(value));
-    return value;
-}
-
 int rank_total_decode(struct slice body, struct rank_total *out)
 {
     struct slice in;
@@ -120,7 +113,7 @@ int rank_total_decode(struct slice body, struct rank_total *out)
     double *const doubles[DOUBLES] = {&t.summary.sum, &t.summary.lost, &t.summary.min,
                                       &t.summary.max};
     for (unsigned i = 0; i < DOUBLES; i++)
-        *doubles[i] = double_get(in.p + i * sizeof(double));
+        *doubles[i] = number_f64_from_bits(frame_get(in.p + i * sizeof(double), sizeof(double)));
     t.set = slice_from(in, DOUBLES * sizeof(double));
     *out = t;
     return 0;
