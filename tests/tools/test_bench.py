@@ -111,6 +111,29 @@ def test_page_and_plots(tmp_path):
     xml.dom.minidom.parse(str(tmp_path / "benchmarks-points.svg"))
 
 
+def test_scenarios_that_were_not_measured_again_stay_as_they_were(tmp_path):
+    path = tmp_path / "benchmarks.md"
+    path.write_text(f"{write_report.BEGIN}\n{report.END}\n")
+    late = {"lag_s": 1.5, "applied_per_s": 9e5}
+    first = results(**{"madd-64": {"longtail": [run(3e6)] * 3, "redis": [run(5e5)] * 3}, "sparse": {"longtail": [run(8e5, **late)] * 3},
+                       "growth": {"longtail 64": [run(1e6)] * 3, "longtail 1000": [run(9e5)] * 3},
+                       "new": {"longtail": [run(4e5, lag_s=3.5, applied_per_s=4e5)] * 3}})
+    write_report.render(first, tmp_path)
+    before, plots = path.read_text().split("\n"), {p: p.read_text() for p in tmp_path.glob("*.svg")}
+    again = results(sparse={"longtail": [run(1e6, lag_s=2.5, applied_per_s=1e6)] * 3})
+    again["scenarios"]["sparse"]["version"], again["date"] = "beef", "2026-11-23"
+    write_report.render(again, tmp_path)
+    after = path.read_text().split("\n")
+    assert "Measured on 2026-11-21, 2026-11-23, commit beef, c0ffee1: a machine." in "\n".join(after)
+    gone, come = [line for line in before if line not in after], [line for line in after if line not in before]
+    assert len(gone) == len(come) == 5, "the header, the rate, what was applied, the lag, and the run"
+    assert len(before) == len(after) and "1,000,000" in come[1] and "2.5 s" in come[3]
+    changed = [p.name for p, text in plots.items() if p.read_text() != text]
+    assert changed == ["benchmarks-stored.svg"]
+    write_report.render(first | {"date": "2026-11-24"}, tmp_path)
+    assert "Measured on 2026-11-24, commit c0ffee1: a machine." in path.read_text(), "all of it was measured again"
+
+
 def test_every_scenario_can_be_summed_up_when_it_is_empty():
     assert list(write_report.summary(results())) == []
     for scenario in SCENARIOS:

@@ -3,7 +3,7 @@
 import os
 import statistics
 
-from . import plot
+from . import page, plot
 from .report import splice
 from .rounds import DISTURBED, noise
 from .write_scenarios import RATE, SCENARIOS, values
@@ -95,15 +95,11 @@ def rates(arms):
 
 # ---- the page ----
 
-def bars_table(results):
-    rows = ["| figure | bar | median | |", "|---|---|---|---|"]
-    for scenario in SCENARIOS:
-        result = results["scenarios"].get(scenario.name)
-        for check in scenario.checks if result else ():
-            x, text, bar, word = verdict(check, result["arms"], result)
-            if x is not None:
-                rows.append(f"| {check.row} | {bar} | {text} | {'**missed**' if word == 'missed' else word} |")
-    return rows
+def bars_rows(scenario, result):
+    for check in scenario.checks:
+        x, text, bar, word = verdict(check, result["arms"], result)
+        if x is not None:
+            yield f"| {check.row} | {bar} | {text} | {'**missed**' if word == 'missed' else word} |"
 
 
 def label(arm):
@@ -111,50 +107,68 @@ def label(arm):
     return LABELS.get(arm) or f"{LABELS.get(base, base)} {rest}".strip()
 
 
-def runs_table(results):
-    rows = ["| scenario | runs | who | points/s: min | median | max | p50 | p99 | CPU, µs a point | others | stolen |",
-            "|---|---|---|---|---|---|---|---|---|---|---|"]
-    for scenario in SCENARIOS:
-        result = results["scenarios"].get(scenario.name)
-        for arm, found in rates(result["arms"]) if result else ():
-            reports = result["arms"][arm]
-            p50, p99 = (statistics.median(r["latency_ms"][p] for r in reports) for p in ("p50", "p99"))
-            cpu = ", ".join(f"{who} {statistics.median(r['cpu_us_a_point_of'].get(who, 0) for r in reports):.2f}"
-                            for who in reports[0]["cpu_us_a_point_of"])
-            others, stolen = (max(shares) for shares in zip(*map(noise, reports)))
-            low, middle, high = (number(x) for x in spread(found))
-            aside = len(result.get("aside", ()))
-            of_all = f" of {result['rounds'] + aside}" if aside else ""
-            how = f"{result['rounds']}{of_all} × {result['seconds']} s"
-            rows.append(f"| {scenario.name} | {how} | {label(arm)} | {low} | {middle} | {high} | {p50:.3g} ms | {p99:.3g} ms | {cpu} | "
-                        f"{others:.0%} | {stolen:.0%} |")
-    return rows
+def runs_rows(scenario, result):
+    for arm, found in rates(result["arms"]):
+        reports = result["arms"][arm]
+        p50, p99 = (statistics.median(r["latency_ms"][p] for r in reports) for p in ("p50", "p99"))
+        cpu = ", ".join(f"{who} {statistics.median(r['cpu_us_a_point_of'].get(who, 0) for r in reports):.2f}"
+                        for who in reports[0]["cpu_us_a_point_of"])
+        others, stolen = (max(shares) for shares in zip(*map(noise, reports)))
+        low, middle, high = (number(x) for x in spread(found))
+        aside = len(result.get("aside", ()))
+        of_all = f" of {result['rounds'] + aside}" if aside else ""
+        how = f"{result['rounds']}{of_all} × {result['seconds']} s"
+        yield (f"| {scenario.name} | {how} | {label(arm)} | {low} | {middle} | {high} | {p50:.3g} ms | {p99:.3g} ms | {cpu} | "
+               f"{others:.0%} | {stolen:.0%} |")
 
 
-def plot_text(results, title, unit, labels):
+def bar_of(row):
+    """(what stands behind the arm's name, its bar), of a row of runs."""
+    _, _, who, *spread_texts = page.cells(row)[:6]
+    name = max((text for text in LABELS.values() if who.startswith(text)), key=len)
+    return who.removeprefix(name).strip(), plot.Bar(name, *(float(text.replace(",", "")) for text in spread_texts))
+
+
+def plot_text(runs, title, unit, labels):
     groups = []
     for name, group_label in labels.items():
-        result = results["scenarios"].get(name)
         by_group = {}
-        for arm, found in rates(result["arms"]) if result else ():
-            base, _, rest = arm.partition(" ")
-            by_group.setdefault(rest, []).append(plot.Bar(label(base), *spread(found)))
+        for rest, bar in map(bar_of, runs.get(name, ())):
+            by_group.setdefault(rest, []).append(bar)
         groups += [(f"{group_label} {rest}".strip(), found) for rest, found in by_group.items()]
     used = [text for text in LABELS.values() if any(bar.name == text for _, found in groups for bar in found)]
     return plot.bars(title, unit, groups, used) if groups else None
 
 
+def table(head, rows):
+    """rows: {scenario: [row, …]}"""
+    columns = head.count("|") - 1
+    return [head, "|---" * columns + "|", *(row for scenario in SCENARIOS for row in rows.get(scenario.name, ())), ""]
+
+
 def render(results, docs):
-    versions = sorted({result["version"] for result in results["scenarios"].values()})
-    lines = [f"Measured on {results['date']}, commit {', '.join(versions)}: {results['machine']}. "
+    """Rows of scenarios without a result stay as they are."""
+    path = os.path.join(docs, "benchmarks.md")
+    dates, commits, bars, runs = page.read(path, BEGIN)
+    measured = results["scenarios"]
+    if set(runs) <= set(measured):
+        dates, commits = set(), set()
+    dates.add(results["date"])
+    commits.update(result["version"] for result in measured.values())
+    for scenario in SCENARIOS:
+        if scenario.name in measured:
+            bars[scenario.name] = list(bars_rows(scenario, measured[scenario.name]))
+            runs[scenario.name] = list(runs_rows(scenario, measured[scenario.name]))
+    lines = [f"Measured on {', '.join(sorted(dates))}, commit {', '.join(sorted(commits))}: {results['machine']}. "
              f"{results['series']:,} series; Longtail and peer in turn. *others* is what processes outside the benchmark took "
              "of the cores, *stolen* what the host did not give, each at worst: where that is much, the figure is the host's. "
              "*3 of 5* runs are the three that lost least.",
-             "", *bars_table(results), "", *runs_table(results), ""]
+             "", *table("| figure | bar | median | |", bars),
+             *table("| scenario | runs | who | points/s: min | median | max | p50 | p99 | CPU, µs a point | others | stolen |", runs)]
     for file, (title, unit, labels) in PLOTS.items():
-        text = plot_text(results, title, unit, labels)
+        text = plot_text(runs, title, unit, labels)
         if text is not None:
             with open(os.path.join(docs, file), "w") as f:
                 f.write(text)
             lines += [f"![{title}]({file})", ""]
-    splice(os.path.join(docs, "benchmarks.md"), BEGIN, lines)
+    splice(path, BEGIN, lines)
