@@ -299,13 +299,13 @@ struct slot *call_defer(struct command_call *call)
 const struct slice *call_peek(struct command_call *call, size_t *bytes_out)
 {
     struct session *session = call->session;
-    struct slice rest = slice_from(session->behind, session->peeked);
     struct resp_command next;
     size_t skip;
     const char *why;
-    if (rest.n == 0 || session->executing != NULL)
+    if (session->behind.n <= session->peeked || session->executing != NULL)
         return NULL;
-    int status = resp_parse(&session->parser, rest, limits_of(session), &next, &skip, &why);
+    int status = resp_parse(&session->parser, slice_from(session->behind, session->peeked),
+                            limits_of(session), &next, &skip, &why);
     if (status != 0 || !next.in_place || next.argc != call->argc ||
         !slice_ieq(next.argv[0], call->spec->word)) {
         resp_parser_rewind(&session->parser); /* its own turn comes, and its errors */
