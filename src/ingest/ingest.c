@@ -481,21 +481,28 @@ static void end_decided(struct ingest *g)
     (void)err;
 }
 
+/* All points from the first on are one waiter's, for whom there is room. The batch may leave. */
+static void batch_join(struct ingest_batch *b, uint32_t first, ingest_done *done, void *arg)
+{
+    struct ingest *g = b->ingest;
+    uint32_t count = record_builder_points(b->builder) - first;
+    b->waiters.v[b->waiters.n++] = (struct waiter){done, arg, first, count};
+    gather_command(&g->gathers[b->partition]);
+    if (record_builder_bytes(b->builder) >= g->config.batch_bytes_max)
+        batch_close(b);
+}
+
 int ingest_end(struct ingest *g, ingest_done *done, void *arg)
 {
     struct ingest_batch *b = g->command;
-    struct waiter waiter = {done, arg, g->mark.points, 0};
-    waiter.count = record_builder_points(b->builder) - g->mark.points;
-    if (!VEC_PUSH(&b->waiters, waiter)) {
+    if (!VEC_RESERVE(&b->waiters, 1)) {
         ingest_abort(g);
         return LT_ENOMEM;
     }
     end_decided(g);
     g->command = NULL;
     catalog_unref(&g->command_items);
-    gather_command(&g->gathers[b->partition]);
-    if (record_builder_bytes(b->builder) >= g->config.batch_bytes_max)
-        batch_close(b);
+    batch_join(b, g->mark.points, done, arg);
     return 0;
 }
 
@@ -539,11 +546,7 @@ int ingest_each(struct ingest *g, const struct tenant_environment *e, enum polic
     if (UNLIKELY(err != 0))
         return err;
     touch_points(g, e, points, *taken_out);
-    uint32_t first = record_builder_points(b->builder) - *taken_out;
-    b->waiters.v[b->waiters.n++] = (struct waiter){done, arg, first, *taken_out};
-    gather_command(&g->gathers[b->partition]);
-    if (record_builder_bytes(b->builder) >= g->config.batch_bytes_max)
-        batch_close(b);
+    batch_join(b, record_builder_points(b->builder) - *taken_out, done, arg);
     return 0;
 }
 

@@ -147,17 +147,24 @@ static struct command *new_command(struct fixture *f, enum what what, int enviro
     return c;
 }
 
+/* Points i, i + 1, … of a command. names: memory of theirs. */
+static void make_points(struct fixture *f, const struct command *c, uint32_t i, uint32_t count,
+                        struct record_point *points, char (*names)[32])
+{
+    for (uint32_t j = 0; j < count; j++) {
+        int n = snprintf(names[j], sizeof(names[j]), "m.%u", below(f, 100));
+        points[j] = (struct record_point){SLICE_LIT("h"), slice_make(names[j], (size_t)n),
+                                          time_of(c, i + j), value_of(c, i + j)};
+    }
+}
+
 /* A few at once, up to left of them. */
 static int add_points(struct fixture *f, struct command *c, uint32_t left)
 {
     char metrics[8][32];
     struct record_point points[8];
     uint32_t count = 1 + below(f, left < 8 ? left : 8), taken = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        int n = snprintf(metrics[i], sizeof(metrics[i]), "m.%u", below(f, 100));
-        points[i] = (struct record_point){SLICE_LIT("h"), slice_make(metrics[i], (size_t)n),
-                                          time_of(c, c->count + i), value_of(c, c->count + i)};
-    }
+    make_points(f, c, c->count, count, points, metrics);
     int err = ingest_points(f->ingest, below(f, 2), POLICY_LAST, points, count, &taken);
     c->count += taken;
     return err;
@@ -195,11 +202,7 @@ static void write_each(struct fixture *f, int environment, uint32_t count)
         struct record_point points[EACH_MAX];
         char metrics[EACH_MAX][32];
         uint32_t taken;
-        for (uint32_t i = 0; i < count; i++) {
-            int n = snprintf(metrics[i], sizeof(metrics[i]), "m.%u", below(f, 100));
-            points[i] = (struct record_point){SLICE_LIT("h"), slice_make(metrics[i], (size_t)n),
-                                              time_of(c, i), value_of(c, i)};
-        }
+        make_points(f, c, 0, count, points, metrics);
         f->within_end = true;
         int err = ingest_each(f->ingest, &environments[environment], POLICY_LAST, points, count,
                               &taken, on_done, c);
@@ -547,7 +550,18 @@ static void large_name(char out[501], double x)
         out[i] = (char)(out[i] - '0' + 'm');
 }
 
-/* count points with names of 500 bytes, none used before; stops at an error. */
+/* As make_points, with names of 500 bytes, none used before. */
+static void make_large_points(const struct command *c, uint32_t i, uint32_t count,
+                              struct record_point *points, char (*names)[501])
+{
+    for (uint32_t j = 0; j < count; j++) {
+        large_name(names[j], value_of(c, i + j));
+        points[j] = (struct record_point){SLICE_LIT("h"), slice_make(names[j], 500),
+                                          time_of(c, i + j), value_of(c, i + j)};
+    }
+}
+
+/* count points with such names; stops at an error. */
 static int add_large_points(struct fixture *f, struct command *c, uint32_t count)
 {
     enum { AT_ONCE = 10 }; /* a divisor of all counts */
@@ -555,11 +569,7 @@ static int add_large_points(struct fixture *f, struct command *c, uint32_t count
     struct record_point points[AT_ONCE];
     int err = ingest_begin(f->ingest, &environments[0]);
     for (uint32_t i = 0, taken; err == 0 && i < count; i += AT_ONCE) {
-        for (uint32_t j = 0; j < AT_ONCE; j++) {
-            large_name(metrics[j], value_of(c, i + j));
-            points[j] = (struct record_point){SLICE_LIT("h"), slice_make(metrics[j], 500),
-                                              time_of(c, i + j), value_of(c, i + j)};
-        }
+        make_large_points(c, i, AT_ONCE, points, metrics);
         err = ingest_points(f->ingest, false, POLICY_LAST, points, AT_ONCE, &taken);
         assert_true(err != 0 || taken == AT_ONCE);
         c->count += taken;
@@ -610,11 +620,7 @@ static void test_what_comes_together_may_be_split(void **state)
         struct command *c = new_command(f, WHAT_POINTS, 0);
         char metrics[AT_ONCE][501];
         struct record_point points[AT_ONCE];
-        for (uint32_t i = 0; i < AT_ONCE; i++) {
-            large_name(metrics[i], value_of(c, i));
-            points[i] = (struct record_point){SLICE_LIT("h"), slice_make(metrics[i], 500),
-                                              time_of(c, i), value_of(c, i)};
-        }
+        make_large_points(c, 0, AT_ONCE, points, metrics);
         uint32_t count =
             taken < AT_ONCE ? AT_ONCE - taken : AT_ONCE; /* the rest of the last ones */
         assert_int_equal(ingest_each(f->ingest, &environments[0], POLICY_LAST, points, count,
@@ -727,6 +733,34 @@ static struct catalog *items_of(void *arg, uint32_t environment)
     return items->catalog == NULL ? NULL : catalog_ref(items->catalog);
 }
 
+/* The ingest anew, where a.12345678 is the one item that there is. */
+static void restart_with_items(struct fixture *f, struct items *items)
+{
+    struct catalog_series s;
+    struct ingest_config config = default_config(f);
+    config.items_full = items_full;
+    config.catalog = items_of;
+    config.items_arg = items;
+    restart(f, &config);
+    assert_int_equal(catalog_create(1, &items->catalog), 0);
+    assert_int_equal(catalog_resolve(items->catalog, SLICE_LIT("a.12345678.x"), &s), 0);
+}
+
+/* Of that item, but the third one: of a new one. */
+static void make_known_points(struct record_point points[5])
+{
+    for (int i = 0; i < 5; i++)
+        points[i] = (struct record_point){SLICE_LIT("h"), SLICE_LIT("a.12345678.x"), i, i};
+    points[2].metric = SLICE_LIT("b.12345678.x");
+}
+
+static void store_all(struct fixture *f)
+{
+    ingest_turn_end(f->ingest);
+    while (f->memlog.waiting_bytes > 0)
+        memlog_decide(&f->memlog, LOG_STORED, true);
+}
+
 static void ignore(void *arg, const struct ingest_written *written)
 {
     ++*(unsigned *)arg;
@@ -752,15 +786,8 @@ static void test_above_the_quota_only_known_items_are_taken(void **state)
 {
     struct fixture *f = *state;
     struct items items = {0};
-    struct catalog_series s;
     unsigned done = 0;
-    struct ingest_config config = default_config(f);
-    config.items_full = items_full;
-    config.catalog = items_of;
-    config.items_arg = &items;
-    restart(f, &config);
-    assert_int_equal(catalog_create(1, &items.catalog), 0);
-    assert_int_equal(catalog_resolve(items.catalog, SLICE_LIT("a.12345678.x"), &s), 0);
+    restart_with_items(f, &items);
     assert_int_equal(try_point(f, 0, "b.12345678.x", &done), 0);
     assert_int_equal(try_text(f, "b.99999999", &done), 0);
     assert_int_equal(items.asked, 0); /* far from it nobody looks */
@@ -774,9 +801,7 @@ static void test_above_the_quota_only_known_items_are_taken(void **state)
     assert_int_equal(ingest_stats(f->ingest).full, 2);
     catalog_unref(&items.catalog);
     assert_int_equal(try_point(f, 0, "b.12345678.x", &done), 0); /* nobody knows at the moment */
-    ingest_turn_end(f->ingest);
-    while (f->memlog.waiting_bytes > 0)
-        memlog_decide(&f->memlog, LOG_STORED, true);
+    store_all(f);
     assert_int_equal(done, 7);
 }
 
@@ -786,20 +811,11 @@ static void test_a_new_item_among_known_ones(void **state)
 {
     struct fixture *f = *state;
     struct items items = {.full = true};
-    struct catalog_series s;
     unsigned done = 0;
     uint32_t taken;
     struct record_point points[5];
-    struct ingest_config config = default_config(f);
-    config.items_full = items_full;
-    config.catalog = items_of;
-    config.items_arg = &items;
-    restart(f, &config);
-    assert_int_equal(catalog_create(1, &items.catalog), 0);
-    assert_int_equal(catalog_resolve(items.catalog, SLICE_LIT("a.12345678.x"), &s), 0);
-    for (int i = 0; i < 5; i++)
-        points[i] = (struct record_point){SLICE_LIT("h"), SLICE_LIT("a.12345678.x"), i, i};
-    points[2].metric = SLICE_LIT("b.12345678.x");
+    restart_with_items(f, &items);
+    make_known_points(points);
     assert_int_equal(ingest_begin(f->ingest, &environments[0]), 0);
     assert_int_equal(ingest_points(f->ingest, false, POLICY_LAST, points, 5, &taken), LT_EFULL);
     assert_int_equal(taken, 2);
@@ -808,9 +824,7 @@ static void test_a_new_item_among_known_ones(void **state)
     assert_int_equal(ingest_points(f->ingest, false, POLICY_LAST, points + 3, 2, &taken), 0);
     assert_int_equal(taken, 2);
     assert_int_equal(ingest_end(f->ingest, ignore, &done), 0);
-    ingest_turn_end(f->ingest);
-    while (f->memlog.waiting_bytes > 0)
-        memlog_decide(&f->memlog, LOG_STORED, true);
+    store_all(f);
     assert_int_equal(done, 1);
     assert_int_equal(ingest_stats(f->ingest).full, 2);
     assert_int_equal(ingest_stats(f->ingest).points_acked, 4);
@@ -822,20 +836,11 @@ static void test_a_command_of_a_new_item_among_others(void **state)
 {
     struct fixture *f = *state;
     struct items items = {.full = true};
-    struct catalog_series s;
     unsigned done = 0;
     uint32_t taken;
     struct record_point points[5];
-    struct ingest_config config = default_config(f);
-    config.items_full = items_full;
-    config.catalog = items_of;
-    config.items_arg = &items;
-    restart(f, &config);
-    assert_int_equal(catalog_create(1, &items.catalog), 0);
-    assert_int_equal(catalog_resolve(items.catalog, SLICE_LIT("a.12345678.x"), &s), 0);
-    for (int i = 0; i < 5; i++)
-        points[i] = (struct record_point){SLICE_LIT("h"), SLICE_LIT("a.12345678.x"), i, i};
-    points[2].metric = SLICE_LIT("b.12345678.x");
+    restart_with_items(f, &items);
+    make_known_points(points);
     const struct tenant_environment *e = &environments[0];
     static const struct {
         uint32_t from, taken;
@@ -847,9 +852,7 @@ static void test_a_command_of_a_new_item_among_others(void **state)
         assert_int_equal(err, steps[i].err);
         assert_true(err != 0 || taken == steps[i].taken);
     }
-    ingest_turn_end(f->ingest);
-    while (f->memlog.waiting_bytes > 0)
-        memlog_decide(&f->memlog, LOG_STORED, true);
+    store_all(f);
     assert_int_equal(done, 2);
     assert_int_equal(ingest_stats(f->ingest).full, 1);
     assert_int_equal(ingest_stats(f->ingest).points_acked, 4);
