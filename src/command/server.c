@@ -77,9 +77,8 @@ struct server {
     int port;
     bool paused; /* reading, while the log is behind */
     struct reactor_timer *drain_timer;
-    struct reactor_timer *wake_timer; /* a turn for ingest, at wake_ns */
-    int64_t wake_ns;                  /* 0: it does not run */
-    void (*drained)(void *arg);       /* not NULL: draining */
+    struct reactor_alarm *alarm; /* a turn for ingest */
+    void (*drained)(void *arg);  /* not NULL: draining */
     void *drained_arg;
 };
 
@@ -120,24 +119,6 @@ static void on_close(void *arg, struct conn *conn, const char *why)
         drain_done(server);
 }
 
-static void on_wake(void *arg)
-{
-    struct server *server = arg;
-    server->wake_ns = 0; /* the turn that ends now is what was wanted */
-}
-
-static void wake_when_due(struct server *server)
-{
-    int64_t wake_ns = ingest_wake_ns(server->sessions.deps->ingest);
-    if (wake_ns == server->wake_ns)
-        return;
-    server->wake_ns = wake_ns;
-    if (wake_ns == 0)
-        reactor_timer_stop(server->wake_timer);
-    else
-        reactor_timer_start(server->wake_timer, (wake_ns - clock_mono_ns()) / 1000000 + 1, 0);
-}
-
 /* For INFO: how many commands run in a second. */
 static void note_rate(struct sessions *all)
 {
@@ -158,7 +139,7 @@ static void writes_turn_end(struct server *server, struct ingest *ingest)
     if (server->sessions.deps->decide != NULL)
         decide_turn(server->sessions.deps->decide);
     ingest_turn_end(ingest);
-    wake_when_due(server);
+    reactor_alarm_set(server->alarm, ingest_wake_ns(ingest));
     bool paused = ingest_paused(ingest);
     if (paused == server->paused)
         return;
@@ -265,9 +246,9 @@ int server_create(const struct server_config *config, struct server **out)
     status = reactor_timer_create(server->reactor, on_drain_timeout, server, &server->drain_timer);
     if (status != 0)
         goto fail_timer;
-    status = reactor_timer_create(server->reactor, on_wake, server, &server->wake_timer);
+    status = reactor_alarm_create(server->reactor, &server->alarm);
     if (status != 0)
-        goto fail_wake_timer;
+        goto fail_alarm;
     status = listen_on_all(server, options);
     if (status != 0)
         goto fail_listen;
@@ -283,8 +264,8 @@ int server_create(const struct server_config *config, struct server **out)
 
 fail_listen:
     close_listeners(server);
-    reactor_timer_destroy(&server->wake_timer);
-fail_wake_timer:
+    reactor_alarm_destroy(&server->alarm);
+fail_alarm:
     reactor_timer_destroy(&server->drain_timer);
 fail_timer:
     usage_fini(&sessions->usage);
@@ -299,7 +280,7 @@ void server_destroy(struct server **server)
         return;
     assert((*server)->sessions.count == 0);
     close_listeners(*server);
-    reactor_timer_destroy(&(*server)->wake_timer);
+    reactor_alarm_destroy(&(*server)->alarm);
     reactor_timer_destroy(&(*server)->drain_timer);
     usage_fini(&(*server)->sessions.usage);
     slot_pool_fini(&(*server)->sessions.slots);

@@ -264,8 +264,8 @@ static bool is_behind(struct ingest *g, uint32_t partition)
 /* While the log has its fill of this partition's records, a further one would only stand in its
  * queue: the batch grows instead. HOLD_MS bounds that where the log has stopped answering, so that
  * what is held starts its own time limit there; and where the consumer does not catch up, because
- * writers wait for it, but never depend on it. Where the log has none, and answers slowly, those
- * who were just answered are waited for (gather.h). */
+ * writers wait for it, but never depend on it. Where the log has none, those who were just answered
+ * may be waited for (gather.h). */
 static bool batch_holds(struct ingest_batch *b)
 {
     struct ingest *g = b->ingest;

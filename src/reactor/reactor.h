@@ -16,7 +16,7 @@ struct conn;
 
 MUST_USE int reactor_create(struct reactor **out);
 /* Closes the listeners and connections that are left (on_close is called; hooks are not). Timers,
- * watches and pools must be gone before. */
+ * alarms, watches and pools must be gone before. */
 void reactor_destroy(struct reactor **reactor);
 
 /* Runs until reactor_stop; what was queued by then is still offered to the sockets once. */
@@ -42,6 +42,16 @@ MUST_USE int reactor_timer_create(struct reactor *reactor, void (*on_time)(void 
 void reactor_timer_start(struct reactor_timer *timer, int64_t delay_ms, int64_t repeat_ms);
 void reactor_timer_stop(struct reactor_timer *timer);
 void reactor_timer_destroy(struct reactor_timer **timer);
+
+/* A turn at a moment of CLOCK_MONOTONIC, for waits that a timer's milliseconds are too coarse for.
+ * Nobody is called but the hooks. */
+struct reactor_alarm;
+MUST_USE int reactor_alarm_create(struct reactor *reactor, struct reactor_alarm **out);
+/* A turn ends at that time or before, after which it is set again if it is still wanted. 0: none is
+ * wanted. One that comes for nothing costs less than taking it back, so setting it each turn is
+ * cheap. */
+void reactor_alarm_set(struct reactor_alarm *alarm, int64_t at_mono_ns);
+void reactor_alarm_destroy(struct reactor_alarm **alarm);
 
 /* SIGTERM and SIGINT. SIGPIPE is ignored by reactor_create. */
 MUST_USE int reactor_on_signal(struct reactor *reactor, void (*on_signal)(void *arg, int signum),

@@ -7,7 +7,18 @@
 
 #include "ingest/gather.h"
 
-enum { MS = 1000 * 1000, SLOW = 8 * MS };
+#include <string.h>
+
+enum { US = 1000, MS = 1000 * US, SLOW = 8 * MS };
+
+static const int64_t S = INT64_C(1000) * MS;
+
+/* ---- one wait ---- */
+
+static struct gather holding(void)
+{
+    return (struct gather){.holds = true};
+}
 
 static void test_nobody_is_waited_for_at_first(void **state)
 {
@@ -15,21 +26,14 @@ static void test_nobody_is_waited_for_at_first(void **state)
     struct gather g = {0};
     assert_false(gather_waits(&g, 1));
     gather_command(&g);
-    assert_false(gather_waits(&g, 2));
-}
-
-static void test_a_fast_log_is_never_held(void **state)
-{
-    (void)state;
-    struct gather g = {0};
-    gather_report(&g, 5, GATHER_REPORT_NS_MIN - 1, 100);
+    gather_report(&g, 5, SLOW, 100);
     assert_false(gather_waits(&g, 100));
 }
 
 static void test_waits_until_as_many_came_as_were_answered(void **state)
 {
     (void)state;
-    struct gather g = {0};
+    struct gather g = holding();
     gather_report(&g, 3, SLOW, 100);
     for (int i = 0; i < 3; i++) {
         assert_true(gather_waits(&g, 100 + i));
@@ -40,80 +44,255 @@ static void test_waits_until_as_many_came_as_were_answered(void **state)
     assert_true(gather_waits(&g, 200));
 }
 
+/* One client that waits for each reply never meets a wait. */
+static void test_who_comes_alone_leaves_at_once(void **state)
+{
+    (void)state;
+    struct gather g = holding();
+    gather_report(&g, 1, SLOW, 100);
+    gather_command(&g);
+    assert_false(gather_waits(&g, 101));
+}
+
 static void test_waits_for_a_part_of_the_report_at_most(void **state)
 {
     (void)state;
-    struct gather g = {0};
+    struct gather g = holding();
     gather_report(&g, 3, SLOW, 100);
     assert_int_equal(g.until_ns, 100 + SLOW / GATHER_PART);
     assert_true(gather_waits(&g, g.until_ns - 1));
     assert_false(gather_waits(&g, g.until_ns));
-    g = (struct gather){0};
-    gather_report(&g, 3, INT64_C(1000) * MS, 100);
+    g = holding();
+    gather_report(&g, 3, S, 100);
     assert_int_equal(g.until_ns, 100 + GATHER_NS_MAX);
 }
 
 static void test_a_record_that_leaves_ends_it(void **state)
 {
     (void)state;
-    struct gather g = {0};
+    struct gather g = holding();
     gather_report(&g, 3, SLOW, 100);
     gather_end(&g);
     assert_false(gather_waits(&g, 100));
-    assert_int_equal(g.skip, 0);
 }
 
-/* Reports after which nobody comes, until one is followed by a wait. */
-static uint32_t reports_without_a_wait(struct gather *g, int64_t *now_ns)
+/* ---- which way ---- */
+
+/* A period in which each report answers so many commands. The way it went: h or -. */
+static char period(struct gather *g, int64_t *now_ns, uint32_t commands)
 {
-    for (uint32_t n = 0;; n++) {
-        *now_ns += SLOW;
-        gather_report(g, 10, SLOW, *now_ns);
-        if (gather_waits(g, *now_ns))
-            return n;
-    }
+    char way = g->holds ? 'h' : '-';
+    for (int i = 0; i < GATHER_SETTLE + GATHER_REPORTS_MIN; i++)
+        gather_report(g, commands, SLOW, *now_ns += SLOW);
+    return way;
 }
 
-static void test_waits_in_vain_become_rare(void **state)
+/* The ways of so many periods, where holding answers more by so many percent. */
+static const char *ways(struct gather *g, int count, int gain_percent)
 {
-    (void)state;
-    struct gather g = {0};
-    int64_t now_ns = 0;
-    assert_int_equal(reports_without_a_wait(&g, &now_ns), 0);
-    uint32_t want = 1;
-    for (int i = 0; i < 2 * GATHER_MISSES_MAX; i++) {
-        assert_false(gather_waits(&g, now_ns += SLOW));
-        want *= i < GATHER_MISSES_MAX ? 2 : 1;
-        assert_int_equal(reports_without_a_wait(&g, &now_ns), want);
-    }
-    for (int i = 0; i < 10; i++)
-        gather_command(&g);
-    assert_int_equal(reports_without_a_wait(&g, &now_ns), 0);
-    assert_false(gather_waits(&g, now_ns += SLOW));
-    assert_int_equal(reports_without_a_wait(&g, &now_ns), 2); /* from the beginning */
+    static char text[128];
+    int64_t now_ns = 1;
+    for (int i = 0; i < count; i++)
+        text[i] = period(g, &now_ns, g->holds ? 100 + (uint32_t)gain_percent : 100);
+    text[count] = '\0';
+    return text;
 }
 
-static void test_half_of_them_is_not_in_vain(void **state)
+static void test_trials_become_rare(void **state)
 {
     (void)state;
     struct gather g = {0};
-    gather_report(&g, 10, SLOW, 0);
-    for (int i = 0; i < 5; i++)
-        gather_command(&g);
-    assert_false(gather_waits(&g, SLOW));
-    assert_int_equal(g.skip, 0);
+    assert_string_equal(ways(&g, 54, 0), "-h-h--h----h--------h----------------h----------------");
+}
+
+static void test_what_answers_more_is_kept(void **state)
+{
+    (void)state;
+    struct gather g = {0};
+    assert_string_equal(ways(&g, 40, 30), "-h-h-hh-hhhh-hhhhhhhh-hhhhhhhhhhhhhhhh-h");
+    ways(&g, 100, -30);
+    assert_false(g.favours);
+    assert_true(g.gain < 0);
+}
+
+/* A twentieth is the least that is worth a wait. */
+static void test_a_little_more_is_not_enough(void **state)
+{
+    (void)state;
+    struct gather g = {0};
+    ways(&g, 100, 4);
+    assert_false(g.favours);
+    ways(&g, 100, 7);
+    assert_true(g.favours);
+    ways(&g, 100, 2); /* but enough to go on */
+    assert_true(g.favours);
+}
+
+static void test_one_odd_period_does_not_decide(void **state)
+{
+    (void)state;
+    struct gather g = {0};
+    int64_t now_ns = 1;
+    for (int i = 0; i < 100; i++)
+        period(&g, &now_ns, g.holds ? 120 : 100);
+    assert_true(g.favours);
+    while (g.holds)
+        period(&g, &now_ns, 120);
+    period(&g, &now_ns, 1000); /* not held, and everybody was there */
+    assert_true(g.favours);
+}
+
+/* A night without a client is nobody's. */
+static void test_idle_times_are_not_counted(void **state)
+{
+    (void)state;
+    struct gather g = {0};
+    for (int i = 0; i < GATHER_SETTLE; i++)
+        gather_report(&g, 1, SLOW, i + 1);
+    gather_report(&g, 1, SLOW, 3600 * S);
+    assert_int_equal(g.busy_ns, SLOW * GATHER_IDLE_PARTS);
+}
+
+/* ---- against clients and a log ---- */
+
+/* Clients that wait for each reply, or send at their own pace; a loop that takes their commands one
+ * by one; a log that takes one record at a time. */
+struct world {
+    int clients;
+    int64_t away_ns;    /* from the reply to the next command's arrival */
+    int64_t command_ns; /* of the loop's time */
+    int64_t record_ns;  /* until the report, */
+    int64_t loop_ns;    /* of which the loop can do nothing: the broker has its core */
+    bool paced;         /* commands come each away_ns, replies or not */
+};
+
+enum { CLIENTS_MAX = 64 };
+
+/* Runs for 20 s; how many are answered in the last 10. */
+static uint64_t run(const struct world *w, struct gather *g, bool learns)
+{
+    int64_t comes_ns[CLIENTS_MAX], now_ns = 1, loop_free_ns = 0, report_ns = 0, appended_ns = 0;
+    uint32_t batch = 0, inflight = 0;
+    uint64_t answered = 0;
+    bool waiting[CLIENTS_MAX] = {false}, flying[CLIENTS_MAX] = {false};
+    for (int c = 0; c < w->clients; c++)
+        comes_ns[c] = 1 + c * (w->paced ? w->away_ns / w->clients : US);
+    while (now_ns < 20 * S) {
+        /* What comes next: a command that the loop can take, a report, the end of a wait. */
+        int next = -1;
+        int64_t at_ns = inflight > 0 ? report_ns : INT64_MAX;
+        for (int c = 0; c < w->clients; c++) {
+            int64_t taken_ns = comes_ns[c] > loop_free_ns ? comes_ns[c] : loop_free_ns;
+            if (!waiting[c] && !flying[c] && taken_ns + w->command_ns < at_ns) {
+                at_ns = taken_ns + w->command_ns;
+                next = c;
+            }
+        }
+        bool held = inflight == 0 && batch > 0 && gather_waits(g, now_ns);
+        if (held && g->until_ns < at_ns) {
+            at_ns = g->until_ns;
+            next = -2;
+        }
+        now_ns = at_ns > now_ns ? at_ns : now_ns;
+        if (next >= 0) {
+            loop_free_ns = now_ns;
+            waiting[next] = true;
+            batch++;
+            gather_command(g);
+        } else if (next == -1) {
+            bool holds = g->holds;
+            gather_report(g, inflight, now_ns - appended_ns, now_ns);
+            if (!learns)
+                g->holds = holds; /* for good */
+            answered += now_ns > 10 * S ? inflight : 0;
+            inflight = 0;
+            for (int c = 0; c < w->clients; c++) {
+                if (flying[c])
+                    comes_ns[c] = w->paced ? comes_ns[c] + w->away_ns : now_ns + w->away_ns;
+                flying[c] = false;
+            }
+        }
+        if (inflight == 0 && batch > 0 && !gather_waits(g, now_ns)) {
+            gather_end(g);
+            memcpy(flying, waiting, sizeof(flying));
+            memset(waiting, 0, sizeof(waiting));
+            inflight = batch;
+            batch = 0;
+            appended_ns = now_ns;
+            report_ns = now_ns + w->record_ns;
+            loop_free_ns += w->loop_ns;
+        }
+    }
+    return answered;
+}
+
+static void check_world(const struct world *w, bool holds)
+{
+    struct gather never = {0}, always = holding(), learns = {0};
+    uint64_t without = run(w, &never, false), with = run(w, &always, false);
+    uint64_t learned = run(w, &learns, true), best = with > without ? with : without;
+    assert_true(holds ? with > without : with <= without + without / 20);
+    assert_int_equal(learns.favours, holds);
+    assert_true(learned >= best - best / 20);
+}
+
+static void test_a_disk_that_syncs_each_record_is_worth_the_wait(void **state)
+{
+    (void)state;
+    check_world(
+        &(struct world){
+            .clients = 64, .away_ns = 20 * US, .command_ns = 10 * US, .record_ns = 5 * MS},
+        true);
+}
+
+static void test_a_broker_on_the_same_core_is_worth_the_wait(void **state)
+{
+    (void)state;
+    check_world(&(struct world){.clients = 64,
+                                .away_ns = 20 * US,
+                                .command_ns = 8 * US,
+                                .record_ns = 300 * US,
+                                .loop_ns = 100 * US},
+                true);
+}
+
+static void test_clients_far_away_are_not(void **state)
+{
+    (void)state;
+    check_world(
+        &(struct world){
+            .clients = 16, .away_ns = 1 * MS, .command_ns = 10 * US, .record_ns = 400 * US},
+        false);
+}
+
+static void test_clients_that_do_not_wait_are_not(void **state)
+{
+    (void)state;
+    check_world(&(struct world){.clients = 64,
+                                .away_ns = 10 * MS,
+                                .command_ns = 10 * US,
+                                .record_ns = 400 * US,
+                                .paced = true},
+                false);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nobody_is_waited_for_at_first),
-        cmocka_unit_test(test_a_fast_log_is_never_held),
         cmocka_unit_test(test_waits_until_as_many_came_as_were_answered),
+        cmocka_unit_test(test_who_comes_alone_leaves_at_once),
         cmocka_unit_test(test_waits_for_a_part_of_the_report_at_most),
         cmocka_unit_test(test_a_record_that_leaves_ends_it),
-        cmocka_unit_test(test_waits_in_vain_become_rare),
-        cmocka_unit_test(test_half_of_them_is_not_in_vain),
+        cmocka_unit_test(test_trials_become_rare),
+        cmocka_unit_test(test_what_answers_more_is_kept),
+        cmocka_unit_test(test_a_little_more_is_not_enough),
+        cmocka_unit_test(test_one_odd_period_does_not_decide),
+        cmocka_unit_test(test_idle_times_are_not_counted),
+        cmocka_unit_test(test_a_disk_that_syncs_each_record_is_worth_the_wait),
+        cmocka_unit_test(test_a_broker_on_the_same_core_is_worth_the_wait),
+        cmocka_unit_test(test_clients_far_away_are_not),
+        cmocka_unit_test(test_clients_that_do_not_wait_are_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,6 +142,55 @@ static void test_timers_fire_once_or_until_stopped(void **state)
     reactor_destroy(&diary.reactor);
 }
 
+struct alarmed {
+    struct reactor *reactor;
+    struct reactor_alarm *alarm;
+    int64_t due_ns;
+    int64_t ended_ns;
+};
+
+/* As its users do: set anew in each turn that is still too early. */
+static void stop_when_due(void *arg)
+{
+    struct alarmed *a = arg;
+    if (a->ended_ns >= a->due_ns)
+        return;
+    a->ended_ns = clock_mono_ns();
+    if (a->ended_ns >= a->due_ns)
+        reactor_stop(a->reactor);
+    else
+        reactor_alarm_set(a->alarm, a->due_ns);
+}
+
+static void test_an_alarm_ends_the_sleep_in_time(void **state)
+{
+    (void)state;
+    struct alarmed a = {0};
+    assert_int_equal(reactor_create(&a.reactor), 0);
+    assert_int_equal(reactor_alarm_create(a.reactor, &a.alarm), 0);
+    assert_int_equal(reactor_on_turn_end(a.reactor, stop_when_due, &a), 0);
+    int64_t first_ns = clock_mono_ns();
+    for (int64_t i = 0; i < 20; i++) {
+        int64_t start_ns = clock_mono_ns();
+        reactor_alarm_set(a.alarm, start_ns + i * 10000); /* one for nothing before it */
+        reactor_alarm_set(a.alarm, 0);
+        a.due_ns = start_ns + i * 100000;
+        reactor_run(a.reactor);
+        assert_true(a.ended_ns >= a.due_ns);
+    }
+    /* Without alarms the loop would wake for its sweep, 20 times 250 ms. */
+    assert_true(clock_mono_ns() - first_ns < INT64_C(4000000000));
+    int64_t past_ns = a.ended_ns;
+    a.due_ns = past_ns + 1;
+    reactor_alarm_set(a.alarm, past_ns); /* is a turn, too */
+    reactor_run(a.reactor);
+    assert_true(a.ended_ns >= a.due_ns);
+    reactor_alarm_destroy(&a.alarm);
+    assert_null(a.alarm);
+    reactor_alarm_destroy(&a.alarm);
+    reactor_destroy(&a.reactor);
+}
+
 static void note_signal(void *arg, int signum)
 {
     note(arg, signum == SIGTERM ? 'T' : signum == SIGINT ? 'I' : '?');
@@ -178,6 +227,7 @@ int main(void)
         cmocka_unit_test(test_hooks_end_a_turn_of_a_watch_before_the_loop_sleeps),
         cmocka_unit_test(test_the_ninth_hook_is_refused),
         cmocka_unit_test(test_timers_fire_once_or_until_stopped),
+        cmocka_unit_test(test_an_alarm_ends_the_sleep_in_time),
         cmocka_unit_test(test_signals_reach_the_loop),
     };
     return cmocka_run_group_tests_name("reactor/reactor", tests, NULL, NULL);
