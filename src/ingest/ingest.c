@@ -36,6 +36,7 @@ struct ingest_batch {
     uint32_t points;
     int64_t opened_mono_ms;
     bool paced;
+    bool gathered;
     int64_t appended_ns;
     int refused; /* why the log did not take it */
 };
@@ -97,6 +98,7 @@ static struct ingest_batch *batch_take(struct ingest *g, const struct tenant_env
     b->partition = e->partition;
     b->refused = 0;
     b->paced = false;
+    b->gathered = false;
     b->opened_mono_ms = clock_mono_ms();
     return b;
 }
@@ -274,10 +276,10 @@ static bool batch_holds(struct ingest_batch *b)
     bool gathers = inflight == 0 && gather_waits(&g->gathers[b->partition], clock_mono_ns());
     bool behind = !full && b->waiters.n > 0 && is_behind(g, b->partition);
     bool holds = (full || behind) && clock_mono_ms() - b->opened_mono_ms < HOLD_MS;
-    if (holds && behind && !b->paced) {
-        b->paced = true;
-        g->stats.paced++;
-    }
+    g->stats.paced += holds && behind && !b->paced;
+    g->stats.gathered += gathers && !b->gathered;
+    b->paced |= holds && behind;
+    b->gathered |= gathers;
     return holds || gathers;
 }
 
@@ -789,6 +791,7 @@ void ingest_status(void *arg, struct status_sink *sink)
     sink->number(sink, "commands_refused_busy", (int64_t)s->busy);
     sink->number(sink, "points_refused_items", (int64_t)s->full);
     sink->number(sink, "batches_held_for_lag", (int64_t)s->paced);
+    sink->number(sink, "batches_held_to_gather", (int64_t)s->gathered);
     sink->number(sink, "inflight_bytes", (int64_t)s->inflight_bytes);
     sink->number(sink, "inflight_records", s->inflight_records);
     sink->number(sink, "last_ack_at_ms", s->last_ack_wall_ms);

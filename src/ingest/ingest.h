@@ -166,6 +166,7 @@ struct ingest_stats {
     uint64_t busy;        /* commands refused */
     uint64_t full;        /* points and texts refused, of items that are too many */
     uint64_t paced;       /* batches that waited for the consumer */
+    uint64_t gathered;    /* … for clients that were just answered */
     size_t inflight_bytes;
     uint32_t inflight_records;
     int64_t last_ack_wall_ms;

@@ -524,6 +524,7 @@ static void test_a_trial_gathers_who_was_answered(void **state)
     ingest_turn_end(f->ingest);
     assert_in_range(f->memlog.waiting, 1, held ? 1 : 2);
     assert_true(!held || ingest_wake_ns(f->ingest) == 0);
+    assert_int_equal(ingest_stats(f->ingest).gathered, held ? 1 : 0);
 
     answer_slowly(f); /* they do not come */
     usleep(GATHER_NS_MAX / 1000 + 1000);
