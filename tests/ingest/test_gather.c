@@ -7,8 +7,6 @@
 
 #include "ingest/gather.h"
 
-#include <string.h>
-
 enum { US = 1000, MS = 1000 * US, SLOW = 8 * MS };
 
 static const int64_t S = INT64_C(1000) * MS;
@@ -168,60 +166,95 @@ struct world {
 
 enum { CLIENTS_MAX = 64 };
 
+enum client_state { AWAY, WAITING, FLYING };
+
+struct moment {
+    int64_t now_ns;
+    int64_t loop_free_ns;
+    int64_t appended_ns, report_ns;
+    uint32_t batch, inflight;
+    enum client_state states[CLIENTS_MAX];
+    int64_t comes_ns[CLIENTS_MAX]; /* of who is away */
+};
+
+enum { NEXT_REPORT = -1, NEXT_END_OF_WAIT = -2 }; /* or a client */
+
+/* What comes next: a command that the loop can take, a report, the end of a wait. Time goes on to
+ * it. */
+static int go_on(const struct world *w, struct moment *m, struct gather *g)
+{
+    int next = NEXT_REPORT;
+    int64_t at_ns = m->inflight > 0 ? m->report_ns : INT64_MAX;
+    for (int c = 0; c < w->clients; c++) {
+        int64_t from_ns = m->comes_ns[c] > m->loop_free_ns ? m->comes_ns[c] : m->loop_free_ns;
+        if (m->states[c] == AWAY && from_ns + w->command_ns < at_ns) {
+            at_ns = from_ns + w->command_ns;
+            next = c;
+        }
+    }
+    bool held = m->inflight == 0 && m->batch > 0 && gather_waits(g, m->now_ns);
+    if (held && g->until_ns < at_ns) {
+        at_ns = g->until_ns;
+        next = NEXT_END_OF_WAIT;
+    }
+    m->now_ns = at_ns > m->now_ns ? at_ns : m->now_ns;
+    return next;
+}
+
+static void take_command(struct moment *m, struct gather *g, int client)
+{
+    m->loop_free_ns = m->now_ns;
+    m->states[client] = WAITING;
+    m->batch++;
+    gather_command(g);
+}
+
+/* How many were answered. */
+static uint32_t take_report(const struct world *w, struct moment *m, struct gather *g)
+{
+    uint32_t answered = m->inflight;
+    gather_report(g, answered, m->now_ns - m->appended_ns, m->now_ns);
+    m->inflight = 0;
+    for (int c = 0; c < w->clients; c++) {
+        if (m->states[c] != FLYING)
+            continue;
+        m->states[c] = AWAY;
+        m->comes_ns[c] = (w->paced ? m->comes_ns[c] : m->now_ns) + w->away_ns;
+    }
+    return answered;
+}
+
+static void append(const struct world *w, struct moment *m, struct gather *g)
+{
+    gather_end(g);
+    for (int c = 0; c < w->clients; c++)
+        m->states[c] = m->states[c] == WAITING ? FLYING : m->states[c];
+    m->inflight = m->batch;
+    m->batch = 0;
+    m->appended_ns = m->now_ns;
+    m->report_ns = m->now_ns + w->record_ns;
+    m->loop_free_ns += w->loop_ns;
+}
+
 /* Runs for 20 s; how many are answered in the last 10. */
 static uint64_t run(const struct world *w, struct gather *g, bool learns)
 {
-    int64_t comes_ns[CLIENTS_MAX], now_ns = 1, loop_free_ns = 0, report_ns = 0, appended_ns = 0;
-    uint32_t batch = 0, inflight = 0;
+    struct moment m = {.now_ns = 1};
     uint64_t answered = 0;
-    bool waiting[CLIENTS_MAX] = {false}, flying[CLIENTS_MAX] = {false};
+    bool holds = g->holds;
     for (int c = 0; c < w->clients; c++)
-        comes_ns[c] = 1 + c * (w->paced ? w->away_ns / w->clients : US);
-    while (now_ns < 20 * S) {
-        /* What comes next: a command that the loop can take, a report, the end of a wait. */
-        int next = -1;
-        int64_t at_ns = inflight > 0 ? report_ns : INT64_MAX;
-        for (int c = 0; c < w->clients; c++) {
-            int64_t taken_ns = comes_ns[c] > loop_free_ns ? comes_ns[c] : loop_free_ns;
-            if (!waiting[c] && !flying[c] && taken_ns + w->command_ns < at_ns) {
-                at_ns = taken_ns + w->command_ns;
-                next = c;
-            }
-        }
-        bool held = inflight == 0 && batch > 0 && gather_waits(g, now_ns);
-        if (held && g->until_ns < at_ns) {
-            at_ns = g->until_ns;
-            next = -2;
-        }
-        now_ns = at_ns > now_ns ? at_ns : now_ns;
+        m.comes_ns[c] = 1 + c * (w->paced ? w->away_ns / w->clients : US);
+    while (m.now_ns < 20 * S) {
+        int next = go_on(w, &m, g);
         if (next >= 0) {
-            loop_free_ns = now_ns;
-            waiting[next] = true;
-            batch++;
-            gather_command(g);
-        } else if (next == -1) {
-            bool holds = g->holds;
-            gather_report(g, inflight, now_ns - appended_ns, now_ns);
-            if (!learns)
-                g->holds = holds; /* for good */
-            answered += now_ns > 10 * S ? inflight : 0;
-            inflight = 0;
-            for (int c = 0; c < w->clients; c++) {
-                if (flying[c])
-                    comes_ns[c] = w->paced ? comes_ns[c] + w->away_ns : now_ns + w->away_ns;
-                flying[c] = false;
-            }
+            take_command(&m, g, next);
+        } else if (next == NEXT_REPORT) {
+            uint32_t n = take_report(w, &m, g);
+            answered += m.now_ns > 10 * S ? n : 0;
+            g->holds = learns ? g->holds : holds;
         }
-        if (inflight == 0 && batch > 0 && !gather_waits(g, now_ns)) {
-            gather_end(g);
-            memcpy(flying, waiting, sizeof(flying));
-            memset(waiting, 0, sizeof(waiting));
-            inflight = batch;
-            batch = 0;
-            appended_ns = now_ns;
-            report_ns = now_ns + w->record_ns;
-            loop_free_ns += w->loop_ns;
-        }
+        if (m.inflight == 0 && m.batch > 0 && !gather_waits(g, m.now_ns))
+            append(w, &m, g);
     }
     return answered;
 }
