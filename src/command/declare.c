@@ -5,6 +5,7 @@
 #include "command/read_request.h"
 #include "command/series_options.h"
 #include "command/table.h"
+#include "ingest/control.h"
 #include "model/name.h"
 
 #include <assert.h>

@@ -3,6 +3,7 @@
 #include "command/inquiry.h"
 #include "command/read_request.h"
 #include "command_table.h"
+#include "ingest/control.h"
 
 #include <stdlib.h>
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "command/handlers.h"
+#include "ingest/control.h"
 #include "model/name.h"
 
 static void finish(void *arg, const char *word, const char *what)

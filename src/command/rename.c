@@ -7,6 +7,7 @@
 #include "command/remove.h"
 #include "command/rule.h"
 #include "command_table.h"
+#include "ingest/control.h"
 #include "model/name.h"
 
 #include <stdlib.h>

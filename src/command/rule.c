@@ -7,6 +7,7 @@
 #include "command/handlers.h"
 #include "command/read_request.h"
 #include "command_table.h"
+#include "ingest/control.h"
 #include "model/name.h"
 
 #include <stdlib.h>

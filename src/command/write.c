@@ -9,6 +9,7 @@
 #include "command/policy.h"
 #include "command/series_options.h"
 #include "command_table.h"
+#include "ingest/control.h"
 #include "model/name.h"
 
 #include <math.h>

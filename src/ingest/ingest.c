@@ -1,14 +1,11 @@
 #include "ingest/ingest.h"
 
-#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/vec.h"
 #include "catalog/catalog.h"
 #include "ingest/gather.h"
 #include "ingest/pace.h"
-#include "model/name.h"
-#include "record/control.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -562,13 +559,25 @@ void ingest_abort(struct ingest *g)
 
 /* ---- control records ---- */
 
-static int control_append(struct ingest *g, const struct tenant_environment *e, int err,
-                          const struct buffer *record, ingest_done *done, void *arg)
+int ingest_control_check(struct ingest *g, const struct tenant_environment *e, struct slice stem)
+{
+    int err = check_room(g);
+    if (err != 0 || stem.n == 0)
+        return err;
+    struct catalog *items = items_known(g, e);
+    bool full = items != NULL && !catalog_has_stem(items, stem);
+    catalog_unref(&items);
+    g->stats.full += full;
+    return full ? LT_EFULL : 0;
+}
+
+int ingest_control_append(struct ingest *g, const struct tenant_environment *e, struct slice record,
+                          ingest_done *done, void *arg)
 {
     struct waiter waiter = {done, arg, 0, 0};
-    struct ingest_batch *b = err == 0 ? batch_take(g, e) : NULL;
+    struct ingest_batch *b = batch_take(g, e);
     if (b == NULL)
-        return err == 0 ? LT_ENOMEM : err;
+        return LT_ENOMEM;
     b->points = 0;
     if (!VEC_PUSH(&b->waiters, waiter)) {
         batch_release(b);
@@ -580,106 +589,8 @@ static int control_append(struct ingest *g, const struct tenant_environment *e, 
             break;
         }
     }
-    batch_append(b, 0, buffer_slice(record));
+    batch_append(b, 0, record);
     return 0;
-}
-
-int ingest_rule(struct ingest *g, const struct tenant_environment *e, struct slice pattern,
-                enum kind kind, uint32_t precision, ingest_done *done, void *arg)
-{
-    struct buffer record;
-    int err = check_room(g);
-    if (err != 0)
-        return err;
-    buffer_init(&record, LOG_RECORD_BYTES_MAX);
-    err = record_write_rule(&record, e->id, clock_wall_ms(), pattern, kind, precision);
-    err = control_append(g, e, err, &record, done, arg);
-    buffer_fini(&record);
-    return err;
-}
-
-static int check_item(struct ingest *g, const struct tenant_environment *e, struct slice stem)
-{
-    struct catalog *items = items_known(g, e);
-    bool full = items != NULL && !catalog_has_stem(items, stem);
-    catalog_unref(&items);
-    g->stats.full += full;
-    return full ? LT_EFULL : 0;
-}
-
-int ingest_text(struct ingest *g, const struct tenant_environment *e, struct slice stem,
-                struct slice text, ingest_done *done, void *arg)
-{
-    struct buffer record;
-    int err = check_room(g);
-    if (err == 0)
-        err = check_item(g, e, stem);
-    if (err != 0)
-        return err;
-    buffer_init(&record, LOG_RECORD_BYTES_MAX);
-    err = record_write_text(&record, e->id, clock_wall_ms(), stem, text);
-    err = control_append(g, e, err, &record, done, arg);
-    buffer_fini(&record);
-    return err;
-}
-
-int ingest_series(struct ingest *g, const struct tenant_environment *e, uint64_t epoch,
-                  struct slice host, struct slice metric, enum record_series_way way,
-                  const struct settings *settings, const struct label *labels,
-                  uint32_t labels_count, ingest_done *done, void *arg)
-{
-    struct buffer record;
-    int err = check_room(g);
-    if (err == 0)
-        err = check_item(g, e, name_split_metric(metric).stem);
-    if (err != 0)
-        return err;
-    buffer_init(&record, LOG_RECORD_BYTES_MAX);
-    ingest_touched(g, e, host, metric);
-    err = record_write_series(&record, e->id, clock_wall_ms(), epoch, host, metric, way, settings,
-                              labels, labels_count);
-    err = control_append(g, e, err, &record, done, arg);
-    buffer_fini(&record);
-    return err;
-}
-
-int ingest_drop(struct ingest *g, const struct tenant_environment *e, uint64_t epoch,
-                struct slice host, struct slice metric, ingest_done *done, void *arg)
-{
-    struct buffer record;
-    int err = check_room(g);
-    if (err != 0)
-        return err;
-    buffer_init(&record, LOG_RECORD_BYTES_MAX);
-    ingest_touched(g, e, host, metric);
-    err = record_write_drop(&record, e->id, clock_wall_ms(), epoch, host, metric);
-    err = control_append(g, e, err, &record, done, arg);
-    buffer_fini(&record);
-    return err;
-}
-
-/* A control record that says no more than what it is. */
-static int append_bare(struct ingest *g, const struct tenant_environment *e,
-                       int (*write)(struct buffer *out, uint32_t environment, int64_t append_ms),
-                       ingest_done *done, void *arg)
-{
-    struct buffer record;
-    buffer_init(&record, LOG_RECORD_BYTES_MAX);
-    int err = write(&record, e->id, clock_wall_ms());
-    err = control_append(g, e, err, &record, done, arg);
-    buffer_fini(&record);
-    return err;
-}
-
-int ingest_clear(struct ingest *g, const struct tenant_environment *e, ingest_done *done, void *arg)
-{
-    ingest_touched(g, e, SLICE_LIT(""), SLICE_LIT(""));
-    return append_bare(g, e, record_write_clear, done, arg);
-}
-
-int ingest_probe(struct ingest *g, const struct tenant_environment *e, ingest_done *done, void *arg)
-{
-    return append_bare(g, e, record_write_noop, done, arg);
 }
 
 /* ---- the rest ---- */

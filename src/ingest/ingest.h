@@ -80,7 +80,7 @@ struct ingest_written {
 int64_t ingest_written_time_ms(const struct ingest_written *written, uint32_t i,
                                uint32_t *until_out);
 
-/* Called exactly once for each ingest_end, ingest_rule, ... that returned 0. */
+/* Called exactly once for each ingest_end, ingest_each, ingest_rule, ... that returned 0. */
 typedef void ingest_done(void *arg, const struct ingest_written *written);
 
 /* One command: begin, points, then end or abort. Until end nothing of it counts; abort undoes it.
@@ -124,28 +124,13 @@ uint64_t ingest_batch_number(const struct ingest *ingest);
 uint64_t ingest_handed(const struct ingest *ingest);
 bool ingest_settled(const struct ingest *ingest, uint32_t partition, uint64_t number);
 
-/* Control records; they keep their place among the points. text: LT_EFULL as for a point. */
-MUST_USE int ingest_rule(struct ingest *ingest, const struct tenant_environment *environment,
-                         struct slice pattern, enum kind kind, uint32_t precision,
-                         ingest_done *done, void *arg);
-MUST_USE int ingest_text(struct ingest *ingest, const struct tenant_environment *environment,
-                         struct slice stem, struct slice text, ingest_done *done, void *arg);
-/* LT_EFULL: it would be a new item. epoch: the owner's, who has decided it (record/series.h), or 0.
- */
-MUST_USE int ingest_series(struct ingest *ingest, const struct tenant_environment *environment,
-                           uint64_t epoch, struct slice host, struct slice metric,
-                           enum record_series_way way, const struct settings *settings,
-                           const struct label *labels, uint32_t labels_count, ingest_done *done,
-                           void *arg);
-MUST_USE int ingest_drop(struct ingest *ingest, const struct tenant_environment *environment,
-                         uint64_t epoch, struct slice host, struct slice metric, ingest_done *done,
-                         void *arg);
-/* Empties the environment: what stands before it in the log is gone for whoever reads behind it. */
-MUST_USE int ingest_clear(struct ingest *ingest, const struct tenant_environment *environment,
-                          ingest_done *done, void *arg);
-/* Can the log acknowledge? Asks it, with a record that means nothing. */
-MUST_USE int ingest_probe(struct ingest *ingest, const struct tenant_environment *environment,
-                          ingest_done *done, void *arg);
+/* What control.h writes its records with. check: LT_EBUSY; LT_EFULL: `stem`, if it is not empty,
+ * would be a new item. append: behind all points that were handed over before. */
+MUST_USE int ingest_control_check(struct ingest *ingest,
+                                  const struct tenant_environment *environment, struct slice stem);
+MUST_USE int ingest_control_append(struct ingest *ingest,
+                                   const struct tenant_environment *environment,
+                                   struct slice record, ingest_done *done, void *arg);
 
 /* At the end of each loop turn, and at least every 50 ms: closes the open batches that are due and
  * hands them to the log. */

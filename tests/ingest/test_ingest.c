@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "catalog/catalog.h"
+#include "ingest/control.h"
 #include "ingest/gather.h"
 #include "ingest/ingest.h"
 #include "record/record.h"
@@ -726,152 +726,6 @@ static void test_pausing_has_hysteresis_and_the_limit_refuses(void **state)
     check_log(f);
 }
 
-/* ---- items that are too many ---- */
-
-struct items {
-    struct catalog *catalog;
-    bool full;
-    unsigned asked;
-};
-
-static bool items_full(void *arg, uint32_t environment)
-{
-    return environment == 1 && ((struct items *)arg)->full;
-}
-
-static struct catalog *items_of(void *arg, uint32_t environment)
-{
-    struct items *items = arg;
-    items->asked++;
-    return items->catalog == NULL ? NULL : catalog_ref(items->catalog);
-}
-
-/* The ingest anew, where a.12345678 is the one item that there is. */
-static void restart_with_items(struct fixture *f, struct items *items)
-{
-    struct catalog_series s;
-    struct ingest_config config = default_config(f);
-    config.items_full = items_full;
-    config.catalog = items_of;
-    config.items_arg = items;
-    restart(f, &config);
-    assert_int_equal(catalog_create(1, &items->catalog), 0);
-    assert_int_equal(catalog_resolve(items->catalog, SLICE_LIT("a.12345678.x"), &s), 0);
-}
-
-/* Of that item, but the third one: of a new one. */
-static void make_known_points(struct record_point points[5])
-{
-    for (int i = 0; i < 5; i++)
-        points[i] = (struct record_point){SLICE_LIT("h"), SLICE_LIT("a.12345678.x"), i, i};
-    points[2].metric = SLICE_LIT("b.12345678.x");
-}
-
-static void store_all(struct fixture *f)
-{
-    ingest_turn_end(f->ingest);
-    while (f->memlog.waiting_bytes > 0)
-        memlog_decide(&f->memlog, LOG_STORED, true);
-}
-
-static void ignore(void *arg, const struct ingest_written *written)
-{
-    ++*(unsigned *)arg;
-}
-
-static int try_point(struct fixture *f, int environment, const char *metric, unsigned *done)
-{
-    assert_int_equal(ingest_begin(f->ingest, &environments[environment]), 0);
-    int err = ingest_point(f->ingest, false, SLICE_LIT("h"), slice_str(metric), 1, 1, POLICY_LAST);
-    if (err == 0)
-        assert_int_equal(ingest_end(f->ingest, ignore, done), 0);
-    else
-        ingest_abort(f->ingest);
-    return err;
-}
-
-static int try_text(struct fixture *f, const char *stem, unsigned *done)
-{
-    return ingest_text(f->ingest, &environments[0], slice_str(stem), SLICE_LIT("t"), ignore, done);
-}
-
-static void test_above_the_quota_only_known_items_are_taken(void **state)
-{
-    struct fixture *f = *state;
-    struct items items = {0};
-    unsigned done = 0;
-    restart_with_items(f, &items);
-    assert_int_equal(try_point(f, 0, "b.12345678.x", &done), 0);
-    assert_int_equal(try_text(f, "b.99999999", &done), 0);
-    assert_int_equal(items.asked, 0); /* far from it nobody looks */
-    items.full = true;
-    assert_int_equal(try_point(f, 0, "b.12345678.x", &done), LT_EFULL);
-    assert_int_equal(try_point(f, 0, "a.12345678.x", &done), 0);
-    assert_int_equal(try_point(f, 0, "a.12345678.other", &done), 0); /* the same item */
-    assert_int_equal(try_text(f, "a.12345678", &done), 0);
-    assert_int_equal(try_text(f, "b.12345678", &done), LT_EFULL);
-    assert_int_equal(try_point(f, 1, "b.12345678.x", &done), 0); /* another environment */
-    assert_int_equal(ingest_stats(f->ingest).full, 2);
-    catalog_unref(&items.catalog);
-    assert_int_equal(try_point(f, 0, "b.12345678.x", &done), 0); /* nobody knows at the moment */
-    store_all(f);
-    assert_int_equal(done, 7);
-}
-
-/* The new item's point is left out; those before it are in, those behind it are handed over
- * again. */
-static void test_a_new_item_among_known_ones(void **state)
-{
-    struct fixture *f = *state;
-    struct items items = {.full = true};
-    unsigned done = 0;
-    uint32_t taken;
-    struct record_point points[5];
-    restart_with_items(f, &items);
-    make_known_points(points);
-    assert_int_equal(ingest_begin(f->ingest, &environments[0]), 0);
-    assert_int_equal(ingest_points(f->ingest, false, POLICY_LAST, points, 5, &taken), LT_EFULL);
-    assert_int_equal(taken, 2);
-    assert_int_equal(ingest_points(f->ingest, false, POLICY_LAST, points + 2, 3, &taken), LT_EFULL);
-    assert_int_equal(taken, 0);
-    assert_int_equal(ingest_points(f->ingest, false, POLICY_LAST, points + 3, 2, &taken), 0);
-    assert_int_equal(taken, 2);
-    assert_int_equal(ingest_end(f->ingest, ignore, &done), 0);
-    store_all(f);
-    assert_int_equal(done, 1);
-    assert_int_equal(ingest_stats(f->ingest).full, 2);
-    assert_int_equal(ingest_stats(f->ingest).points_acked, 4);
-    catalog_unref(&items.catalog);
-}
-
-/* The same of commands of one point each: the new item's alone is refused. */
-static void test_a_command_of_a_new_item_among_others(void **state)
-{
-    struct fixture *f = *state;
-    struct items items = {.full = true};
-    unsigned done = 0;
-    uint32_t taken;
-    struct record_point points[5];
-    restart_with_items(f, &items);
-    make_known_points(points);
-    const struct tenant_environment *e = &environments[0];
-    static const struct {
-        uint32_t from, taken;
-        int err;
-    } steps[] = {{0, 2, 0}, {2, 0, LT_EFULL}, {3, 2, 0}};
-    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
-        int err = ingest_each(f->ingest, e, POLICY_LAST, points + steps[i].from, 5 - steps[i].from,
-                              &taken, ignore, &done);
-        assert_int_equal(err, steps[i].err);
-        assert_true(err != 0 || taken == steps[i].taken);
-    }
-    store_all(f);
-    assert_int_equal(done, 2);
-    assert_int_equal(ingest_stats(f->ingest).full, 1);
-    assert_int_equal(ingest_stats(f->ingest).points_acked, 4);
-    catalog_unref(&items.catalog);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -891,9 +745,6 @@ int main(void)
         TEST(test_a_follow_up_within_the_turns_end_leaves_with_it),
         TEST(test_control_records_keep_their_place),
         TEST(test_pausing_has_hysteresis_and_the_limit_refuses),
-        TEST(test_above_the_quota_only_known_items_are_taken),
-        TEST(test_a_new_item_among_known_ones),
-        TEST(test_a_command_of_a_new_item_among_others),
     };
     return cmocka_run_group_tests_name("ingest", tests, NULL, NULL);
 }
