@@ -1,10 +1,16 @@
-"""What this machine is, and who used its cores while something was measured: from /proc."""
+"""What this machine is, how it idles, and who used its cores while something was measured: from /proc and /sys."""
 
+import contextlib
 import os
 import platform
 import time
 
 TICKS = os.sysconf("SC_CLK_TCK")
+HALT_POLL = "/sys/module/haltpoll/parameters/guest_halt_poll_ns"
+
+
+class LeftOut(Exception):
+    """This machine cannot do it: its message says why."""
 
 
 def describe():
@@ -13,6 +19,24 @@ def describe():
     with open("/proc/meminfo") as f:
         memory_gib = int(f.readline().split()[1]) / (1 << 20)
     return f"{os.cpu_count()} cores ({cpu}), {memory_gib:.0f} GiB, {platform.system()} {platform.release()}"
+
+
+@contextlib.contextmanager
+def awake(us):
+    """Until the end, idle cores look for work for that long before they halt: a setting of a virtual machine's Linux
+    (Documentation/virt/guest-halt-polling), which wants root."""
+    try:
+        with open(HALT_POLL) as f:
+            before = f.read()
+        with open(HALT_POLL, "w") as f:
+            f.write(str(us * 1000))
+    except OSError as e:
+        raise LeftOut(f"idle cores cannot be kept awake here: {HALT_POLL}: {e.strerror}") from e
+    try:
+        yield
+    finally:
+        with open(HALT_POLL, "w") as f:
+            f.write(before)
 
 
 def memory_bytes(name):

@@ -1,15 +1,12 @@
 """What docs/benchmarks.md says of writes already. A run of some scenarios leaves the others' rows as they stand there: the
 page outlives the folder that has the results, and the machine."""
 
-import re
 from collections import namedtuple
 
 from .report import END
 from .write_scenarios import SCENARIOS
 
-Page = namedtuple("Page", "dates commits bars runs")  # the last two: {scenario: [row, …]}
-
-HEADER = re.compile(r"^Measured on ([\d, -]+), commits? ([^:]+):", re.M)
+Page = namedtuple("Page", "bars runs")  # each {scenario: [row, …]}
 
 
 def cells(row):
@@ -28,10 +25,7 @@ def _whose():
 def read(path, begin):
     with open(path) as f:
         text = f.read().partition(begin)[2].partition(END)[0]
-    page = Page(set(), set(), {}, {})
-    header = HEADER.search(text)
-    for found, names in zip(page, header.groups() if header else ()):
-        found.update(names.split(", "))
+    page = Page({}, {})
     whose, names, scenario = _whose(), {scenario.name for scenario in SCENARIOS}, None
     for row in text.split("\n"):
         if not row.startswith("| "):

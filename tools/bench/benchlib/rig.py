@@ -7,7 +7,9 @@ import itertools
 import os
 import resource
 import shutil
+import signal
 import subprocess
+import sys
 import time
 
 from . import machine, redis_timeseries
@@ -21,6 +23,19 @@ WARM_S = 60  # then the second compiler is done: rates rise for 30 s
 NEEDS_MEMORY = 7 << 30  # a peer with a million series, of 5,291 bytes and more each
 
 MODES = ("redis", "redis-everysec", "redis-always")
+
+
+def broker_as_people_run_it():
+    """With both compilers, and Kafka's own heap. G1, its scripts' choice, wants a core for itself. And a database with some
+    memory."""
+    os.environ.setdefault("MARIADB_BUFFER_POOL", "1G")
+    os.environ.setdefault("KAFKA_HEAP_OPTS", "-Xms1G -Xmx1G")
+    os.environ.setdefault("KAFKA_JVM_PERFORMANCE_OPTS", "-XX:+UseSerialGC")
+
+
+def end_in_order(program):
+    """SIGTERM ends what was started, and puts settings back, as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(f"{program}: ended by SIGTERM"))
 
 
 def raise_descriptors():

@@ -6,7 +6,7 @@ import statistics
 from . import page, plot
 from .report import splice
 from .rounds import DISTURBED, noise
-from .write_scenarios import RATE, SCENARIOS, values
+from .write_scenarios import AWAKE_US, RATE, SCENARIOS, values
 
 BEGIN = "<!-- tools/bench/writes writes from here -->"
 LABELS = {"longtail": "Longtail", "redis": "RedisTimeSeries, no persistence", "redis-everysec": "… appendfsync everysec",
@@ -19,7 +19,8 @@ PLOTS = {
         "fsync": "fsync of each record, connections:", "growth": "connections:",
         "local-64": "local log, 64 connections"}),
     "benchmarks-single.svg": ("TS.ADD, one point a command", "points/s", {
-        "add-64x16": "64 connections, 16 deep", "add-64": "64 connections", "local-add-64": "local log, 64 connections"}),
+        "add-64x16": "64 connections, 16 deep", "add-64x16-awake": "… cores awake", "add-64": "64 connections",
+        "add-64-awake": "… cores awake", "local-add-64": "local log, 64 connections"}),
     "benchmarks-stored.svg": ("All roles, everything stored", "points/s", {
         "dense": "dense, in real time", "fast": "dense, as fast as it goes", "sparse": "sparse, names known",
         "new": "names never seen before"}),
@@ -119,7 +120,7 @@ def runs_rows(scenario, result):
         of_all = f" of {result['rounds'] + aside}" if aside else ""
         how = f"{result['rounds']}{of_all} × {result['seconds']} s"
         yield (f"| {scenario.name} | {how} | {label(arm)} | {low} | {middle} | {high} | {p50:.3g} ms | {p99:.3g} ms | {cpu} | "
-               f"{others:.0%} | {stolen:.0%} |")
+               f"{others:.0%} | {stolen:.0%} | {result['date']}, {result['version']} |")
 
 
 def bar_of(row):
@@ -149,22 +150,19 @@ def table(head, rows):
 def render(results, docs):
     """Rows of scenarios without a result stay as they are."""
     path = os.path.join(docs, "benchmarks.md")
-    dates, commits, bars, runs = page.read(path, BEGIN)
+    bars, runs = page.read(path, BEGIN)
     measured = results["scenarios"]
-    if set(runs) <= set(measured):
-        dates, commits = set(), set()
-    dates.add(results["date"])
-    commits.update(result["version"] for result in measured.values())
     for scenario in SCENARIOS:
         if scenario.name in measured:
             bars[scenario.name] = list(bars_rows(scenario, measured[scenario.name]))
             runs[scenario.name] = list(runs_rows(scenario, measured[scenario.name]))
-    lines = [f"Measured on {', '.join(sorted(dates))}, commit {', '.join(sorted(commits))}: {results['machine']}. "
-             f"{results['series']:,} series; Longtail and peer in turn. *others* is what processes outside the benchmark took "
-             "of the cores, *stolen* what the host did not give, each at worst: where that is much, the figure is the host's. "
-             "*3 of 5* runs are the three that lost least.",
+    lines = [f"Measured on {results['machine']}. {results['series']:,} series; Longtail and peer in turn. *others* is what processes "
+             "outside the benchmark took of the cores, *stolen* what the host did not give, each at worst: where that is much, the "
+             "figure is the host's. *3 of 5* runs are the three that lost least. *Cores awake*: idle cores look for work for "
+             f"{AWAKE_US} µs before they halt (`guest_halt_poll_ns`), for the peer, too.",
              "", *table("| figure | bar | median | |", bars),
-             *table("| scenario | runs | who | points/s: min | median | max | p50 | p99 | CPU, µs a point | others | stolen |", runs)]
+             *table("| scenario | runs | who | points/s: min | median | max | p50 | p99 | CPU, µs a point | others | stolen | when, commit |",
+                      runs)]
     for file, (title, unit, labels) in PLOTS.items():
         text = plot_text(runs, title, unit, labels)
         if text is not None:
