@@ -140,6 +140,7 @@ static void writes_turn_end(struct server *server, struct ingest *ingest)
         decide_turn(server->sessions.deps->decide);
     ingest_turn_end(ingest);
     reactor_alarm_set(server->alarm, ingest_wake_ns(ingest));
+    reactor_awake_until(server->reactor, ingest_awake_until_ns(ingest));
     bool paused = ingest_paused(ingest);
     if (paused == server->paused)
         return;

@@ -6,6 +6,7 @@
 #include "catalog/catalog.h"
 #include "ingest/gather.h"
 #include "ingest/pace.h"
+#include "ingest/trial.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -48,8 +49,10 @@ struct ingest {
     uint32_t *inflight;                          /* records, a partition */
     struct pace *paces;                          /* a partition */
     struct gather *gathers;                      /* a partition */
-    struct ingest_batch **oldest, **youngest;    /* not answered yet, a partition */
-    uint64_t numbers;                            /* given so far */
+    struct trial *trials;                        /* a partition */
+    int64_t awake_until_ns;
+    struct ingest_batch **oldest, **youngest; /* not answered yet, a partition */
+    uint64_t numbers;                         /* given so far */
     bool paused;
     struct ingest_batch *command; /* between begin and end: where the points go */
     const struct tenant_environment *command_environment;
@@ -191,6 +194,13 @@ static void update_paused(struct ingest *g)
 
 static void on_report(void *arg, const struct log_report *report);
 
+/* Something is expected: a report, or who was answered. */
+static void stay_awake(struct ingest *g, uint32_t partition, int64_t now_ns)
+{
+    if (g->trials[partition].ways[TRIAL_AWAKE].taken)
+        g->awake_until_ns = now_ns + g->config.awake_max_ns;
+}
+
 /* Hands a record to the log. A refusal is answered at the turn's end: never within the command. */
 static void batch_append(struct ingest_batch *b, int err, struct slice record)
 {
@@ -209,6 +219,7 @@ static void batch_append(struct ingest_batch *b, int err, struct slice record)
     g->stats.inflight_records++;
     g->inflight[b->partition]++;
     b->appended_ns = clock_mono_ns();
+    stay_awake(g, b->partition, b->appended_ns);
     gather_end(&g->gathers[b->partition]);
     update_paused(g);
 }
@@ -304,8 +315,14 @@ static void on_report(void *arg, const struct log_report *report)
     g->inflight[b->partition]--;
     update_paused(g);
     int64_t now_ns = clock_mono_ns();
+    struct trial *trial = &g->trials[b->partition];
+    g->stats.awake += trial->ways[TRIAL_AWAKE].taken;
     if (g->inflight[b->partition] == 0) {
-        gather_report(&g->gathers[b->partition], b->waiters.n, now_ns - b->appended_ns, now_ns);
+        int64_t took_ns = now_ns - b->appended_ns;
+        trial_report(trial, b->waiters.n, took_ns, now_ns);
+        gather_report(&g->gathers[b->partition], trial->ways[TRIAL_HOLD].taken, b->waiters.n,
+                      took_ns, now_ns);
+        stay_awake(g, b->partition, now_ns);
         /* The log has nothing to do: what waits for it leaves before those who were stored are
          * answered, and both go on side by side. */
         close_due(g, &b->partition);
@@ -330,6 +347,11 @@ int64_t ingest_wake_ns(const struct ingest *g)
             wake_ns = until_ns;
     }
     return wake_ns;
+}
+
+int64_t ingest_awake_until_ns(const struct ingest *g)
+{
+    return g->awake_until_ns;
 }
 
 /* ---- commands ---- */
@@ -601,6 +623,7 @@ static void ingest_free(struct ingest *g)
     free(g->inflight);
     free(g->paces);
     free(g->gathers);
+    free(g->trials);
     free(g->oldest);
     free(g->youngest);
     free(g);
@@ -620,13 +643,16 @@ int ingest_create(const struct ingest_config *config, struct ingest **out)
     g->inflight = calloc(tenant_partitions(config->tenant), sizeof(g->inflight[0]));
     g->paces = calloc(tenant_partitions(config->tenant), sizeof(g->paces[0]));
     g->gathers = calloc(tenant_partitions(config->tenant), sizeof(g->gathers[0]));
+    g->trials = calloc(tenant_partitions(config->tenant), sizeof(g->trials[0]));
     g->oldest = calloc(tenant_partitions(config->tenant), sizeof(g->oldest[0]));
     g->youngest = calloc(tenant_partitions(config->tenant), sizeof(g->youngest[0]));
     if (g->acked == NULL || g->inflight == NULL || g->paces == NULL || g->gathers == NULL ||
-        g->oldest == NULL || g->youngest == NULL) {
+        g->trials == NULL || g->oldest == NULL || g->youngest == NULL) {
         ingest_free(g);
         return LT_ENOMEM;
     }
+    for (uint32_t p = 0; p < tenant_partitions(config->tenant); p++)
+        g->trials[p].ways[TRIAL_AWAKE].excluded = config->awake_max_ns == 0;
     *out = g;
     return 0;
 }
@@ -703,6 +729,7 @@ void ingest_status(void *arg, struct status_sink *sink)
     sink->number(sink, "points_refused_items", (int64_t)s->full);
     sink->number(sink, "batches_held_for_lag", (int64_t)s->paced);
     sink->number(sink, "batches_held_to_gather", (int64_t)s->gathered);
+    sink->number(sink, "records_awaited_awake", (int64_t)s->awake);
     sink->number(sink, "inflight_bytes", (int64_t)s->inflight_bytes);
     sink->number(sink, "inflight_records", s->inflight_records);
     sink->number(sink, "last_ack_at_ms", s->last_ack_wall_ms);

@@ -46,7 +46,8 @@ struct ingest_config {
      * cannot at the moment. NULL: it never does. */
     uint64_t (*applied)(void *arg, uint32_t partition);
     void *applied_arg;
-    int64_t lag_max_ms; /* behind by more, batches wait and grow, for 50 ms; 0: they never do */
+    int64_t lag_max_ms;   /* behind by more, batches wait and grow, for 50 ms; 0: they never do */
+    int64_t awake_max_ns; /* ingest_awake_until_ns; 0: never */
 };
 #define PACE_NOBODY UINT64_MAX
 
@@ -138,6 +139,10 @@ void ingest_turn_end(struct ingest *ingest);
 /* When a turn is due at the latest, of clock_mono_ns, because a batch waits for clients that were
  * just answered; 0: no sooner than those 50 ms. Ask after ingest_turn_end. */
 int64_t ingest_wake_ns(const struct ingest *ingest);
+/* Until when the loop had better look for work than sleep, of clock_mono_ns: a report is expected,
+ * or a client that was just answered, and being woken has shown to cost more than looking
+ * (trial.h). In the past, or 0: no longer. Ask after ingest_turn_end. */
+int64_t ingest_awake_until_ns(const struct ingest *ingest);
 
 bool ingest_paused(const struct ingest *ingest);
 
@@ -152,6 +157,7 @@ struct ingest_stats {
     uint64_t full;        /* points and texts refused, of items that are too many */
     uint64_t paced;       /* batches that waited for the consumer */
     uint64_t gathered;    /* … for clients that were just answered */
+    uint64_t awake;       /* records whose report the loop awaited without sleeping */
     size_t inflight_bytes;
     uint32_t inflight_records;
     int64_t last_ack_wall_ms;

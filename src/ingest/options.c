@@ -25,6 +25,16 @@ const struct option_spec ingest_options[] = {
      .help = "while this process' own consumer is further behind than this, batches wait for up to "
              "50 ms: writers slow down to what is applied (0: never)",
      .section = "ingest"},
+    {.name = "awake-us-max",
+     .type = OPTION_INT,
+     .default_text = "500",
+     .min = 0,
+     .max = 1000000,
+     .help =
+         "microseconds for which the event loop looks for work before it sleeps, after a record "
+         "left or was reported; only where that answers more commands, which is tried now and "
+         "then (0: never)",
+     .section = "ingest"},
     {.name = "batch-bytes-max",
      .type = OPTION_BYTES,
      .default_text = "512kb",
@@ -50,5 +60,6 @@ void ingest_config_load(struct ingest_config *config, const struct option_set *o
         .command_bytes_max = (size_t)option_int(options, "command-bytes-max"),
         .inflight_records_max = (uint32_t)option_int(options, "inflight-records-max"),
         .lag_max_ms = option_int(options, "lag-max"),
+        .awake_max_ns = option_int(options, "awake-us-max") * 1000,
     };
 }

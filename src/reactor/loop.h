@@ -27,8 +27,9 @@ struct reactor_hook {
 struct reactor {
     uv_loop_t loop;
     uv_prepare_t turn_end;
-    uv_idle_t awake;    /* running: the next poll must not sleep, because ready is not empty */
-    uv_timer_t sweeper; /* timeouts of connections, retries of listeners */
+    uv_idle_t awake; /* running: the next poll must not sleep, because ready is not empty, or: */
+    int64_t awake_until_ns; /* 0: nobody asked for it */
+    uv_timer_t sweeper;     /* timeouts of connections, retries of listeners */
     uv_signal_t signals[SIGNALS];
     void (*on_signal)(void *arg, int signum);
     void *on_signal_arg;

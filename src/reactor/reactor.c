@@ -1,11 +1,13 @@
 #include "reactor/reactor.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/logger.h"
 #include "reactor/loop.h"
 
 #include <assert.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -34,19 +36,29 @@ static void end_turn(struct reactor *reactor)
     conn_flush_dirty(reactor);
 }
 
+/* Its being active is its work: libuv then polls without sleeping. Whoever else wants this core,
+ * the log perhaps, goes first. */
 static void on_awake(uv_idle_t *idle)
 {
-    (void)idle; /* its being active is its work: libuv then polls without sleeping */
+    if (CONTAINER_OF(idle, struct reactor, awake)->awake_until_ns != 0)
+        sched_yield();
+}
+
+static bool is_awake(struct reactor *reactor)
+{
+    if (reactor->awake_until_ns != 0 && clock_mono_ns() >= reactor->awake_until_ns)
+        reactor->awake_until_ns = 0;
+    return reactor->awake_until_ns != 0 || !list_empty(&reactor->ready);
 }
 
 static void on_turn_end(uv_prepare_t *prepare)
 {
     struct reactor *reactor = CONTAINER_OF(prepare, struct reactor, turn_end);
     end_turn(reactor);
-    if (list_empty(&reactor->ready))
-        uv_idle_stop(&reactor->awake);
-    else
+    if (is_awake(reactor))
         uv_idle_start(&reactor->awake, on_awake);
+    else
+        uv_idle_stop(&reactor->awake);
 }
 
 static void on_sweep(uv_timer_t *timer)
@@ -138,6 +150,11 @@ void reactor_run(struct reactor *reactor)
 {
     uv_run(&reactor->loop, UV_RUN_DEFAULT);
     end_turn(reactor);
+}
+
+void reactor_awake_until(struct reactor *reactor, int64_t until_mono_ns)
+{
+    reactor->awake_until_ns = until_mono_ns;
 }
 
 void reactor_stop(struct reactor *reactor)

@@ -23,8 +23,8 @@ void reactor_destroy(struct reactor **reactor);
 void reactor_run(struct reactor *reactor);
 void reactor_stop(struct reactor *reactor);
 
-/* Called at the end of each loop turn in which anything happened, before the loop sleeps: batches
- * close, replies leave. Hooks run in order of registration. At most REACTOR_HOOKS_MAX. */
+/* Called at the end of each loop turn, before the loop sleeps or, while it is awake, looks again:
+ * batches close, replies leave. Hooks run in order of registration. At most REACTOR_HOOKS_MAX. */
 enum { REACTOR_HOOKS_MAX = 8 };
 MUST_USE int reactor_on_turn_end(struct reactor *reactor, void (*hook)(void *arg), void *arg);
 
@@ -42,6 +42,10 @@ MUST_USE int reactor_timer_create(struct reactor *reactor, void (*on_time)(void 
 void reactor_timer_start(struct reactor_timer *timer, int64_t delay_ms, int64_t repeat_ms);
 void reactor_timer_stop(struct reactor_timer *timer);
 void reactor_timer_destroy(struct reactor_timer **timer);
+
+/* Until that moment of clock_mono_ns the loop looks for work instead of sleeping, turn after turn,
+ * and lets whoever else wants its core go first. 0, or in the past: it sleeps. */
+void reactor_awake_until(struct reactor *reactor, int64_t until_mono_ns);
 
 /* A turn at a moment of CLOCK_MONOTONIC, for waits that a timer's milliseconds are too coarse for.
  * Nobody is called but the hooks. */

@@ -10,6 +10,7 @@
 #include "ingest/control.h"
 #include "ingest/gather.h"
 #include "ingest/ingest.h"
+#include "ingest/trial.h"
 #include "record/record.h"
 #include "support_memlog.h"
 
@@ -488,10 +489,10 @@ static int64_t answer_slowly(struct fixture *f)
     return now_ns;
 }
 
-/* Reports until the first period of gather.h is over, all but the last. */
+/* Reports until the first period of trial.h is over, all but the last. */
 static void answer_for_a_period(struct fixture *f)
 {
-    for (int i = 1; i < GATHER_SETTLE + GATHER_REPORTS_MIN; i++) {
+    for (int i = 1; i < TRIAL_SETTLE + TRIAL_REPORTS_MIN; i++) {
         write_points(f, 0, 2, false);
         ingest_turn_end(f->ingest);
         assert_int_equal(f->memlog.waiting, 1);
@@ -533,6 +534,54 @@ static void test_a_trial_gathers_who_was_answered(void **state)
     assert_int_equal(ingest_wake_ns(f->ingest), 0);
     drain(f);
     check_log(f);
+}
+
+static void end_period(struct fixture *f)
+{
+    answer_for_a_period(f);
+    write_points(f, 0, 2, false);
+    ingest_turn_end(f->ingest);
+    usleep(60000);
+    memlog_decide(&f->memlog, LOG_STORED, true);
+}
+
+/* From its beginning on, and anew with each record that leaves or is reported. */
+static void test_a_trial_keeps_the_loop_awake(void **state)
+{
+    static const int64_t second_ns = 1000000000;
+    struct fixture *f = *state;
+    struct ingest_config config = default_config(f);
+    config.inflight_records_max = 1;
+    config.awake_max_ns = second_ns;
+    restart(f, &config);
+    for (int period = 0; period < 3; period++) { /* neither, holding, neither */
+        assert_int_equal(ingest_awake_until_ns(f->ingest), 0);
+        end_period(f);
+    }
+    int64_t until_ns = ingest_awake_until_ns(f->ingest), begin_ns = clock_mono_ns();
+    assert_in_range(until_ns, begin_ns, begin_ns + second_ns);
+    write_points(f, 0, 2, false);
+    ingest_turn_end(f->ingest);
+    int64_t appended_ns = ingest_awake_until_ns(f->ingest);
+    assert_in_range(appended_ns, begin_ns + second_ns, clock_mono_ns() + second_ns);
+    memlog_decide(&f->memlog, LOG_STORED, true);
+    assert_true(ingest_awake_until_ns(f->ingest) > appended_ns);
+    assert_int_equal(ingest_stats(f->ingest).awake, 1);
+    drain(f);
+    check_log(f);
+}
+
+static void test_the_loop_may_sleep_where_it_has_to(void **state)
+{
+    struct fixture *f = *state;
+    struct ingest_config config = default_config(f);
+    config.inflight_records_max = 1;
+    restart(f, &config);
+    for (int period = 0; period < 5; period++)
+        end_period(f);
+    assert_int_equal(ingest_awake_until_ns(f->ingest), 0);
+    assert_int_equal(ingest_stats(f->ingest).awake, 0);
+    drain(f);
 }
 
 static void test_an_aborted_command_leaves_nothing(void **state)
@@ -736,6 +785,8 @@ int main(void)
         TEST(test_the_next_record_leaves_before_the_answers),
         TEST(test_a_batch_waits_for_the_consumer),
         TEST(test_a_trial_gathers_who_was_answered),
+        TEST(test_a_trial_keeps_the_loop_awake),
+        TEST(test_the_loop_may_sleep_where_it_has_to),
         TEST(test_an_aborted_command_leaves_nothing),
         TEST(test_a_large_batch_leaves_early),
         TEST(test_a_command_is_never_split),

@@ -142,6 +142,48 @@ static void test_timers_fire_once_or_until_stopped(void **state)
     reactor_destroy(&diary.reactor);
 }
 
+struct awake {
+    struct reactor *reactor;
+    struct reactor_timer *timer;
+    int turns;
+};
+
+enum { AWAKE_TURNS = 1000 };
+
+static void stop_awake(void *arg)
+{
+    reactor_stop(((struct awake *)arg)->reactor);
+}
+
+/* An hour is asked for, until it is taken back by a moment that has passed. */
+static void stay_awake(void *arg)
+{
+    struct awake *a = arg;
+    if (++a->turns <= AWAKE_TURNS)
+        reactor_awake_until(a->reactor, clock_mono_ns() + INT64_C(3600000000000));
+    else
+        reactor_awake_until(a->reactor, clock_mono_ns() - 1);
+    if (a->turns == AWAKE_TURNS)
+        reactor_timer_start(a->timer, 50, 0);
+}
+
+static void test_the_loop_stays_awake_as_long_as_it_is_asked_to(void **state)
+{
+    (void)state;
+    struct awake a = {0};
+    assert_int_equal(reactor_create(&a.reactor), 0);
+    assert_int_equal(reactor_timer_create(a.reactor, stop_awake, &a, &a.timer), 0);
+    assert_int_equal(reactor_on_turn_end(a.reactor, stay_awake, &a), 0);
+    int64_t begin_ns = clock_mono_ns();
+    reactor_run(a.reactor);
+    /* A loop that sleeps would take a turn each 250 ms, for its sweep; one that does not end its
+     * watch, thousands until the timer. */
+    assert_true(clock_mono_ns() - begin_ns < INT64_C(100) * 1000000000);
+    assert_in_range(a.turns, AWAKE_TURNS + 1, AWAKE_TURNS + 10);
+    reactor_timer_destroy(&a.timer);
+    reactor_destroy(&a.reactor);
+}
+
 struct alarmed {
     struct reactor *reactor;
     struct reactor_alarm *alarm;
@@ -228,6 +270,7 @@ int main(void)
         cmocka_unit_test(test_the_ninth_hook_is_refused),
         cmocka_unit_test(test_timers_fire_once_or_until_stopped),
         cmocka_unit_test(test_an_alarm_ends_the_sleep_in_time),
+        cmocka_unit_test(test_the_loop_stays_awake_as_long_as_it_is_asked_to),
         cmocka_unit_test(test_signals_reach_the_loop),
     };
     return cmocka_run_group_tests_name("reactor/reactor", tests, NULL, NULL);
