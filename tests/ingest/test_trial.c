@@ -141,6 +141,7 @@ static void test_trials_take_turns(void **state)
     int64_t now_ns = 1;
     int tried[TRIAL_CHOICES] = {0};
     for (int i = 0; i < 400; i++) {
+        assert_true(i != 3 || (tried[TRIAL_HOLD] == 1 && tried[TRIAL_AWAKE] == 1));
         bool hold = t.ways[TRIAL_HOLD].taken, awake = t.ways[TRIAL_AWAKE].taken;
         period(&t, &now_ns, 100);
         bool holds = t.ways[TRIAL_HOLD].taken, is_awake = t.ways[TRIAL_AWAKE].taken;
