@@ -104,7 +104,7 @@ deps: ## Install everything that any target needs
 	@deps/kafka/fetch
 	@deps/python/venv build/venv
 
-bench: ## Measure writes, RedisTimeSeries beside us, into docs/benchmarks.md: 2.5 hours (BENCH="--quick madd-64")
+bench: ## Measure writes, RedisTimeSeries beside us, into docs/benchmarks.md: 3.5 hours (BENCH="--quick madd-64")
 	@deps/install build run test kafka
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@tools/bench/writes --build $(BUILD) $(BENCH)

@@ -92,6 +92,14 @@ static void restart(struct fixture *f, const struct ingest_config *config)
     assert_int_equal(ingest_create(config, &f->ingest), 0);
 }
 
+static void restart_with_one_in_flight(struct fixture *f, int64_t awake_max_ns)
+{
+    struct ingest_config config = default_config(f);
+    config.inflight_records_max = 1;
+    config.awake_max_ns = awake_max_ns;
+    restart(f, &config);
+}
+
 static unsigned below(struct fixture *f, unsigned n)
 {
     f->random = f->random * 1103515245u + 12345u;
@@ -384,9 +392,7 @@ static void test_a_turn_is_one_record(void **state)
 static void test_a_batch_grows_while_the_log_has_its_fill(void **state)
 {
     struct fixture *f = *state;
-    struct ingest_config config = default_config(f);
-    config.inflight_records_max = 1;
-    restart(f, &config);
+    restart_with_one_in_flight(f, 0);
     write_points(f, 0, 2, false);
     ingest_turn_end(f->ingest);
     for (int i = 0; i < 3; i++) {
@@ -414,9 +420,7 @@ static void test_a_batch_grows_while_the_log_has_its_fill(void **state)
 static void test_the_next_record_leaves_before_the_answers(void **state)
 {
     struct fixture *f = *state;
-    struct ingest_config config = default_config(f);
-    config.inflight_records_max = 1;
-    restart(f, &config);
+    restart_with_one_in_flight(f, 0);
     struct command *a = write_points(f, 0, 2, false);
     ingest_turn_end(f->ingest);
     struct command *b = write_points(f, 1, 2, false);
@@ -504,9 +508,7 @@ static void answer_for_a_period(struct fixture *f)
 static void test_a_trial_gathers_who_was_answered(void **state)
 {
     struct fixture *f = *state;
-    struct ingest_config config = default_config(f);
-    config.inflight_records_max = 1;
-    restart(f, &config);
+    restart_with_one_in_flight(f, 0);
     answer_for_a_period(f);
     write_points(f, 0, 2, false);
     write_points(f, 0, 2, false);
@@ -550,10 +552,7 @@ static void test_a_trial_keeps_the_loop_awake(void **state)
 {
     static const int64_t second_ns = 1000000000;
     struct fixture *f = *state;
-    struct ingest_config config = default_config(f);
-    config.inflight_records_max = 1;
-    config.awake_max_ns = second_ns;
-    restart(f, &config);
+    restart_with_one_in_flight(f, second_ns);
     for (int period = 0; period < 3; period++) { /* neither, holding, neither */
         assert_int_equal(ingest_awake_until_ns(f->ingest), 0);
         end_period(f);
@@ -574,9 +573,7 @@ static void test_a_trial_keeps_the_loop_awake(void **state)
 static void test_the_loop_may_sleep_where_it_has_to(void **state)
 {
     struct fixture *f = *state;
-    struct ingest_config config = default_config(f);
-    config.inflight_records_max = 1;
-    restart(f, &config);
+    restart_with_one_in_flight(f, 0);
     for (int period = 0; period < 5; period++)
         end_period(f);
     assert_int_equal(ingest_awake_until_ns(f->ingest), 0);
