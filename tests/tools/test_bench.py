@@ -18,7 +18,7 @@ from benchlib.write_scenarios import AWAKE, SCENARIOS  # noqa: E402
 
 def run(rate, p50=1.0, **more):
     return {"points_per_s": rate, "latency_ms": {"p50": p50, "p99": 2 * p50}, "cpu_us_a_point_of": {"longtaild": 0.5},
-            "noise": {"others": 0.01, "stolen": 0.02}, **more}
+            "noise": {"others": 0.01, "stolen": 0.02, "handover_us": 20.6}, **more}
 
 
 def results(**scenarios):
@@ -82,6 +82,14 @@ def test_cores_are_awake_for_a_while(tmp_path, monkeypatch):
     assert setting.read_text() == "0\n", "as it was, however the run ends"
 
 
+def test_what_a_hand_over_costs_leaves_the_process_where_it_was():
+    cores = os.sched_getaffinity(0)
+    meter = machine.Meter({})
+    assert os.sched_getaffinity(0) == cores
+    _, noise = meter.read(0)
+    assert 0 < noise["handover_us"] == meter.handover_us
+
+
 def test_awake_scenarios_have_rows_of_their_own():
     arms = {"longtail": [run(101_000)], "redis": [run(100_000)]}
     assert verdicts("add-64-awake", arms) == {"TS.ADD, 64 connections, not pipelined, cores awake": (101_000, "reached"),
@@ -140,7 +148,7 @@ def test_page_and_plots(tmp_path):
         assert text.startswith(f"above\n{report.BEGIN}\nreads\n{report.END}\nbetween\n") and text.endswith(f"{report.END}\nbelow\n")
         assert "old" not in text and text.count("| TS.MADD × 100, 64 connections, ingest only |") == 1
     assert "Measured on a machine. 1,000,000 series;" in text
-    assert "| madd-64 | 3 × 60 s | Longtail | 3,000,000 | 4,000,000 | 5,000,000 |" in text and "| 1% | 2% | 2026-11-21, c0ffee1 |" in text
+    assert "| madd-64 | 3 × 60 s | Longtail | 3,000,000 | 4,000,000 | 5,000,000 |" in text and "| 1% | 2% | 20.6 µs | 2026-11-21, c0ffee1 |" in text
     assert "| fsync | 3 × 60 s | … appendfsync always 8 | 100,000 |" in text
     found["scenarios"]["fsync"]["aside"] = [{}, {}]
     write_report.render(found, tmp_path)
@@ -203,7 +211,8 @@ def test_it_runs(tmp_path):
     stored = scenarios["dense"]["arms"]["longtail"][0]
     assert stored["points_acked"] == stored["points_sent"] == 300_000 and stored["lag_s"] >= 0
     assert set(stored["cpu_us_a_point_of"]) == {"longtaild", "broker", "mariadb"}
-    assert scenarios["add-1"]["arms"]["roundtrip"][0]["p50_ms"] > 0
+    roundtrip = scenarios["add-1"]["arms"]["roundtrip"][0]
+    assert roundtrip["p50_ms"] > 0 and roundtrip["noise"]["handover_us"] > 0 and stored["noise"]["handover_us"] > 0
     assert "one TS.ADD: p50" in done.stdout
     with open(page) as f:
         assert f.read() == before, "a quick run is no figure"
@@ -212,9 +221,10 @@ def test_it_runs(tmp_path):
     assert not glob.glob(f"{var}-quick/kafka/data/w*-0"), "its topics are gone, or about to"
 
 
-def test_unknown_scenarios_are_refused():
-    done = subprocess.run([os.path.join(ROOT, "tools/bench/writes"), "no-such"], capture_output=True, text=True)
-    assert done.returncode == 2 and "no scenario no-such; there are: madd-64" in done.stderr
+@pytest.mark.parametrize("program, first", [("writes", "madd-64"), ("reads", "hour")])
+def test_unknown_scenarios_are_refused(program, first):
+    done = subprocess.run([os.path.join(ROOT, "tools/bench", program), "no-such"], capture_output=True, text=True)
+    assert done.returncode == 2 and f"no scenario no-such; there are: {first}" in done.stderr
 
 
 def test_help_says_what_rounds_count():

@@ -26,8 +26,8 @@ class Load:
 
     def __init__(self, build, port, pids, **options):
         self.pids = pids
-        self.before_s = _children_s()
         self.meter = Meter(pids)
+        self.before_s = _children_s()
         argv = [os.path.join(build, "longtail-load"), "--server", f"127.0.0.1:{port}", "--json", "yes", *_flags(options)]
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         text=True)
@@ -68,5 +68,5 @@ def roundtrip(build, **options):
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode != 0:
         raise BenchError(f"longtail-roundtrip: {done.stderr.strip()}")
-    _, shares = meter.read(0)
-    return json.loads(done.stdout) | {"noise": {"stolen": shares["stolen"]}}
+    _, noise = meter.read(0)
+    return json.loads(done.stdout) | {"noise": {name: noise[name] for name in ("stolen", "handover_us")}}

@@ -1,11 +1,14 @@
-"""What this machine is, how it idles, and who used its cores while something was measured: from /proc and /sys."""
+"""What this machine is, how it idles, what waking a process costs, and who used its cores while something was measured."""
 
 import contextlib
 import os
 import platform
+import statistics
+import subprocess
 import time
 
 TICKS = os.sysconf("SC_CLK_TCK")
+ROUNDS = 400  # of a byte between two processes: 20 ms
 HALT_POLL = "/sys/module/haltpoll/parameters/guest_halt_poll_ns"
 
 
@@ -65,9 +68,11 @@ def _machine_s():
 
 
 class Meter:
-    """CPU seconds by name between two moments; and what others took, so that a noisy run can be told."""
+    """CPU seconds by name between two moments; and what others took, and what a hand-over cost just before, so that a noisy run
+    can be told."""
 
     def __init__(self, pids):
+        self.handover_us = handover_us()
         self.pids = pids
         self.begin = {name: cpu_s(pid) for name, pid in pids.items()}
         self.busy, self.stolen = _machine_s()
@@ -80,7 +85,26 @@ class Meter:
         used = {name: cpu_s(pid) - self.begin[name] for name, pid in self.pids.items()}
         others = max(0.0, busy - self.busy - sum(used.values()) - own_s)
         cores_s = elapsed * os.cpu_count()
-        return used, {"others": others / cores_s, "stolen": (stolen - self.stolen) / cores_s}
+        return used, {"others": others / cores_s, "stolen": (stolen - self.stolen) / cores_s, "handover_us": self.handover_us}
+
+
+def handover_us(rounds=ROUNDS):
+    """What it costs to wake a process on another core: half of the median of a byte's way to cat(1) and back. In a virtual
+    machine a core that has halted waits for its host to run it again, and /proc/stat counts that as idle."""
+    cores = os.sched_getaffinity(0)
+    times = []
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as other:
+        os.sched_setaffinity(other.pid, {max(cores)})
+        os.sched_setaffinity(0, {min(cores)})
+        try:
+            for _ in range(rounds):
+                begin = time.perf_counter()
+                other.stdin.write(b".")
+                other.stdout.read(1)
+                times.append(time.perf_counter() - begin)
+        finally:
+            os.sched_setaffinity(0, cores)
+    return statistics.median(times) / 2 * 1e6
 
 
 def settle(limit_s=15, dirty_bytes=64 << 20):

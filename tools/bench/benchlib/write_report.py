@@ -6,7 +6,7 @@ import statistics
 from . import page, plot
 from .report import splice
 from .rounds import DISTURBED, noise
-from .write_scenarios import AWAKE_US, RATE, SCENARIOS, values
+from .write_scenarios import AWAKE_US, RATE, SCENARIOS, field, median, values
 
 BEGIN = "<!-- tools/bench/writes writes from here -->"
 LABELS = {"longtail": "Longtail", "redis": "RedisTimeSeries, no persistence", "redis-everysec": "… appendfsync everysec",
@@ -55,6 +55,8 @@ def run_line(scenario, arm, report):
         parts.append(f", {report['bytes_a_series']:.0f} B a series")
     if "kafka_bytes_a_point" in report:
         parts.append(f", {report['kafka_bytes_a_point']:.1f} B a point")
+    if (us := field(report, "noise.handover_us")) is not None:
+        parts.append(f", a hand-over {us:.1f} µs")
     others, stolen = noise(report)
     if others + stolen > DISTURBED:
         parts.append(f" (others had {others:.0%} of the cores, the host took {stolen:.0%})")
@@ -115,12 +117,14 @@ def runs_rows(scenario, result):
         cpu = ", ".join(f"{who} {statistics.median(r['cpu_us_a_point_of'].get(who, 0) for r in reports):.2f}"
                         for who in reports[0]["cpu_us_a_point_of"])
         others, stolen = (max(shares) for shares in zip(*map(noise, reports)))
+        handover_us = median(result["arms"], arm, "noise.handover_us")
+        handover = "" if handover_us is None else f"{handover_us:.3g} µs"
         low, middle, high = (number(x) for x in spread(found))
         aside = len(result.get("aside", ()))
         of_all = f" of {result['rounds'] + aside}" if aside else ""
         how = f"{result['rounds']}{of_all} × {result['seconds']} s"
         yield (f"| {scenario.name} | {how} | {label(arm)} | {low} | {middle} | {high} | {p50:.3g} ms | {p99:.3g} ms | {cpu} | "
-               f"{others:.0%} | {stolen:.0%} | {result['date']}, {result['version']} |")
+               f"{others:.0%} | {stolen:.0%} | {handover} | {result['date']}, {result['version']} |")
 
 
 def bar_of(row):
@@ -158,10 +162,11 @@ def render(results, docs):
             runs[scenario.name] = list(runs_rows(scenario, measured[scenario.name]))
     lines = [f"Measured on {results['machine']}. {results['series']:,} series; Longtail and peer in turn. *others* is what processes "
              "outside the benchmark took of the cores, *stolen* what the host did not give, each at worst: where that is much, the "
-             "figure is the host's. *3 of 5* runs are the three that lost least. *Cores awake*: idle cores look for work for "
-             f"{AWAKE_US} µs before they halt (`guest_halt_poll_ns`), for the peer, too.",
+             "figure is the host's. *Hand-over* is half of a byte's way to a process on another core and back, before a run, the median: "
+             "an idle core that has halted waits for the host to run it again, which no share shows. *3 of 5* runs are the three that lost "
+             f"least. *Cores awake*: idle cores look for work for {AWAKE_US} µs before they halt (`guest_halt_poll_ns`), for the peer, too.",
              "", *table("| figure | bar | median | |", bars),
-             *table("| scenario | runs | who | points/s: min | median | max | p50 | p99 | CPU, µs a point | others | stolen | when, commit |",
+             *table("| scenario | runs | who | points/s: min | median | max | p50 | p99 | CPU, µs a point | others | stolen | hand-over | when, commit |",
                       runs)]
     for file, (title, unit, labels) in PLOTS.items():
         text = plot_text(runs, title, unit, labels)
