@@ -194,11 +194,15 @@ static void update_paused(struct ingest *g)
 
 static void on_report(void *arg, const struct log_report *report);
 
-/* Something is expected: a report, or who was answered. */
+/* Something is expected: a report, or who was answered. Either comes within twice the time that the
+ * last report took, or nobody knows when. */
 static void stay_awake(struct ingest *g, uint32_t partition, int64_t now_ns)
 {
-    if (g->trials[partition].ways[TRIAL_AWAKE].taken)
-        g->awake_until_ns = now_ns + g->config.awake_max_ns;
+    const struct trial *t = &g->trials[partition];
+    if (!t->ways[TRIAL_AWAKE].taken)
+        return;
+    int64_t expected_ns = 2 * t->took_ns, most_ns = g->config.awake_max_ns;
+    g->awake_until_ns = now_ns + (expected_ns < most_ns ? expected_ns : most_ns);
 }
 
 /* Hands a record to the log. A refusal is answered at the turn's end: never within the command. */

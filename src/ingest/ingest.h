@@ -47,7 +47,7 @@ struct ingest_config {
     uint64_t (*applied)(void *arg, uint32_t partition);
     void *applied_arg;
     int64_t lag_max_ms;   /* behind by more, batches wait and grow, for 50 ms; 0: they never do */
-    int64_t awake_max_ns; /* ingest_awake_until_ns; 0: never */
+    int64_t awake_max_ns; /* the longest wait without sleep; 0: none */
 };
 #define PACE_NOBODY UINT64_MAX
 
@@ -141,7 +141,8 @@ void ingest_turn_end(struct ingest *ingest);
 int64_t ingest_wake_ns(const struct ingest *ingest);
 /* Until when the loop had better look for work than sleep, of clock_mono_ns: a report is expected,
  * or a client that was just answered, and being woken has shown to cost more than looking
- * (trial.h). In the past, or 0: no longer. Ask after ingest_turn_end. */
+ * (trial.h). Twice the last report's time ahead, within awake_max_ns. In the past, or 0: no longer.
+ * Ask after ingest_turn_end. */
 int64_t ingest_awake_until_ns(const struct ingest *ingest);
 
 bool ingest_paused(const struct ingest *ingest);

@@ -27,13 +27,13 @@ const struct option_spec ingest_options[] = {
      .section = "ingest"},
     {.name = "awake-us-max",
      .type = OPTION_INT,
-     .default_text = "500",
+     .default_text = "2000",
      .min = 0,
      .max = 1000000,
      .help =
          "microseconds for which the event loop looks for work before it sleeps, after a record "
-         "left or was reported; only where that answers more commands, which is tried now and "
-         "then (0: never)",
+         "left or was reported, and at most twice the last report's time; only where that "
+         "answers more commands, which is tried now and then (0: never)",
      .section = "ingest"},
     {.name = "batch-bytes-max",
      .type = OPTION_BYTES,

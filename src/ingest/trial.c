@@ -1,14 +1,13 @@
 #include "ingest/trial.h"
 
 /* From which gain on a way is taken, and below which it is left. A core that is kept awake is taken
- * from somebody: it has to give more than a record that is held. */
+ * from somebody: it has to go on giving something for it. */
 static const struct {
     double begin, end;
 } gains[TRIAL_CHOICES] = {
     [TRIAL_HOLD] = {.begin = 0.05, .end = 0},
-    [TRIAL_AWAKE] = {.begin = 0.10, .end = 0.05},
+    [TRIAL_AWAKE] = {.begin = 0.05, .end = 0.02},
 };
-static const double GAIN_SHARE = 1.0 / 8;
 static const double GAIN_MAX = 0.5; /* one comparison says no more than that */
 
 /* What this period and the one before it say of the choice in which they differ. */
@@ -18,7 +17,9 @@ static void compare(struct trial *t, double rate)
     double more = w->taken ? rate - t->rate_before : t->rate_before - rate;
     double gain = 2 * more / (rate + t->rate_before);
     gain = gain > GAIN_MAX ? GAIN_MAX : gain < -GAIN_MAX ? -GAIN_MAX : gain;
-    w->gain += (gain - w->gain) * GAIN_SHARE;
+    w->seen += w->seen < TRIAL_SMOOTHED;
+    uint32_t of = w->seen + TRIAL_DOUBTS;
+    w->gain += (gain - w->gain) / (of < TRIAL_SMOOTHED ? of : TRIAL_SMOOTHED);
     bool favoured = w->gain > (w->favoured ? gains[t->changed].end : gains[t->changed].begin);
     if (favoured != w->favoured) {
         w->calm = 0;
@@ -82,10 +83,12 @@ void trial_report(struct trial *t, uint32_t commands, int64_t took_ns, int64_t n
 {
     int64_t passed_ns = now_ns - t->report_ns, most_ns = took_ns * TRIAL_IDLE_PARTS;
     t->report_ns = now_ns;
+    t->took_ns = took_ns;
     if (++t->reports <= TRIAL_SETTLE)
         return;
     t->commands += commands;
     t->busy_ns += passed_ns < most_ns ? passed_ns : most_ns;
-    if (t->reports >= TRIAL_SETTLE + TRIAL_REPORTS_MIN && t->busy_ns >= TRIAL_PERIOD_NS_MIN)
+    if (t->reports >= TRIAL_SETTLE + TRIAL_REPORTS_MIN && t->commands >= TRIAL_COMMANDS_MIN &&
+        t->busy_ns >= TRIAL_PERIOD_NS_MIN)
         period_end(t);
 }

@@ -24,9 +24,12 @@ enum trial_choice {
 enum {
     TRIAL_SETTLE = 4, /* reports at the beginning of a period that tell of the one before */
     TRIAL_REPORTS_MIN = 16,
+    TRIAL_COMMANDS_MIN = 128, /* fewer say more of chance than of the way */
     TRIAL_PERIOD_NS_MIN = 50 * 1000 * 1000,
     TRIAL_IDLE_PARTS = 8, /* of the report's time: a longer time without reports is nobody's */
-    TRIAL_CALM_MAX = 4,   /* a trial after 2 to this power periods at the latest */
+    TRIAL_DOUBTS = 3,     /* so many comparisons that found nothing stand before the first */
+    TRIAL_SMOOTHED = 16,
+    TRIAL_CALM_MAX = 4, /* a trial after 2 to this power periods at the latest */
 };
 
 struct trial_way {
@@ -34,6 +37,7 @@ struct trial_way {
     bool favoured; /* by what was learned */
     bool excluded; /* never tried */
     double gain;   /* of taking it: 0.1 is a tenth more; smoothed */
+    uint32_t seen; /* comparisons in it, at most TRIAL_SMOOTHED */
     uint32_t calm; /* trials since that favoured it or ceased to, at most TRIAL_CALM_MAX */
     uint32_t rest; /* periods until its next trial */
 };
@@ -49,6 +53,7 @@ struct trial { /* all zero: nothing is taken yet, everything is tried */
     uint64_t commands;
     int64_t busy_ns;
     int64_t report_ns; /* the last one's time */
+    int64_t took_ns;   /* and how long it took */
 };
 
 /* A record of so many commands was answered, took_ns after it was handed to the log. */

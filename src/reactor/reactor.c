@@ -36,12 +36,10 @@ static void end_turn(struct reactor *reactor)
     conn_flush_dirty(reactor);
 }
 
-/* Its being active is its work: libuv then polls without sleeping. Whoever else wants this core,
- * the log perhaps, goes first. */
+/* Its being active is its work: libuv then polls without sleeping. */
 static void on_awake(uv_idle_t *idle)
 {
-    if (CONTAINER_OF(idle, struct reactor, awake)->awake_until_ns != 0)
-        sched_yield();
+    (void)idle;
 }
 
 static bool is_awake(struct reactor *reactor)
@@ -55,10 +53,15 @@ static void on_turn_end(uv_prepare_t *prepare)
 {
     struct reactor *reactor = CONTAINER_OF(prepare, struct reactor, turn_end);
     end_turn(reactor);
-    if (is_awake(reactor))
-        uv_idle_start(&reactor->awake, on_awake);
-    else
+    if (!is_awake(reactor)) {
         uv_idle_stop(&reactor->awake);
+        return;
+    }
+    uv_idle_start(&reactor->awake, on_awake);
+    /* Whoever else wants this core, the log perhaps, goes first: but only now that the turn's
+     * records and replies have left. */
+    if (reactor->awake_until_ns != 0)
+        sched_yield();
 }
 
 static void on_sweep(uv_timer_t *timer)

@@ -68,7 +68,8 @@ static void test_a_little_more_is_not_enough(void **state)
     struct trial t = of_holding(false);
     ways(&t, 100, 4);
     assert_false(t.ways[TRIAL_HOLD].favoured);
-    ways(&t, 100, 7);
+    ways(&t, 120, 7); /* in some time */
+    ways(&t, 120, 7);
     assert_true(t.ways[TRIAL_HOLD].favoured);
     ways(&t, 100, 2); /* but enough to go on */
     assert_true(t.ways[TRIAL_HOLD].favoured);
@@ -99,6 +100,19 @@ static void test_idle_times_are_not_counted(void **state)
     assert_int_equal(t.busy_ns, SLOW * TRIAL_IDLE_PARTS);
 }
 
+/* Sixteen agents that come by chance are half as many or twice as many the next time. */
+static void test_a_few_commands_do_not_end_a_period(void **state)
+{
+    (void)state;
+    struct trial t = of_holding(false);
+    int64_t now_ns = 1;
+    for (int i = 1; i < TRIAL_SETTLE + TRIAL_COMMANDS_MIN; i++)
+        trial_report(&t, 1, SLOW, now_ns += SLOW);
+    assert_false(t.ways[TRIAL_HOLD].taken);
+    trial_report(&t, 1, SLOW, now_ns + SLOW);
+    assert_true(t.ways[TRIAL_HOLD].taken);
+}
+
 /* ---- two choices ---- */
 
 /* Periods in which each way gains so many percent for itself; what is favoured in the end. */
@@ -120,12 +134,12 @@ static void test_each_choice_is_measured_for_itself(void **state)
         bool holds, awake;
     } cases[] = {
         {30, 40, true, true},     {30, -20, true, false}, {-25, 30, false, true},
-        {-10, -10, false, false}, {7, 7, true, false}, /* a core wants more for it */
+        {-10, -10, false, false}, {7, 7, true, true},     {4, 4, false, false},
         {0, 0, false, false},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct trial t = {0};
-        two_ways(&t, 200, cases[i].hold_percent, cases[i].awake_percent);
+        two_ways(&t, 400, cases[i].hold_percent, cases[i].awake_percent);
         assert_int_equal(t.ways[TRIAL_HOLD].favoured, cases[i].holds);
         assert_int_equal(t.ways[TRIAL_AWAKE].favoured, cases[i].awake);
         two_ways(&t, 400, -30, -30); /* and not for ever */
@@ -332,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_a_little_more_is_not_enough),
         cmocka_unit_test(test_one_odd_period_does_not_decide),
         cmocka_unit_test(test_idle_times_are_not_counted),
+        cmocka_unit_test(test_a_few_commands_do_not_end_a_period),
         cmocka_unit_test(test_each_choice_is_measured_for_itself),
         cmocka_unit_test(test_trials_take_turns),
         cmocka_unit_test(test_what_is_excluded_is_never_tried),
