@@ -1,12 +1,14 @@
 #include "ingest/gather.h"
 
+#include "base/i64.h"
+
 void gather_report(struct gather *g, bool holds, uint32_t commands, int64_t took_ns, int64_t now_ns)
 {
     g->until_ns = 0;
     if (!holds)
         return;
     int64_t most_ns = took_ns / GATHER_PART;
-    g->until_ns = now_ns + (most_ns < GATHER_NS_MAX ? most_ns : GATHER_NS_MAX);
+    g->until_ns = now_ns + i64_min(most_ns, GATHER_NS_MAX);
     g->expected = commands;
     g->arrived = 0;
 }

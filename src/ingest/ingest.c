@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/i64.h"
 #include "base/vec.h"
 #include "catalog/catalog.h"
 #include "ingest/gather.h"
@@ -201,8 +202,7 @@ static void stay_awake(struct ingest *g, uint32_t partition, int64_t now_ns)
     const struct trial *t = &g->trials[partition];
     if (!t->ways[TRIAL_AWAKE].taken)
         return;
-    int64_t expected_ns = 2 * t->took_ns, most_ns = g->config.awake_max_ns;
-    g->awake_until_ns = now_ns + (expected_ns < most_ns ? expected_ns : most_ns);
+    g->awake_until_ns = now_ns + i64_min(2 * t->took_ns, g->config.awake_max_ns);
 }
 
 /* Hands a record to the log. A refusal is answered at the turn's end: never within the command. */

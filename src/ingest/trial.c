@@ -1,5 +1,7 @@
 #include "ingest/trial.h"
 
+#include "base/i64.h"
+
 /* From which gain on a way is taken, and below which it is left. A core that is kept awake is taken
  * from somebody: it has to go on giving something for it. */
 static const struct {
@@ -17,9 +19,8 @@ static void compare(struct trial *t, double rate)
     double more = w->taken ? rate - t->rate_before : t->rate_before - rate;
     double gain = 2 * more / (rate + t->rate_before);
     gain = gain > GAIN_MAX ? GAIN_MAX : gain < -GAIN_MAX ? -GAIN_MAX : gain;
-    w->seen += w->seen < TRIAL_SMOOTHED;
-    uint32_t of = w->seen + TRIAL_DOUBTS;
-    w->gain += (gain - w->gain) / (of < TRIAL_SMOOTHED ? of : TRIAL_SMOOTHED);
+    w->seen += w->seen < TRIAL_SEEN_MAX;
+    w->gain += (gain - w->gain) / (TRIAL_DOUBTS + w->seen);
     bool favoured = w->gain > (w->favoured ? gains[t->changed].end : gains[t->changed].begin);
     if (favoured != w->favoured) {
         w->calm = 0;
@@ -87,7 +88,7 @@ void trial_report(struct trial *t, uint32_t commands, int64_t took_ns, int64_t n
     if (++t->reports <= TRIAL_SETTLE)
         return;
     t->commands += commands;
-    t->busy_ns += passed_ns < most_ns ? passed_ns : most_ns;
+    t->busy_ns += i64_min(passed_ns, most_ns);
     if (t->reports >= TRIAL_SETTLE + TRIAL_REPORTS_MIN && t->commands >= TRIAL_COMMANDS_MIN &&
         t->busy_ns >= TRIAL_PERIOD_NS_MIN)
         period_end(t);

@@ -27,9 +27,9 @@ enum {
     TRIAL_COMMANDS_MIN = 128, /* fewer say more of chance than of the way */
     TRIAL_PERIOD_NS_MIN = 50 * 1000 * 1000,
     TRIAL_IDLE_PARTS = 8, /* of the report's time: a longer time without reports is nobody's */
-    TRIAL_DOUBTS = 3,     /* so many comparisons that found nothing stand before the first */
-    TRIAL_SMOOTHED = 16,
-    TRIAL_CALM_MAX = 4, /* a trial after 2 to this power periods at the latest */
+    TRIAL_DOUBTS = 3,     /* so many comparisons that found nothing stand before the first, */
+    TRIAL_SEEN_MAX = 13,  /* and with so many gains are smoothed */
+    TRIAL_CALM_MAX = 4,   /* a trial after 2 to this power periods at the latest */
 };
 
 struct trial_way {
@@ -37,7 +37,7 @@ struct trial_way {
     bool favoured; /* by what was learned */
     bool excluded; /* never tried */
     double gain;   /* of taking it: 0.1 is a tenth more; smoothed */
-    uint32_t seen; /* comparisons in it, at most TRIAL_SMOOTHED */
+    uint32_t seen; /* comparisons in it, at most TRIAL_SEEN_MAX */
     uint32_t calm; /* trials since that favoured it or ceased to, at most TRIAL_CALM_MAX */
     uint32_t rest; /* periods until its next trial */
 };

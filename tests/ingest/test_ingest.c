@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 enum { COMMANDS_MAX = 4000, POINTS_MAX = 30, INFLIGHT_MAX = 8000, EACH_MAX = 20, NEVER = -1 };
+enum { TOOK_NS = 60 * 1000 * 1000 }; /* the report that ends a period of trial.h */
 
 enum what { WHAT_POINTS, WHAT_RULE, WHAT_TEXT, WHAT_PROBE };
 
@@ -543,14 +544,13 @@ static void end_period(struct fixture *f)
     answer_for_a_period(f);
     write_points(f, 0, 2, false);
     ingest_turn_end(f->ingest);
-    usleep(60000);
+    usleep(TOOK_NS / 1000);
     memlog_decide(&f->memlog, LOG_STORED, true);
 }
 
 /* Anew with each record: for as long as it may, and at most for twice what the report took. */
 static void test_a_trial_keeps_the_loop_awake(void **state)
 {
-    enum { TOOK_NS = 60 * 1000 * 1000 };
     struct fixture *f = *state;
     for (int may = 1; may <= 1000; may += 999) {
         restart_with_one_in_flight(f, INT64_C(1) * may * TOOK_NS);

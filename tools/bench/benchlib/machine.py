@@ -8,7 +8,7 @@ import subprocess
 import time
 
 TICKS = os.sysconf("SC_CLK_TCK")
-ROUNDS = 400  # of a byte between two processes: 20 ms
+HANDOVERS = 400  # there and back: 20 ms
 HALT_POLL = "/sys/module/haltpoll/parameters/guest_halt_poll_ns"
 
 
@@ -88,7 +88,7 @@ class Meter:
         return used, {"others": others / cores_s, "stolen": (stolen - self.stolen) / cores_s, "handover_us": self.handover_us}
 
 
-def handover_us(rounds=ROUNDS):
+def handover_us():
     """What it costs to wake a process on another core: half of the median of a byte's way to cat(1) and back. In a virtual
     machine a core that has halted waits for its host to run it again, and /proc/stat counts that as idle."""
     cores = os.sched_getaffinity(0)
@@ -97,7 +97,7 @@ def handover_us(rounds=ROUNDS):
         os.sched_setaffinity(other.pid, {max(cores)})
         os.sched_setaffinity(0, {min(cores)})
         try:
-            for _ in range(rounds):
+            for _ in range(HANDOVERS):
                 begin = time.perf_counter()
                 other.stdin.write(b".")
                 other.stdout.read(1)

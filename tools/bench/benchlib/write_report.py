@@ -118,7 +118,7 @@ def runs_rows(scenario, result):
                         for who in reports[0]["cpu_us_a_point_of"])
         others, stolen = (max(shares) for shares in zip(*map(noise, reports)))
         handover_us = median(result["arms"], arm, "noise.handover_us")
-        handover = "" if handover_us is None else f"{handover_us:.3g} µs"
+        handover = "" if handover_us is None else f"{number(handover_us)} µs"
         low, middle, high = (number(x) for x in spread(found))
         aside = len(result.get("aside", ()))
         of_all = f" of {result['rounds'] + aside}" if aside else ""
