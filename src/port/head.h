@@ -22,6 +22,7 @@ struct head_bounds {
     uint64_t applied;   /* all offsets below this are in the view */
     int64_t applied_ms; /* append time of the last one applied, 0: none */
     uint64_t cleared;   /* the environment's points of offsets below this are gone, stored or not */
+    bool halted;        /* nothing more is applied until a person has mended the log */
 };
 
 /* status: 0, or why the offset was not reached (LT_ECANCELLED, LT_ECLOSED). */
@@ -29,7 +30,8 @@ typedef void head_waited(void *arg, int status);
 
 struct head_wait {
     uint32_t partition;
-    uint64_t offset; /* waits until applied >= offset */
+    uint64_t offset;  /* waits until applied >= offset */
+    bool ends_halted; /* ... or until the partition is halted: the view's bounds tell which */
     head_waited *done;
     void *arg;
     struct head_wait *next; /* the head's */

@@ -171,7 +171,7 @@ static void work(struct executor_job *job, void *context)
     atomic_store(&r->running, false);
 }
 
-static int request_wait(struct request *r, uint64_t offset);
+static int request_wait(struct request *r, uint64_t offset, bool ends_halted);
 static bool request_park(struct request *r, union query_result *result);
 
 static void work_done(struct executor_job *job, bool ran)
@@ -187,7 +187,7 @@ static void work_done(struct executor_job *job, bool ran)
     }
     if (status == LT_EAGAIN) {
         request_move(r, PHASE_WAITING);
-        status = request_wait(r, r->read.wait_for);
+        status = request_wait(r, r->read.wait_for, false);
         if (status == 0)
             return;
     }
@@ -216,10 +216,13 @@ static void waited(void *arg, int status)
 }
 
 /* The request is WAITING. On failure it still is, and nothing will call back. */
-static int request_wait(struct request *r, uint64_t offset)
+static int request_wait(struct request *r, uint64_t offset, bool ends_halted)
 {
-    r->wait = (struct head_wait){
-        .partition = r->spec.environment->partition, .offset = offset, .done = waited, .arg = r};
+    r->wait = (struct head_wait){.partition = r->spec.environment->partition,
+                                 .offset = offset,
+                                 .ends_halted = ends_halted,
+                                 .done = waited,
+                                 .arg = r};
     return head_wait_for(r->query->config.head, &r->wait) ? request_enqueue(r) : 0;
 }
 
@@ -495,7 +498,7 @@ int query_submit(struct query *query, const struct query_spec *spec, query_done 
     r->done = done;
     r->arg = arg;
     request_move(r, PHASE_WAITING);
-    err = request_wait(r, spec->after);
+    err = request_wait(r, spec->after, true);
     if (err != 0)
         goto fail_request;
     r->id = query->next_id++;

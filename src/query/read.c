@@ -84,6 +84,24 @@ static bool may_be_incomplete(const struct query_spec *spec)
            spec->what == QUERY_CATEGORIES; /* the catalog is in memory */
 }
 
+#define HALTED_WHY                                                                                 \
+    "the partition is halted: what the log holds from offset %llu on is not counted; see "         \
+    "partition in STATUS"
+
+/* Has the view what the read must see? It had, when the wait ended: LT_EAGAIN where the partition
+ * was loaded anew since then. LT_EUNAVAILABLE: it will not have it, and the answer cannot say so.
+ */
+static int check_bounds(struct read *read, struct head_bounds bounds)
+{
+    if (bounds.applied >= read->spec->after || (bounds.halted && may_be_incomplete(read->spec)))
+        return 0;
+    read->wait_for = read->spec->after;
+    if (!bounds.halted)
+        return LT_EAGAIN;
+    read_why(read, HALTED_WHY, (unsigned long long)bounds.applied);
+    return LT_EUNAVAILABLE;
+}
+
 static struct result_source *source_of(struct read *read)
 {
     union query_result *result = &read->answer->result;
@@ -134,6 +152,8 @@ static int describe_source(struct read *read)
                  (unsigned long long)source->next, (unsigned long long)source->bounds.lo - 1);
         if (!may_be_incomplete(read->spec))
             return LT_EUNAVAILABLE;
+    } else if (source->bounds.halted && may_be_incomplete(read->spec)) {
+        read_why(read, HALTED_WHY, (unsigned long long)source->bounds.applied);
     } else {
         return 0;
     }
@@ -194,6 +214,9 @@ static int run_once(struct read *read, struct storage_session *session)
         return err;
     }
     scratch_init(&read->scratch, read->guard);
+    err = check_bounds(read, read->source.bounds);
+    if (err != 0)
+        goto close;
     read->answer = calloc(1, sizeof(*read->answer));
     err = LT_ENOMEM;
     if (read->answer == NULL)
@@ -220,18 +243,21 @@ static int run_declared(struct read *read)
     int err = head_pin(read->head, read->spec->environment->id, &read->source.view);
     if (err != 0)
         return err;
+    struct head_bounds bounds = head_bounds(read->head, read->source.view);
+    err = check_bounds(read, bounds);
+    if (err != 0)
+        goto unpin;
     read->answer = calloc(1, sizeof(*read->answer));
     err = LT_ENOMEM;
-    if (read->answer != NULL) {
-        scratch_init(&read->answer->memory, read->guard);
-        read->answer->result.keys.source =
-            (struct result_source){.complete = true,
-                                   .why = "",
-                                   .offset = head_bounds(read->head, read->source.view).applied};
-        err = declared_read(read);
-        if (err != 0)
-            answer_destroy(&read->answer);
-    }
+    if (read->answer == NULL)
+        goto unpin;
+    scratch_init(&read->answer->memory, read->guard);
+    read->answer->result.keys.source =
+        (struct result_source){.complete = true, .why = "", .offset = bounds.applied};
+    err = declared_read(read);
+    if (err != 0)
+        answer_destroy(&read->answer);
+unpin:
     head_unpin(read->head, &read->source.view);
     return err;
 }

@@ -42,6 +42,12 @@ static struct catalog *catalog_of(const struct generation *g, uint32_t environme
     return NULL;
 }
 
+/* Under lock. The log was looked at, and does not continue what is stored. */
+static bool is_halted(const struct partition *p)
+{
+    return p->state == PARTITION_HALTED && atomic_load(&p->catch_up) == 0;
+}
+
 static struct head_view *view_create(struct partition *p, uint32_t environment)
 {
     uint32_t n = p->segments.n;
@@ -56,6 +62,7 @@ static struct head_view *view_create(struct partition *p, uint32_t environment)
     view->bounds.applied = atomic_load(&p->applied);
     view->bounds.applied_ms = atomic_load(&p->applied_ms);
     view->bounds.lo = p->segments.v[0]->lo;
+    view->bounds.halted = is_halted(p);
     view->bounds.cleared = 0;
     for (uint32_t i = 0; i < n; i++) {
         const struct segment *s = view->segments[i];
@@ -141,12 +148,13 @@ static int view_scan_beats(struct head_view *view, uint64_t from, const struct b
 /* ---- waiting, on the loop ---- */
 
 /* While storage is out of reach and nothing is loaded, waiting is pointless: the pin says so. */
-static bool wait_is_over(struct partition *p, uint64_t offset)
+static bool wait_is_over(struct partition *p, const struct head_wait *wait)
 {
     pthread_mutex_lock(&p->lock);
     uint64_t applied = atomic_load(&p->applied);
-    bool over = p->loaded ? applied >= offset && applied >= atomic_load(&p->catch_up)
+    bool over = p->loaded ? applied >= wait->offset && applied >= atomic_load(&p->catch_up)
                           : p->state == PARTITION_UNREACHABLE;
+    over |= p->loaded && wait->ends_halted && is_halted(p);
     pthread_mutex_unlock(&p->lock);
     return over;
 }
@@ -164,13 +172,13 @@ static bool head_wait_begin(struct head *head, struct head_wait *wait)
 {
     struct store *store = store_of(head);
     struct partition *p = partition_at(store, wait->partition);
-    if (p == NULL || wait_is_over(p, wait->offset))
+    if (p == NULL || wait_is_over(p, wait))
         return true;
     wait->next = store->waits;
     store->waits = wait;
     arm_wake(store, wait->partition);
     /* The tail may have passed the offset between the look and the arming: look once more. */
-    if (wait_is_over(p, wait->offset)) {
+    if (wait_is_over(p, wait)) {
         head_wait_cancel(head, wait);
         return true;
     }
@@ -198,7 +206,7 @@ static struct head_wait *take_finished(struct store *store)
 {
     for (struct head_wait **at = &store->waits; *at != NULL; at = &(*at)->next) {
         struct head_wait *wait = *at;
-        if (wait_is_over(&store->partitions[wait->partition], wait->offset)) {
+        if (wait_is_over(&store->partitions[wait->partition], wait)) {
             *at = wait->next;
             return wait;
         }

@@ -5,6 +5,7 @@ import os
 import re
 import time
 
+import pytest
 import redis
 
 PATTERN = "app.*.n"
@@ -38,9 +39,13 @@ def write(server, begin, numbers):
         client.execute_command("OBSERVE", "h", begin + n % 50, f"app.{n:08d}.n", 1)
 
 
-def items(server, begin):
+def totals(server, begin):
     rows = server.client().execute_command("TOPQ", begin, begin + 60, PATTERN, "LIMIT", 0, "FORMAT", "flat")
-    return int(dict(zip(rows[0], rows[-1]))["items"])
+    return dict(zip(rows[0], rows[-1]))
+
+
+def table(server, begin):
+    return server.client().execute_command("TOPQ", begin, begin + 60, PATTERN, "FORMAT", "table")
 
 
 def newest_segment(stack, topic):
@@ -67,11 +72,12 @@ def test_a_damaged_tail_is_noticed(longtaild, private_stack):
     server.start()
     wait_for(server, "halted")
     assert "nothing is skipped" in status(server)
-    # What is stored can be read. Writes are acknowledged all the same, and nothing of them is mixed into it.
-    assert items(server, begin) == 100
-    write(server, begin, range(200, 210))
-    wait_for(server, "halted")
-    try:
-        assert items(server, begin) == 100
-    except redis.ResponseError as error:  # where the log has grown past what is stored
-        assert "behind the log" in str(error)
+    # What is stored can be read, and the reply says what it is. Writes are acknowledged all the same: nothing of
+    # them is mixed into it, and who has to see them is told at once that they cannot be seen.
+    for n in range(4):
+        write(server, begin, range(200 + 10 * n, 210 + 10 * n))
+        found = totals(server, begin)
+        assert int(found["items"]) == 100 and not int(found["complete"])
+        assert "INCOMPLETE: the partition is halted" in "\n".join(table(server, begin))
+        with pytest.raises(redis.ResponseError, match="the partition is halted: what the log holds from offset"):
+            server.client().execute_command("TS.GET", "h/app.00000200.n")

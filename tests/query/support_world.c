@@ -226,7 +226,9 @@ static int view_pin(struct head *head, uint32_t environment, struct head_view **
     if (w->pin_error != 0)
         return w->pin_error;
     struct head_view *view = malloc(sizeof(*view));
-    *view = (struct head_view){.world = w, .bounds = {w->lo, w->applied, 1000}};
+    *view = (struct head_view){
+        .world = w,
+        .bounds = {.lo = w->lo, .applied = w->applied, .applied_ms = 1000, .halted = w->halted}};
     w->pins++;
     *out = view;
     return 0;
@@ -268,10 +270,15 @@ static int view_scan_beats(struct head_view *view, uint64_t from_offset,
     return scan_beats(view->world, from, view->bounds.applied, filter, visit, arg);
 }
 
+static bool wait_is_over(const struct world *w, const struct head_wait *wait)
+{
+    return w->applied >= wait->offset || (w->halted && wait->ends_halted);
+}
+
 static bool head_wait_op(struct head *head, struct head_wait *wait)
 {
     struct world *w = CONTAINER_OF(head, struct world, head);
-    if (w->applied >= wait->offset)
+    if (wait_is_over(w, wait))
         return true;
     wait->next = w->waits;
     w->waits = wait;
@@ -292,7 +299,7 @@ void world_apply(struct world *w, uint64_t applied)
     w->applied = applied;
     for (struct head_wait **at = &w->waits; *at != NULL;) {
         struct head_wait *wait = *at;
-        if (wait->offset <= applied) {
+        if (wait_is_over(w, wait)) {
             *at = wait->next;
             wait->done(wait->arg, 0);
             at = &w->waits;

@@ -42,6 +42,7 @@ struct world {
     uint64_t run_ids;
     uint64_t next;          /* storage's */
     uint64_t lo, applied;   /* the head's */
+    bool halted;            /* ... which says so; world_apply ends the waits that end by it */
     uint64_t flush_records; /* a flush is this many records; a segment, a prime's more */
     uint32_t seed;
 

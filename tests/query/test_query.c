@@ -260,6 +260,85 @@ static void test_a_gap_between_storage_and_head_is_told(void **state)
     fixture_fini(&f);
 }
 
+/* The partition is loaded anew between the wait and the read: the head begins further back. */
+static void test_a_head_that_was_loaded_anew_is_waited_for(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, false);
+    struct query_spec declared = f.points;
+    declared.what = QUERY_DECLARED;
+    struct answer_seen points = {0}, keys = {0};
+    declared.after = f.points.after = 100;
+    assert_int_equal(submit(f.query, &f.points, &points), 0);
+    assert_int_equal(submit(f.query, &declared, &keys), 0);
+    assert_phases(&f, "queued queued ");
+    f.world.applied = 60;
+    run_all(&f);
+    assert_phases(&f, "waiting waiting ");
+    world_apply(&f.world, 99);
+    assert_phases(&f, "waiting waiting ");
+    world_apply(&f.world, 100);
+    run_all(&f);
+    assert_int_equal(points.calls, 1);
+    assert_int_equal(points.status, 0);
+    assert_int_equal(points.count, 100);
+    assert_int_equal(keys.calls, 1);
+    assert_int_equal(keys.status, 0);
+    fixture_fini(&f);
+}
+
+static void test_a_halted_partition_answers_what_is_stored(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, false);
+    struct query_spec declared = f.points;
+    declared.what = QUERY_DECLARED;
+    struct answer_seen topq = {.complete = true}, points = {0}, keys = {0};
+    f.world.halted = true;
+    assert_int_equal(submit(f.query, &f.topq, &topq), 0);
+    assert_int_equal(submit(f.query, &f.points, &points), 0);
+    assert_int_equal(submit(f.query, &declared, &keys), 0);
+    run_all(&f);
+    assert_int_equal(topq.status, 0);
+    assert_false(topq.complete);
+    assert_true(topq.total == 4950);
+    assert_int_equal(points.status, 0); /* it is all that it has to see */
+    assert_int_equal(points.count, 100);
+    assert_int_equal(keys.status, 0);
+
+    /* Nobody waits for what will not come, nor is it said to be there. */
+    f.topq.after = f.points.after = declared.after = 101;
+    topq = points = keys = (struct answer_seen){.complete = true};
+    f.world.halted = false;
+    assert_int_equal(submit(f.query, &f.topq, &topq), 0);
+    f.world.halted = true;
+    assert_phases(&f, "waiting ");
+    world_apply(&f.world, 100);
+    assert_int_equal(submit(f.query, &f.points, &points), 0);
+    assert_int_equal(submit(f.query, &declared, &keys), 0);
+    assert_phases(&f, "queued queued queued ");
+    run_all(&f);
+    assert_int_equal(topq.status, 0);
+    assert_false(topq.complete);
+    assert_true(topq.total == 4950);
+    assert_int_equal(points.status, LT_EUNAVAILABLE);
+    assert_non_null(strstr(points.why, "the partition is halted"));
+    assert_non_null(strstr(points.why, "from offset 100 on"));
+    assert_int_equal(keys.status, LT_EUNAVAILABLE);
+    assert_non_null(strstr(keys.why, "the partition is halted"));
+
+    /* Another process goes on and flushes: this one's waits have their time. */
+    f.topq.after = 0;
+    f.world.jumps_to = 110;
+    topq = (struct answer_seen){0};
+    assert_int_equal(submit(f.query, &f.topq, &topq), 0);
+    run_all(&f);
+    assert_phases(&f, "waiting ");
+    fixture_fini(&f);
+}
+
 static void test_a_transaction_to_be_repeated_is(void **state)
 {
     (void)state;
@@ -463,6 +542,8 @@ int main(void)
         cmocka_unit_test(test_a_snapshot_ahead_of_the_head_waits_for_it),
         cmocka_unit_test(test_without_storage_ranks_are_partial_and_points_an_error),
         cmocka_unit_test(test_a_gap_between_storage_and_head_is_told),
+        cmocka_unit_test(test_a_head_that_was_loaded_anew_is_waited_for),
+        cmocka_unit_test(test_a_halted_partition_answers_what_is_stored),
         cmocka_unit_test(test_a_transaction_to_be_repeated_is),
         cmocka_unit_test(test_the_memory_budget_ends_a_read),
         cmocka_unit_test(test_too_many_are_refused),
