@@ -21,14 +21,26 @@ struct waiter { /* a command in a batch */
     uint32_t count;
 };
 
+/* A partition's way to the log. */
+struct lane {
+    uint64_t acked;                         /* the highest offset, + 1 */
+    uint32_t inflight;                      /* records */
+    struct ingest_batch *oldest, *youngest; /* not answered yet */
+    struct pace pace;
+    struct gather gather;
+    struct trial trial;
+    int64_t took_ns; /* the last report, with which the log had nothing left */
+};
+
 /* open (being filled) -> in flight (the log has it) or refused (it never will) -> pooled */
 struct ingest_batch {
     struct ingest *ingest;
     struct ingest_batch *next;            /* of the list that it is in */
-    struct ingest_batch *younger, *older; /* of its partition, until it is answered */
+    struct ingest_batch *younger, *older; /* of its lane, until it is answered */
     uint64_t number;
     uint32_t environment;
     uint32_t partition;
+    struct lane *lane; /* of that */
     struct record_builder *builder;
     VEC(struct waiter) waiters;
     size_t record_bytes;
@@ -46,14 +58,10 @@ struct ingest {
     struct ingest_batch *open; /* at most one an environment */
     struct ingest_batch *pool;
     struct ingest_batch *refused, **refused_end; /* answered at the turn's end, in order */
-    uint64_t *acked;                             /* a partition */
-    uint32_t *inflight;                          /* records, a partition */
-    struct pace *paces;                          /* a partition */
-    struct gather *gathers;                      /* a partition */
-    struct trial *trials;                        /* a partition */
+    struct lane *lanes;                          /* by partition */
+    const struct lane *drained;                  /* the last one that was; NULL: none yet */
     int64_t awake_until_ns;
-    struct ingest_batch **oldest, **youngest; /* not answered yet, a partition */
-    uint64_t numbers;                         /* given so far */
+    uint64_t numbers; /* given so far */
     bool paused;
     struct ingest_batch *command; /* between begin and end: where the points go */
     const struct tenant_environment *command_environment;
@@ -91,12 +99,13 @@ static struct ingest_batch *batch_take(struct ingest *g, const struct tenant_env
     }
     b->next = NULL;
     b->number = ++g->numbers;
-    b->older = g->youngest[e->partition];
-    b->younger = NULL;
-    *(b->older != NULL ? &b->older->younger : &g->oldest[e->partition]) = b;
-    g->youngest[e->partition] = b;
     b->environment = e->id;
     b->partition = e->partition;
+    b->lane = &g->lanes[e->partition];
+    b->older = b->lane->youngest;
+    b->younger = NULL;
+    *(b->older != NULL ? &b->older->younger : &b->lane->oldest) = b;
+    b->lane->youngest = b;
     b->refused = 0;
     b->paced = false;
     b->gathered = false;
@@ -107,8 +116,8 @@ static struct ingest_batch *batch_take(struct ingest *g, const struct tenant_env
 static void batch_release(struct ingest_batch *b)
 {
     struct ingest *g = b->ingest;
-    *(b->older != NULL ? &b->older->younger : &g->oldest[b->partition]) = b->younger;
-    *(b->younger != NULL ? &b->younger->older : &g->youngest[b->partition]) = b->older;
+    *(b->older != NULL ? &b->older->younger : &b->lane->oldest) = b->younger;
+    *(b->younger != NULL ? &b->younger->older : &b->lane->youngest) = b->older;
     record_builder_reset(b->builder);
     b->waiters.n = 0;
     b->next = g->pool;
@@ -154,11 +163,10 @@ static void count_report(struct ingest *g, const struct ingest_batch *b,
         s->points_acked += b->points;
         s->bytes_acked += b->record_bytes;
         s->last_ack_wall_ms = clock_wall_ms();
-        if (report->offset + 1 > g->acked[report->partition])
-            g->acked[report->partition] = report->offset + 1;
+        if (report->offset + 1 > b->lane->acked)
+            b->lane->acked = report->offset + 1;
         if (is_paced(g))
-            pace_note(&g->paces[report->partition], report->offset + 1, clock_mono_ms(),
-                      g->config.lag_max_ms);
+            pace_note(&b->lane->pace, report->offset + 1, clock_mono_ms(), g->config.lag_max_ms);
         return;
     case LOG_FAILED:
         s->records_failed++;
@@ -197,12 +205,10 @@ static void on_report(void *arg, const struct log_report *report);
 
 /* Something is expected: a report, or who was answered. Either comes within twice the time that the
  * last report took, or nobody knows when. */
-static void stay_awake(struct ingest *g, uint32_t partition, int64_t now_ns)
+static void stay_awake(struct ingest *g, const struct lane *lane, int64_t now_ns)
 {
-    const struct trial *t = &g->trials[partition];
-    if (!t->ways[TRIAL_AWAKE].taken)
-        return;
-    g->awake_until_ns = now_ns + i64_min(2 * t->took_ns, g->config.awake_max_ns);
+    if (lane->trial.ways[TRIAL_AWAKE].taken)
+        g->awake_until_ns = now_ns + i64_min(2 * lane->took_ns, g->config.awake_max_ns);
 }
 
 /* Hands a record to the log. A refusal is answered at the turn's end: never within the command. */
@@ -221,10 +227,10 @@ static void batch_append(struct ingest_batch *b, int err, struct slice record)
     }
     g->stats.inflight_bytes += record.n;
     g->stats.inflight_records++;
-    g->inflight[b->partition]++;
+    b->lane->inflight++;
     b->appended_ns = clock_mono_ns();
-    stay_awake(g, b->partition, b->appended_ns);
-    gather_end(&g->gathers[b->partition]);
+    stay_awake(g, b->lane, b->appended_ns);
+    gather_end(&b->lane->gather);
     update_paused(g);
 }
 
@@ -267,12 +273,13 @@ static void report_refused(struct ingest *g)
 }
 
 /* Is the consumer of this process so far behind that writers have to wait for it? */
-static bool is_behind(struct ingest *g, uint32_t partition)
+static bool is_behind(const struct ingest_batch *b)
 {
+    struct ingest *g = b->ingest;
     if (!is_paced(g))
         return false;
-    uint64_t applied = g->config.applied(g->config.applied_arg, partition);
-    return pace_is_behind(&g->paces[partition], applied, clock_mono_ms(), g->config.lag_max_ms);
+    uint64_t applied = g->config.applied(g->config.applied_arg, b->partition);
+    return pace_is_behind(&b->lane->pace, applied, clock_mono_ms(), g->config.lag_max_ms);
 }
 
 /* While the log has its fill of this partition's records, a further one would only stand in its
@@ -283,10 +290,10 @@ static bool is_behind(struct ingest *g, uint32_t partition)
 static bool batch_holds(struct ingest_batch *b)
 {
     struct ingest *g = b->ingest;
-    uint32_t inflight = g->inflight[b->partition];
+    uint32_t inflight = b->lane->inflight;
     bool full = inflight >= g->config.inflight_records_max;
-    bool gathers = inflight == 0 && gather_waits(&g->gathers[b->partition], clock_mono_ns());
-    bool behind = !full && b->waiters.n > 0 && is_behind(g, b->partition);
+    bool gathers = inflight == 0 && gather_waits(&b->lane->gather, clock_mono_ns());
+    bool behind = !full && b->waiters.n > 0 && is_behind(b);
     bool holds = (full || behind) && clock_mono_ms() - b->opened_mono_ms < HOLD_MS;
     g->stats.paced += holds && behind && !b->paced;
     g->stats.gathered += gathers && !b->gathered;
@@ -296,18 +303,33 @@ static bool batch_holds(struct ingest_batch *b)
 }
 
 /* Closes what is due, of all partitions or of one. True: something was closed. */
-static bool close_due(struct ingest *g, const uint32_t *only)
+static bool close_due(struct ingest *g, const struct lane *only)
 {
     bool closed = false;
     struct ingest_batch *next;
     for (struct ingest_batch *b = g->open; b != NULL; b = next) {
         next = b->next;
-        if ((only != NULL && b->partition != *only) || batch_holds(b))
+        if ((only != NULL && b->lane != only) || batch_holds(b))
             continue;
         batch_close(b);
         closed = true;
     }
     return closed;
+}
+
+/* The log has nothing to do: what waits for it leaves before those who were stored are answered,
+ * and both go on side by side. */
+static void lane_drained(struct ingest *g, struct lane *lane, const struct ingest_batch *last)
+{
+    struct trial *trial = &lane->trial;
+    int64_t now_ns = clock_mono_ns();
+    lane->took_ns = now_ns - last->appended_ns;
+    trial_report(trial, last->waiters.n, lane->took_ns, now_ns);
+    gather_report(&lane->gather, trial->ways[TRIAL_HOLD].taken, last->waiters.n, lane->took_ns,
+                  now_ns);
+    stay_awake(g, lane, now_ns);
+    g->drained = lane;
+    close_due(g, lane);
 }
 
 static void on_report(void *arg, const struct log_report *report)
@@ -316,21 +338,10 @@ static void on_report(void *arg, const struct log_report *report)
     struct ingest *g = b->ingest;
     g->stats.inflight_bytes -= b->record_bytes;
     g->stats.inflight_records--;
-    g->inflight[b->partition]--;
+    g->stats.awake += b->lane->trial.ways[TRIAL_AWAKE].taken;
     update_paused(g);
-    int64_t now_ns = clock_mono_ns();
-    struct trial *trial = &g->trials[b->partition];
-    g->stats.awake += trial->ways[TRIAL_AWAKE].taken;
-    if (g->inflight[b->partition] == 0) {
-        int64_t took_ns = now_ns - b->appended_ns;
-        trial_report(trial, b->waiters.n, took_ns, now_ns);
-        gather_report(&g->gathers[b->partition], trial->ways[TRIAL_HOLD].taken, b->waiters.n,
-                      took_ns, now_ns);
-        stay_awake(g, b->partition, now_ns);
-        /* The log has nothing to do: what waits for it leaves before those who were stored are
-         * answered, and both go on side by side. */
-        close_due(g, &b->partition);
-    }
+    if (--b->lane->inflight == 0)
+        lane_drained(g, b->lane, b);
     batch_report(b, report);
 }
 
@@ -346,7 +357,7 @@ int64_t ingest_wake_ns(const struct ingest *g)
 {
     int64_t wake_ns = 0;
     for (const struct ingest_batch *b = g->open; b != NULL; b = b->next) {
-        int64_t until_ns = g->gathers[b->partition].until_ns;
+        int64_t until_ns = b->lane->gather.until_ns;
         if (until_ns != 0 && (wake_ns == 0 || until_ns < wake_ns))
             wake_ns = until_ns;
     }
@@ -512,7 +523,7 @@ static void batch_join(struct ingest_batch *b, uint32_t first, ingest_done *done
     struct ingest *g = b->ingest;
     uint32_t count = record_builder_points(b->builder) - first;
     b->waiters.v[b->waiters.n++] = (struct waiter){done, arg, first, count};
-    gather_command(&g->gathers[b->partition]);
+    gather_command(&b->lane->gather);
     if (record_builder_bytes(b->builder) >= g->config.batch_bytes_max)
         batch_close(b);
 }
@@ -623,13 +634,7 @@ int ingest_control_append(struct ingest *g, const struct tenant_environment *e, 
 
 static void ingest_free(struct ingest *g)
 {
-    free(g->acked);
-    free(g->inflight);
-    free(g->paces);
-    free(g->gathers);
-    free(g->trials);
-    free(g->oldest);
-    free(g->youngest);
+    free(g->lanes);
     free(g);
 }
 
@@ -643,20 +648,13 @@ int ingest_create(const struct ingest_config *config, struct ingest **out)
     g->config = *config;
     g->watched = &nobody;
     g->refused_end = &g->refused;
-    g->acked = calloc(tenant_partitions(config->tenant), sizeof(g->acked[0]));
-    g->inflight = calloc(tenant_partitions(config->tenant), sizeof(g->inflight[0]));
-    g->paces = calloc(tenant_partitions(config->tenant), sizeof(g->paces[0]));
-    g->gathers = calloc(tenant_partitions(config->tenant), sizeof(g->gathers[0]));
-    g->trials = calloc(tenant_partitions(config->tenant), sizeof(g->trials[0]));
-    g->oldest = calloc(tenant_partitions(config->tenant), sizeof(g->oldest[0]));
-    g->youngest = calloc(tenant_partitions(config->tenant), sizeof(g->youngest[0]));
-    if (g->acked == NULL || g->inflight == NULL || g->paces == NULL || g->gathers == NULL ||
-        g->trials == NULL || g->oldest == NULL || g->youngest == NULL) {
+    g->lanes = calloc(tenant_partitions(config->tenant), sizeof(g->lanes[0]));
+    if (g->lanes == NULL) {
         ingest_free(g);
         return LT_ENOMEM;
     }
     for (uint32_t p = 0; p < tenant_partitions(config->tenant); p++)
-        g->trials[p].ways[TRIAL_AWAKE].excluded = config->awake_max_ns == 0;
+        g->lanes[p].trial.ways[TRIAL_AWAKE].excluded = config->awake_max_ns == 0;
     *out = g;
     return 0;
 }
@@ -700,13 +698,13 @@ uint64_t ingest_handed(const struct ingest *g)
 
 bool ingest_settled(const struct ingest *g, uint32_t partition, uint64_t number)
 {
-    const struct ingest_batch *oldest = g->oldest[partition];
+    const struct ingest_batch *oldest = g->lanes[partition].oldest;
     return oldest == NULL || oldest->number > number;
 }
 
 uint64_t ingest_acked(const struct ingest *g, uint32_t partition)
 {
-    return g->acked[partition];
+    return g->lanes[partition].acked;
 }
 
 struct ingest_stats ingest_stats(const struct ingest *g)
@@ -719,9 +717,15 @@ bool ingest_idle(const struct ingest *g)
     return g->open == NULL && g->refused == NULL && g->stats.inflight_records == 0;
 }
 
+static int64_t gain_percent(const struct lane *lane, enum trial_choice choice)
+{
+    return lane == NULL ? 0 : (int64_t)(100 * lane->trial.ways[choice].gain);
+}
+
 void ingest_status(void *arg, struct status_sink *sink)
 {
-    const struct ingest_stats *s = &((const struct ingest *)arg)->stats;
+    const struct ingest *g = arg;
+    const struct ingest_stats *s = &g->stats;
     sink->number(sink, "points_acked", (int64_t)s->points_acked);
     sink->number(sink, "points_failed", (int64_t)s->points_failed);
     sink->number(sink, "points_unknown", (int64_t)s->points_unknown);
@@ -734,6 +738,8 @@ void ingest_status(void *arg, struct status_sink *sink)
     sink->number(sink, "batches_held_for_lag", (int64_t)s->paced);
     sink->number(sink, "batches_held_to_gather", (int64_t)s->gathered);
     sink->number(sink, "records_awaited_awake", (int64_t)s->awake);
+    sink->number(sink, "gather_gain_percent", gain_percent(g->drained, TRIAL_HOLD));
+    sink->number(sink, "awake_gain_percent", gain_percent(g->drained, TRIAL_AWAKE));
     sink->number(sink, "inflight_bytes", (int64_t)s->inflight_bytes);
     sink->number(sink, "inflight_records", s->inflight_records);
     sink->number(sink, "last_ack_at_ms", s->last_ack_wall_ms);

@@ -84,7 +84,6 @@ void trial_report(struct trial *t, uint32_t commands, int64_t took_ns, int64_t n
 {
     int64_t passed_ns = now_ns - t->report_ns, most_ns = took_ns * TRIAL_IDLE_PARTS;
     t->report_ns = now_ns;
-    t->took_ns = took_ns;
     if (++t->reports <= TRIAL_SETTLE)
         return;
     t->commands += commands;

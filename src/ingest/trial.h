@@ -53,7 +53,6 @@ struct trial { /* all zero: nothing is taken yet, everything is tried */
     uint64_t commands;
     int64_t busy_ns;
     int64_t report_ns; /* the last one's time */
-    int64_t took_ns;   /* and how long it took */
 };
 
 /* A record of so many commands was answered, took_ns after it was handed to the log. */

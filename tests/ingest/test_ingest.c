@@ -8,9 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "ingest/control.h"
-#include "ingest/gather.h"
 #include "ingest/ingest.h"
-#include "ingest/trial.h"
 #include "record/record.h"
 #include "support_memlog.h"
 
@@ -19,7 +17,6 @@
 #include <unistd.h>
 
 enum { COMMANDS_MAX = 4000, POINTS_MAX = 30, INFLIGHT_MAX = 8000, EACH_MAX = 20, NEVER = -1 };
-enum { TOOK_NS = 60 * 1000 * 1000 }; /* the report that ends a period of trial.h */
 
 enum what { WHAT_POINTS, WHAT_RULE, WHAT_TEXT, WHAT_PROBE };
 
@@ -93,11 +90,10 @@ static void restart(struct fixture *f, const struct ingest_config *config)
     assert_int_equal(ingest_create(config, &f->ingest), 0);
 }
 
-static void restart_with_one_in_flight(struct fixture *f, int64_t awake_max_ns)
+static void restart_with_one_in_flight(struct fixture *f)
 {
     struct ingest_config config = default_config(f);
     config.inflight_records_max = 1;
-    config.awake_max_ns = awake_max_ns;
     restart(f, &config);
 }
 
@@ -393,7 +389,7 @@ static void test_a_turn_is_one_record(void **state)
 static void test_a_batch_grows_while_the_log_has_its_fill(void **state)
 {
     struct fixture *f = *state;
-    restart_with_one_in_flight(f, 0);
+    restart_with_one_in_flight(f);
     write_points(f, 0, 2, false);
     ingest_turn_end(f->ingest);
     for (int i = 0; i < 3; i++) {
@@ -421,7 +417,7 @@ static void test_a_batch_grows_while_the_log_has_its_fill(void **state)
 static void test_the_next_record_leaves_before_the_answers(void **state)
 {
     struct fixture *f = *state;
-    restart_with_one_in_flight(f, 0);
+    restart_with_one_in_flight(f);
     struct command *a = write_points(f, 0, 2, false);
     ingest_turn_end(f->ingest);
     struct command *b = write_points(f, 1, 2, false);
@@ -479,108 +475,6 @@ static void test_a_batch_waits_for_the_consumer(void **state)
     assert_int_equal(ingest_stats(f->ingest).paced, paced);
     drain(f);
     check_log(f);
-}
-
-/* Takes 80 ms to answer all that waits for the log, when one more command has come. When that was.
- */
-static int64_t answer_slowly(struct fixture *f)
-{
-    usleep(80000);
-    write_points(f, 0, 2, false);
-    ingest_turn_end(f->ingest);
-    int64_t now_ns = clock_mono_ns();
-    memlog_decide(&f->memlog, LOG_STORED, true);
-    ingest_turn_end(f->ingest);
-    return now_ns;
-}
-
-/* Reports until the first period of trial.h is over, all but the last. */
-static void answer_for_a_period(struct fixture *f)
-{
-    for (int i = 1; i < TRIAL_SETTLE + TRIAL_COMMANDS_MIN; i++) {
-        write_points(f, 0, 2, false);
-        ingest_turn_end(f->ingest);
-        assert_int_equal(f->memlog.waiting, 1);
-        memlog_decide(&f->memlog, LOG_STORED, true);
-    }
-}
-
-/* In a trial the next record waits for those who were answered, and says until when. */
-static void test_a_trial_gathers_who_was_answered(void **state)
-{
-    struct fixture *f = *state;
-    restart_with_one_in_flight(f, 0);
-    answer_for_a_period(f);
-    write_points(f, 0, 2, false);
-    write_points(f, 0, 2, false);
-    ingest_turn_end(f->ingest);
-    assert_int_equal(ingest_wake_ns(f->ingest), 0);
-    int64_t answered_ns = answer_slowly(f);
-    int64_t wake_ns = ingest_wake_ns(f->ingest);
-    write_points(f, 0, 2, false);
-    ingest_turn_end(f->ingest);
-    bool held = f->memlog.waiting == 0;
-    if (clock_mono_ns() - answered_ns < GATHER_NS_MAX) { /* or the machine stood still */
-        assert_in_range(wake_ns - answered_ns, GATHER_NS_MAX, GATHER_NS_MAX + (20 << 20));
-        assert_true(held);
-    }
-    write_points(f, 0, 2, false); /* the second of two */
-    ingest_turn_end(f->ingest);
-    assert_in_range(f->memlog.waiting, 1, held ? 1 : 2);
-    assert_true(!held || ingest_wake_ns(f->ingest) == 0);
-    assert_int_equal(ingest_stats(f->ingest).gathered, held ? 1 : 0);
-
-    answer_slowly(f); /* they do not come */
-    usleep(GATHER_NS_MAX / 1000 + 1000);
-    ingest_turn_end(f->ingest);
-    assert_in_range(f->memlog.waiting, 1, 2);
-    assert_int_equal(ingest_wake_ns(f->ingest), 0);
-    drain(f);
-    check_log(f);
-}
-
-static void end_period(struct fixture *f)
-{
-    answer_for_a_period(f);
-    write_points(f, 0, 2, false);
-    ingest_turn_end(f->ingest);
-    usleep(TOOK_NS / 1000);
-    memlog_decide(&f->memlog, LOG_STORED, true);
-}
-
-/* Anew with each record: for as long as it may, and at most for twice what the report took. */
-static void test_a_trial_keeps_the_loop_awake(void **state)
-{
-    struct fixture *f = *state;
-    for (int may = 1; may <= 1000; may += 999) {
-        restart_with_one_in_flight(f, INT64_C(1) * may * TOOK_NS);
-        int64_t begin_ns = 0;
-        for (int period = 0; period < 3; period++) { /* neither, holding, neither */
-            assert_int_equal(ingest_awake_until_ns(f->ingest), 0);
-            begin_ns = clock_mono_ns();
-            end_period(f);
-        }
-        int64_t passed_ns = clock_mono_ns() - begin_ns, until_ns = ingest_awake_until_ns(f->ingest);
-        assert_in_range(until_ns, begin_ns + (may == 1 ? 2 : 3) * TOOK_NS,
-                        begin_ns + passed_ns + (may == 1 ? TOOK_NS : 2 * passed_ns));
-        write_points(f, 0, 2, false);
-        ingest_turn_end(f->ingest);
-        assert_true(ingest_awake_until_ns(f->ingest) > until_ns);
-        memlog_decide(&f->memlog, LOG_STORED, true);
-        assert_int_equal(ingest_stats(f->ingest).awake, 1);
-        drain(f);
-    }
-}
-
-static void test_the_loop_may_sleep_where_it_has_to(void **state)
-{
-    struct fixture *f = *state;
-    restart_with_one_in_flight(f, 0);
-    for (int period = 0; period < 5; period++)
-        end_period(f);
-    assert_int_equal(ingest_awake_until_ns(f->ingest), 0);
-    assert_int_equal(ingest_stats(f->ingest).awake, 0);
-    drain(f);
 }
 
 static void test_an_aborted_command_leaves_nothing(void **state)
@@ -783,9 +677,6 @@ int main(void)
         TEST(test_a_batch_grows_while_the_log_has_its_fill),
         TEST(test_the_next_record_leaves_before_the_answers),
         TEST(test_a_batch_waits_for_the_consumer),
-        TEST(test_a_trial_gathers_who_was_answered),
-        TEST(test_a_trial_keeps_the_loop_awake),
-        TEST(test_the_loop_may_sleep_where_it_has_to),
         TEST(test_an_aborted_command_leaves_nothing),
         TEST(test_a_large_batch_leaves_early),
         TEST(test_a_command_is_never_split),
