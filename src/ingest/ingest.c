@@ -319,8 +319,10 @@ static bool close_due(struct ingest *g, const struct lane *only)
 
 /* The log has nothing to do: what waits for it leaves before those who were stored are answered,
  * and both go on side by side. */
-static void lane_drained(struct ingest *g, struct lane *lane, const struct ingest_batch *last)
+static void lane_drained(const struct ingest_batch *last)
 {
+    struct ingest *g = last->ingest;
+    struct lane *lane = last->lane;
     struct trial *trial = &lane->trial;
     int64_t now_ns = clock_mono_ns();
     lane->took_ns = now_ns - last->appended_ns;
@@ -341,7 +343,7 @@ static void on_report(void *arg, const struct log_report *report)
     g->stats.awake += b->lane->trial.ways[TRIAL_AWAKE].taken;
     update_paused(g);
     if (--b->lane->inflight == 0)
-        lane_drained(g, b->lane, b);
+        lane_drained(b);
     batch_report(b, report);
 }
 

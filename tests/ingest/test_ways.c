@@ -10,9 +10,8 @@
 #include "ingest/ingest.h"
 #include "ingest/trial.h"
 #include "support_memlog.h"
+#include "support_status.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 /* The ways that trial.h chooses between, as the write path goes them: one record in flight, and
@@ -78,13 +77,18 @@ static void answer_for_a_period(struct fixture *f)
     }
 }
 
+static void answer_after(struct fixture *f, useconds_t us)
+{
+    write_point(f);
+    ingest_turn_end(f->ingest);
+    usleep(us);
+    memlog_decide(&f->memlog, LOG_STORED, true);
+}
+
 static void end_period(struct fixture *f)
 {
     answer_for_a_period(f);
-    write_point(f);
-    ingest_turn_end(f->ingest);
-    usleep(TOOK_NS / 1000);
-    memlog_decide(&f->memlog, LOG_STORED, true);
+    answer_after(f, TOOK_NS / 1000);
 }
 
 /* Takes 80 ms to answer all that waits for the log, when one more command has come. When that was.
@@ -171,25 +175,11 @@ static void test_the_loop_may_sleep_where_it_has_to(void **state)
     fixture_fini(&f);
 }
 
-struct gains {
-    struct status_sink sink;
-    int64_t gather, awake;
-};
-
-static void see_number(struct status_sink *sink, const char *name, int64_t value)
+static int64_t gain_of(struct fixture *f, const char *name)
 {
-    struct gains *gains = CONTAINER_OF(sink, struct gains, sink);
-    if (strcmp(name, "gather_gain_percent") == 0)
-        gains->gather = value;
-    if (strcmp(name, "awake_gain_percent") == 0)
-        gains->awake = value;
-}
-
-static struct gains gains_of(struct fixture *f)
-{
-    struct gains gains = {{.number = see_number}, -1000, -1000};
-    ingest_status(f->ingest, &gains.sink);
-    return gains;
+    struct status_line line = status_line(ingest_status, f->ingest, name);
+    assert_true(line.found);
+    return line.number;
 }
 
 /* The first period goes neither way, the second holds: with records ten times as slow, which are as
@@ -199,16 +189,13 @@ static void test_status_has_what_a_way_gains(void **state)
     (void)state;
     struct fixture f;
     fixture_init(&f, 0);
-    assert_int_equal(gains_of(&f).gather, 0);
+    assert_int_equal(gain_of(&f, "gather_gain_percent"), 0);
     end_period(&f);
     answer_for_a_period(&f);
-    assert_int_equal(gains_of(&f).gather, 0);
-    write_point(&f);
-    ingest_turn_end(f.ingest);
-    usleep(10 * TOOK_NS / 1000);
-    memlog_decide(&f.memlog, LOG_STORED, true);
-    assert_in_range(-gains_of(&f).gather, 5, 20);
-    assert_int_equal(gains_of(&f).awake, 0);
+    assert_int_equal(gain_of(&f, "gather_gain_percent"), 0);
+    answer_after(&f, 10 * TOOK_NS / 1000);
+    assert_in_range(-gain_of(&f, "gather_gain_percent"), 5, 20);
+    assert_int_equal(gain_of(&f, "awake_gain_percent"), 0);
     fixture_fini(&f);
 }
 

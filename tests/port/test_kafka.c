@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "kafka/kafka.h"
+#include "support_status.h"
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -68,36 +69,9 @@ static void kafka_fresh(struct harness *h)
         assert_int_equal(rd_kafka_mock_topic_create(s->mock, s->topic, HARNESS_PARTITIONS, 1), 0);
 }
 
-/* ---- status, as a test sees it ---- */
-
-struct seen {
-    struct status_sink sink;
-    char state[32];
-    int64_t rebuilds;
-    int64_t records;
-};
-
-static void see_number(struct status_sink *sink, const char *name, int64_t value)
+static struct status_line state_of(struct log *log)
 {
-    struct seen *seen = (struct seen *)sink;
-    if (strcmp(name, "producer_rebuilds") == 0)
-        seen->rebuilds = value;
-    if (strcmp(name, "records") == 0)
-        seen->records = value;
-}
-
-static void see_text(struct status_sink *sink, const char *name, const char *value)
-{
-    struct seen *seen = (struct seen *)sink;
-    if (strcmp(name, "state") == 0)
-        snprintf(seen->state, sizeof(seen->state), "%s", value);
-}
-
-static struct seen look(struct log *log)
-{
-    struct seen seen = {.sink = {see_number, see_text}};
-    kafka_status(log, &seen.sink);
-    return seen;
+    return status_line(kafka_status, log, "state");
 }
 
 static struct log *kafka_open(struct harness *h)
@@ -106,9 +80,9 @@ static struct log *kafka_open(struct harness *h)
     struct ledger l = {0};
     assert_int_equal(kafka_create(&s->config, &l.log), 0);
     int64_t until = clock_mono_ms() + PATIENCE_MS;
-    while (strcmp(look(l.log).state, "ready") != 0 && clock_mono_ms() < until)
+    while (strcmp(state_of(l.log).text, "ready") != 0 && clock_mono_ms() < until)
         ledger_turn(&l, 100);
-    assert_string_equal(look(l.log).state, "ready");
+    assert_string_equal(state_of(l.log).text, "ready");
     return l.log;
 }
 
@@ -229,7 +203,7 @@ static void test_a_fatal_error_rebuilds_the_producer(void **state)
         rd_kafka_mock_clear_request_errors(mock_server.mock, API_PRODUCE);
         expect_recovery(&l, 2000);
         assert_true(clock_mono_ms() - start < 2000);
-        assert_int_equal(look(l.log).rebuilds, round);
+        assert_int_equal(status_line(kafka_status, l.log, "producer_rebuilds").number, round);
         assert_true(l.stored - before < 51);
     }
     finish(&l);
@@ -341,7 +315,7 @@ static void test_without_a_broker_appends_are_unavailable(void **state)
         ledger_turn(&l, 50);
         assert_int_equal(ledger_append(&l, 0, SLICE_LIT("x")), LT_EUNAVAILABLE);
     }
-    assert_string_equal(look(l.log).state, "connecting");
+    assert_string_equal(state_of(l.log).text, "connecting");
     struct log_bounds bounds;
     int status = log_bounds(l.log, 0, 200, &bounds);
     assert_true(status == LT_EUNAVAILABLE || status == LT_ETIMEOUT);

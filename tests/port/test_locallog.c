@@ -12,6 +12,7 @@
 #include "base/number.h"
 #include "locallog/format.h"
 #include "locallog/locallog.h"
+#include "support_status.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -437,34 +438,13 @@ static void test_a_failed_root_write_is_unknown_and_heals(void **state)
 
 /* ---- status ---- */
 
-struct seen {
-    struct status_sink sink;
-    int64_t records;
-    char state[32];
-};
-
-static void see_number(struct status_sink *sink, const char *name, int64_t value)
-{
-    if (strcmp(name, "records") == 0)
-        ((struct seen *)sink)->records = value;
-}
-
-static void see_text(struct status_sink *sink, const char *name, const char *value)
-{
-    struct seen *seen = (struct seen *)sink;
-    if (strcmp(name, "state") == 0)
-        snprintf(seen->state, sizeof(seen->state), "%s", value);
-}
-
 static void test_status_counts(void **state)
 {
     local_fresh(&harness);
     struct ledger l = {.log = local_open(&harness)};
     ledger_store(&l, 0, "a-", 7);
-    struct seen seen = {.sink = {see_number, see_text}};
-    locallog_status(l.log, &seen.sink);
-    assert_int_equal(seen.records, 7);
-    assert_string_equal(seen.state, "ready");
+    assert_int_equal(status_line(locallog_status, l.log, "records").number, 7);
+    assert_string_equal(status_line(locallog_status, l.log, "state").text, "ready");
     ledger_close(&l);
     local_clean(&harness);
 }
